@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+//
+// Operation: one request to the operating system, embedded in whoever waits for it.
+//
+// It lives in the caller's frame or object and is never allocated by a kernel. From submit() until
+// its final completion it belongs to the kernel: it must not move or die, nor may the memory it
+// points to (address, iovec, bytes). The only ways back are the final completion, or
+// Kernel::reclaim(), which does not return before the operation is the caller's again.
+//
+//            submit()                    final completion (more == false)
+//     idle ------------> submitted -------------------------------------> idle
+//       ^                   |  ^                                            |
+//       |          cancel() |  | completion with more == true               |
+//       |                   v  | (stays in its state)                       |
+//       |               cancelling ----------------------------------------'
+//       '--- submit() that finished inline (result in `inline_result`)
+//
+// cancel() is a request, never an answer: the operation may still complete with its result, and
+// whoever asked owns that result (an accepted descriptor, received bytes).
+//
+// Multishot kinds (accept, receive) complete many times with more == true and
+// once with more == false. All others complete exactly once.
+//
+// Threads: an operation belongs to the thread that runs its kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <asyncio/base/intrusive_list.hpp>
+
+struct sockaddr;
+struct iovec;
+
+namespace asyncio::kernel {
+
+class Operation;
+
+enum class Opcode : std::uint8_t {
+    accept,   // multishot; result = new descriptor, close-on-exec and non-blocking
+    connect,  // once; `address`, `address_size`
+    receive,  // multishot; data in Completion::data, result 0 = end of stream
+    send,     // once; `buffers` (gathered, MSG_NOSIGNAL); result = bytes taken, may be short
+    poll,     // once; `events` (POLLIN | POLLOUT); result = ready events
+};
+
+/// What one completion brings. `data` is valid during the callback only.
+struct Completion {
+    int result = 0;  // >= 0, or -errno; -ECANCELED after a cancel that won
+    bool more = false;
+    std::span<const std::byte> data = {};
+};
+
+class Operation : public IntrusiveListNode<Operation> {
+public:
+    enum class State : std::uint8_t { idle, submitted, cancelling };
+    using Callback = void (*)(Operation&, const Completion&);
+
+    Operation(Opcode code, Callback on_completion) noexcept
+        : callback(on_completion), opcode(code), address(nullptr) {}
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    ~Operation();  // asserts: idle
+
+    bool idle() const noexcept { return state == State::idle; }
+
+    // What is asked; set by the owner while idle.
+    Callback callback;
+    int fd = -1;
+    Opcode opcode;
+    State state = State::idle;  // written by kernels only
+    std::uint32_t slot = 0;     // the kernel's own index, with a generation kept beside it
+    union {
+        const sockaddr* address;  // connect
+        const iovec* buffers;     // send
+    };
+    std::uint32_t count = 0;   // connect: bytes of the address; send: number of buffers
+    std::uint32_t events = 0;  // poll
+    int inline_result = 0;  // set when submit() returned false
+};
+
+}  // namespace asyncio::kernel
