@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs the built library into a temporary folder and builds a tiny outside project against it,
+# once by find_package(asyncio) and once by pkg-config, and runs both.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=${ASYNCIO_BUILD_DIR:?the folder of a finished build}
+CXX=${CXX:-c++}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A sanitized library asks for the same flags in the program: CTest hands them over.
+read -r -a flags <<<"${ASYNCIO_CXX_FLAGS:-}"
+
+cmake --install "$build" --prefix "$work/prefix" >/dev/null
+for file in include/asyncio/asyncio.hpp bin/asyncio-lint; do
+    [ -f "$work/prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+if find "$work/prefix/include" -name '*_test*' -o -name 'gtest_*' | grep .; then
+    echo "test files were installed"
+    exit 1
+fi
+
+echo "== find_package(asyncio)"
+cmake -S "$here" -B "$work/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
+    -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_FLAGS="${flags[*]}" >/dev/null
+cmake --build "$work/cmake" >/dev/null
+"$work/cmake/outside"
+
+echo "== pkg-config asyncio"
+pc=$(dirname "$(find "$work/prefix" -name asyncio.pc)")
+read -r -a pc_flags <<<"$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs asyncio)"
+"$CXX" -std=c++20 "${flags[@]}" "$here/outside.cpp" "${pc_flags[@]}" -o "$work/outside"
+LD_LIBRARY_PATH=$(dirname "$pc") "$work/outside"
+
+echo "== asyncio-lint"
+"$work/prefix/bin/asyncio-lint" "$here/outside.cpp"
