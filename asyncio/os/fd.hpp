@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+//
+// Fd: owns one file descriptor and closes it. Move-only; -1 when it owns none.
+//
+// A descriptor that a kernel watches is closed with Kernel::close(), which wants `release()` first:
+// epoll keeps what it knows of a number until it is told.
+#pragma once
+
+#include <utility>
+
+namespace asyncio::os {
+
+class Fd {
+public:
+    Fd() = default;
+    explicit Fd(int fd) noexcept : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept {
+        if (this != &other) reset(std::exchange(other.fd_, -1));
+        return *this;
+    }
+    ~Fd() { reset(); }
+
+    int get() const noexcept { return fd_; }
+    explicit operator bool() const noexcept { return fd_ >= 0; }
+
+    /// Give up ownership.
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+    /// Close what is owned, if any, and own `fd`.
+    void reset(int fd = -1) noexcept {
+        if (fd_ >= 0) close_owned();
+        fd_ = fd;
+    }
+
+private:
+    void close_owned() noexcept;
+
+    int fd_ = -1;
+};
+
+}  // namespace asyncio::os

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/os/socket.hpp>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include <asyncio/os/socket_address.hpp>
+
+namespace asyncio::os {
+namespace {
+
+constexpr int message_flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+/// `call()` again while a signal interrupts it; its result or -errno.
+template <class Call>
+auto retry(Call&& call) noexcept {
+    auto result = call();
+    while (result < 0 && errno == EINTR) result = call();
+    if (result < 0) result = -errno;
+    return result;
+}
+
+struct OptionName {
+    int level;
+    int name;
+};
+
+OptionName name_of(SocketOption option) noexcept {
+    switch (option) {
+        case SocketOption::no_delay: return {IPPROTO_TCP, TCP_NODELAY};
+        case SocketOption::reuse_address: return {SOL_SOCKET, SO_REUSEADDR};
+        case SocketOption::reuse_port: return {SOL_SOCKET, SO_REUSEPORT};
+        case SocketOption::ipv6_only: return {IPPROTO_IPV6, IPV6_V6ONLY};
+        case SocketOption::keep_alive: return {SOL_SOCKET, SO_KEEPALIVE};
+        case SocketOption::linger_reset: return {SOL_SOCKET, SO_LINGER};
+        case SocketOption::send_buffer: return {SOL_SOCKET, SO_SNDBUF};
+        case SocketOption::receive_buffer: return {SOL_SOCKET, SO_RCVBUF};
+    }
+    return {-1, -1};
+}
+
+using NameCall = int (*)(int, sockaddr*, socklen_t*);
+
+int fetch_address(NameCall call, int fd, SocketAddress& address) noexcept {
+    SocketAddress result;
+    socklen_t size = SocketAddress::capacity;
+    if (call(fd, result.raw(), &size) != 0) return -errno;
+    result.set_size(std::min<socklen_t>(size, SocketAddress::capacity));
+    address = result;
+    return 0;
+}
+
+}  // namespace
+
+int stream_socket(int family) noexcept {
+    return retry([&] { return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+}
+
+int datagram_socket(int family) noexcept {
+    return retry([&] { return ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+}
+
+int bind(int fd, const SocketAddress& address) noexcept {
+    return retry([&] { return ::bind(fd, address.raw(), address.size()); });
+}
+
+int listen(int fd, int backlog) noexcept {
+    return retry([&] { return ::listen(fd, backlog); });
+}
+
+int connect(int fd, const SocketAddress& address) noexcept {
+    return ::connect(fd, address.raw(), address.size()) == 0 ? 0 : -errno;
+}
+
+int local_address(int fd, SocketAddress& address) noexcept {
+    return fetch_address(&::getsockname, fd, address);
+}
+
+int peer_address(int fd, SocketAddress& address) noexcept {
+    return fetch_address(&::getpeername, fd, address);
+}
+
+int set_option(int fd, SocketOption option, int value) noexcept {
+    const OptionName name = name_of(option);
+    const linger reset = {value != 0 ? 1 : 0, 0};
+    const bool lingers = option == SocketOption::linger_reset;
+    const void* data = lingers ? static_cast<const void*>(&reset) : &value;
+    const socklen_t size = lingers ? sizeof reset : sizeof value;
+    return ::setsockopt(fd, name.level, name.name, data, size) == 0 ? 0 : -errno;
+}
+
+int get_option(int fd, SocketOption option) noexcept {
+    const OptionName name = name_of(option);
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, name.level, name.name, &value, &size) == 0 ? value : -errno;
+}
+
+int shutdown(int fd, Shutdown how) noexcept {
+    const int system_how = how == Shutdown::read    ? SHUT_RD
+                           : how == Shutdown::write ? SHUT_WR
+                                                    : SHUT_RDWR;
+    return ::shutdown(fd, system_how) == 0 ? 0 : -errno;
+}
+
+int take_socket_error(int fd) noexcept {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+std::ptrdiff_t try_send(int fd, std::span<const std::byte> data) noexcept {
+    return retry([&] { return ::send(fd, data.data(), data.size(), message_flags); });
+}
+
+std::ptrdiff_t try_send(int fd, const iovec* buffers, std::size_t count) noexcept {
+    if (count == 1)
+        return retry(
+            [&] { return ::send(fd, buffers->iov_base, buffers->iov_len, message_flags); });
+    msghdr message = {};
+    message.msg_iov = const_cast<iovec*>(buffers);  // sendmsg does not write through it
+    message.msg_iovlen = std::min<std::size_t>(count, IOV_MAX);
+    return retry([&] { return ::sendmsg(fd, &message, message_flags); });
+}
+
+std::ptrdiff_t try_receive(int fd, std::span<std::byte> buffer) noexcept {
+    return retry([&] { return ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT); });
+}
+
+int try_accept(int fd) noexcept {
+    return retry([&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
+}
+
+bool is_transient_accept_error(int errno_value) noexcept {
+    switch (errno_value) {
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case EPERM:  // a firewall refused this one
+        case ENETDOWN:
+        case ENETUNREACH:
+        case ENONET:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case EHOSTUNREACH:
+        case ETIMEDOUT: return true;
+        default: return false;
+    }
+}
+
+}  // namespace asyncio::os
