@@ -25,15 +25,8 @@
 #include <string_view>
 
 #include <asyncio/base/time.hpp>
+#include <asyncio/kernel/backend.hpp>
 #include <asyncio/kernel/operation.hpp>
-
-namespace asyncio {
-
-/// Which interface to the operating system a loop uses. `automatic`: the environment variable
-/// ASYNCIO_BACKEND (io_uring or epoll), else io_uring where it works, else epoll.
-enum class Backend { automatic, io_uring, epoll };
-
-}  // namespace asyncio
 
 namespace asyncio::kernel {
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <typeinfo>
+
+namespace asyncio {
+
+namespace {
+
+std::string demangled(const char* name) {
+    int status = 0;
+    char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+    std::string result = status == 0 && text != nullptr ? text : name;
+    std::free(text);
+    return result;
+}
+
+}  // namespace
+
+bool is_cancelled_error(const std::exception_ptr& error) noexcept {
+    return error && *error.__cxa_exception_type() == typeid(CancelledError);
+}
+
+bool is_fatal(const std::exception_ptr& error) noexcept {
+    if (!error || is_cancelled_error(error)) return false;
+    try {
+        std::rethrow_exception(error);
+    } catch (const FatalException&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+std::string describe(const std::exception_ptr& error) {
+    if (!error) return "no exception";
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return demangled(typeid(e).name()) + ": " + e.what();
+    } catch (const CancelledError& e) {
+        return e.message().empty() ? "CancelledError" : "CancelledError: " + e.message();
+    } catch (const FatalException& e) {
+        return e.what();
+    } catch (...) {
+        return demangled(error.__cxa_exception_type()->name());
+    }
+}
+
+}  // namespace asyncio

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+//
+// Ref<T>: a counted pointer to an object that counts itself (RefCounted). The count is not atomic:
+// all references of one object belong to one thread. T::destroy(), if it has one, frees it.
+#pragma once
+
+#include <cassert>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace asyncio {
+
+class RefCounted {
+public:
+    RefCounted() = default;
+    RefCounted(const RefCounted&) = delete;
+    RefCounted& operator=(const RefCounted&) = delete;
+
+    void add_ref() noexcept { ++references_; }
+    /// True if that was the last reference.
+    [[nodiscard]] bool drop_ref() noexcept {
+        assert(references_ > 0);
+        return --references_ == 0;
+    }
+    std::uint32_t references() const noexcept { return references_; }
+
+protected:
+    ~RefCounted() = default;
+
+private:
+    std::uint32_t references_ = 0;
+};
+
+template <class T>
+class Ref {
+public:
+    Ref() noexcept = default;
+    explicit Ref(T* object) noexcept : object_(object) {
+        if (object_ != nullptr) object_->add_ref();
+    }
+    Ref(const Ref& other) noexcept : Ref(other.object_) {}
+    Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    template <class U>
+        requires(std::is_convertible_v<U*, T*>)
+    Ref(const Ref<U>& other) noexcept : Ref(other.get()) {}
+    Ref& operator=(Ref other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~Ref() {
+        if (object_ != nullptr && object_->drop_ref()) object_->destroy();
+    }
+
+    T* get() const noexcept { return object_; }
+    T* operator->() const noexcept { return object_; }
+    T& operator*() const noexcept { return *object_; }
+    explicit operator bool() const noexcept { return object_ != nullptr; }
+    friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.object_ == b.object_; }
+
+private:
+    T* object_ = nullptr;
+};
+
+}  // namespace asyncio

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+//
+// UniqueFunction<R(Args...)>: a move-only callable. Small ones (three words) live inside, others on
+// the heap. What std::function cannot hold, a lambda that owns a descriptor or a Task, it can.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace asyncio {
+
+template <class Signature>
+class UniqueFunction;
+
+template <class R, class... Args>
+class UniqueFunction<R(Args...)> {
+public:
+    UniqueFunction() noexcept = default;
+    UniqueFunction(std::nullptr_t) noexcept {}
+
+    template <class F>
+        requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> &&
+                 std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
+    UniqueFunction(F&& f) {
+        using Held = std::decay_t<F>;
+        if constexpr (fits<Held>) {
+            ::new (static_cast<void*>(storage_)) Held(std::forward<F>(f));
+            ops_ = &kInline<Held>;
+        } else {
+            *reinterpret_cast<Held**>(storage_) = new Held(std::forward<F>(f));
+            ops_ = &kHeap<Held>;
+        }
+    }
+
+    UniqueFunction(UniqueFunction&& other) noexcept { take(other); }
+    UniqueFunction& operator=(UniqueFunction&& other) noexcept {
+        if (this != &other) {
+            reset();
+            take(other);
+        }
+        return *this;
+    }
+    ~UniqueFunction() { reset(); }
+
+    explicit operator bool() const noexcept { return ops_ != nullptr; }
+    R operator()(Args... args) {
+        assert(ops_ != nullptr);
+        return ops_->call(storage_, std::forward<Args>(args)...);
+    }
+
+private:
+    static constexpr std::size_t kInlineSize = 3 * sizeof(void*);
+
+    struct Ops {
+        R (*call)(void*, Args&&...);
+        void (*move)(void* to, void* from) noexcept;
+        void (*destroy)(void*) noexcept;
+    };
+
+    template <class F>
+    static constexpr bool fits = sizeof(F) <= kInlineSize && alignof(F) <= alignof(void*) &&
+                                 std::is_nothrow_move_constructible_v<F>;
+
+    template <class F>
+    static constexpr Ops kInline = {
+        [](void* at, Args&&... args) -> R {
+            return (*static_cast<F*>(at))(std::forward<Args>(args)...);
+        },
+        [](void* to, void* from) noexcept {
+            ::new (to) F(std::move(*static_cast<F*>(from)));
+            static_cast<F*>(from)->~F();
+        },
+        [](void* at) noexcept { static_cast<F*>(at)->~F(); }};
+
+    template <class F>
+    static constexpr Ops kHeap = {
+        [](void* at, Args&&... args) -> R {
+            return (**static_cast<F**>(at))(std::forward<Args>(args)...);
+        },
+        [](void* to, void* from) noexcept { *static_cast<F**>(to) = *static_cast<F**>(from); },
+        [](void* at) noexcept { delete *static_cast<F**>(at); }};
+
+    void take(UniqueFunction& other) noexcept {
+        ops_ = std::exchange(other.ops_, nullptr);
+        if (ops_ != nullptr) ops_->move(storage_, other.storage_);
+    }
+    void reset() noexcept {
+        if (ops_ != nullptr) std::exchange(ops_, nullptr)->destroy(storage_);
+    }
+
+    const Ops* ops_ = nullptr;
+    alignas(void*) unsigned char storage_[kInlineSize];
+};
+
+}  // namespace asyncio

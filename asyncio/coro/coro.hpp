@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+//
+// Coro<T>: what an `async def` returns. Lazy: nothing runs until it is awaited or made a task.
+//
+//     Coro<int> twice(int x) { co_return 2 * x; }
+//     Coro<> caller() { int y = co_await twice(21); ... }
+//
+// Move-only, awaited once. Dropping one that never started runs nothing and leaks nothing. Awaiting
+// goes straight into the coroutine: no queue, no allocation beyond its frame, no stack growth.
+// Arguments taken by reference must live until the await ends; what goes into a task takes its
+// arguments by value, or is given as create_task(function, arguments...).
+//
+// Threads: may be moved to another thread before it starts; then it belongs to its task's thread.
+// Cancellation: passes through; the innermost wait throws CancelledError.
+#pragma once
+
+#include <stdexcept>
+#include <utility>
+
+#include <asyncio/coro/promise.hpp>
+
+#if defined(__clang__) && defined(ASYNCIO_STRICT_LIFETIMES)
+#define ASYNCIO_CORO_ATTRIBUTES [[clang::coro_return_type, clang::coro_lifetimebound]]
+#else
+#define ASYNCIO_CORO_ATTRIBUTES
+#endif
+
+namespace asyncio {
+
+namespace coro {
+[[noreturn]] void throw_already_awaited();
+
+/// Owns a frame; what Coro and its awaiter share.
+class FrameOwner {
+public:
+    explicit FrameOwner(PromiseBase* promise) noexcept : promise_(promise) {}
+    FrameOwner(FrameOwner&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+    FrameOwner& operator=(FrameOwner other) noexcept {
+        std::swap(promise_, other.promise_);
+        return *this;
+    }
+    ~FrameOwner() { destroy(); }
+
+    bool empty() const noexcept { return promise_ == nullptr; }
+    PromiseBase& promise() const noexcept { return *promise_; }
+    PromiseBase*& slot() noexcept { return promise_; }
+    PromiseBase* release() noexcept { return std::exchange(promise_, nullptr); }
+    void destroy() noexcept {
+        if (promise_ != nullptr) std::exchange(promise_, nullptr)->handle().destroy();
+    }
+
+private:
+    PromiseBase* promise_;
+};
+
+/// Awaits a coroutine: makes it the innermost frame, then hands over its outcome and frees it.
+template <class T>
+class CoroAwaiter {
+public:
+    explicit CoroAwaiter(FrameOwner frame) noexcept : frame_(std::move(frame)) {}
+
+    bool await_ready() const {
+        if (frame_.empty()) throw_already_awaited();
+        return false;
+    }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> parent) noexcept {
+        frame_.promise().start_for(parent.promise(), frame_.slot());
+    }
+    T await_resume() {
+        // The frame dies before the caller goes on: its parameters do not outlive the await.
+        FrameOwner frame = std::move(frame_);
+        return static_cast<Promise<T>&>(frame.promise()).outcome().take();
+    }
+
+private:
+    FrameOwner frame_;
+};
+}  // namespace coro
+
+template <class T = void>
+class [[nodiscard]] ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable {
+public:
+    using promise_type = coro::Promise<T>;
+    using value_type = T;
+    using AwaitedOnce = void;
+
+    Coro(Coro&&) noexcept = default;
+    Coro& operator=(Coro&&) noexcept = default;
+
+    /// False after it was awaited or moved from.
+    bool valid() const noexcept { return !frame_.empty(); }
+
+    coro::CoroAwaiter<T> operator co_await() && noexcept {
+        return coro::CoroAwaiter<T>(std::move(frame_));
+    }
+
+    /// For tasks: take the frame, not started yet. Throws std::logic_error if there is none.
+    promise_type& release() {
+        if (frame_.empty()) coro::throw_already_awaited();
+        return static_cast<promise_type&>(*frame_.release());
+    }
+
+private:
+    friend promise_type;
+    explicit Coro(promise_type& promise) noexcept : frame_(&promise) {}
+
+    coro::FrameOwner frame_;
+};
+
+namespace coro {
+template <class T>
+Coro<T> Promise<T>::get_return_object() noexcept {
+    return Coro<T>(*this);
+}
+inline Coro<void> Promise<void>::get_return_object() noexcept { return Coro<void>(*this); }
+}  // namespace coro
+
+}  // namespace asyncio

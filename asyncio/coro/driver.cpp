@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/coro/driver.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace asyncio::coro {
+
+void Driver::resume_chain() {
+    wait_ = nullptr;
+    woken_ = false;
+    do {
+        run_next_ = false;
+        innermost_->handle().resume();
+    } while (run_next_);
+    if (wait_ == nullptr && !finished_) [[unlikely]] report_phantom_suspension();
+}
+
+void Driver::destroy_chain() noexcept {
+    wait_ = nullptr;
+    while (PromiseBase* frame = innermost_) {
+        innermost_ = frame->parent_;
+        if (frame->owner_ != nullptr) *frame->owner_ = nullptr;
+        frame->handle().destroy();
+    }
+}
+
+void Driver::throw_cancelled() {
+    must_cancel_ = wait_cancelled_ = false;
+    throw CancelledError(cancel_message());
+}
+
+void Driver::report_phantom_suspension() const noexcept {
+    const std::source_location& site = innermost_->created();
+    std::fprintf(stderr,
+                 "asyncio: coroutine %s (%s:%u) suspended without awaiting anything.\n"
+                 "GCC 12.1 and 12.2 never run the body of a coroutine that declares no variable "
+                 "and awaits in a condition (PR 106188): declare a variable in it, e.g. "
+                 "`const bool ready = co_await ...; if (ready)`.\n",
+                 site.function_name(), site.file_name(), static_cast<unsigned>(site.line()));
+    std::abort();
+}
+
+void throw_already_awaited() { throw std::logic_error("cannot reuse already awaited coroutine"); }
+
+}  // namespace asyncio::coro

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+//
+// Driver: the step loop that runs one chain of coroutines, and Wait: what such a chain waits for.
+//
+// A task is a Driver. Its coroutine awaits a second one, that a third: a chain. Only the innermost
+// frame can run; the driver knows which that is, and resumes it. Awaiting a coroutine and returning
+// from one do not call each other: they leave the next handle in the driver and return to its loop
+// (a trampoline). So the stack does not grow, whatever the depth, the number of synchronous
+// completions, the compiler or its flags. Symmetric transfer was rejected: GCC 12 makes it a tail
+// call only when optimising and never under sanitizers.
+//
+// States of a driver, as seen between two resumptions:
+//
+//      resume_chain()            the innermost frame waits      wait's cause happened, or cancel()
+//    runnable ------> running ------------------------> waiting ------------------> woken
+//       ^                |                                                            |
+//       |                '---> finished (the root returned or threw)                  |
+//       '------------------------------- the loop pops it <--------------------------'
+//
+// While waiting, `wait_` names the Wait. Each Wait wakes its driver exactly once, through the ready
+// queue. A request to cancel goes to Wait::cancel(): either the wait takes it over (returns true:
+// it will wake the driver, and its await_resume will throw), or it is already over (returns false)
+// and the driver's own `must_cancel` flag makes the resumed await throw. docs/cancellation.md tells
+// the whole story.
+//
+// A frame that suspends without a Wait, without a next handle and without finishing fell victim to
+// GCC PR 106188 (or resumed by hand): that is reported at once with its creation site, since the
+// only other outcome is a silent hang.
+//
+// Threads: a driver belongs to the thread of its loop.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <source_location>
+#include <string>
+
+#include <asyncio/base/runnable.hpp>
+
+namespace asyncio::coro {
+
+class Driver;
+class PromiseBase;
+
+/// What a chain of coroutines waits for; lives in the awaiter, in the innermost frame.
+class Wait {
+public:
+    Wait() = default;
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+
+    /// The driver wants to stop waiting. True: taken over, the driver will be woken and the await
+    /// throws CancelledError. False: the wait is already over, the driver is or will be woken.
+    virtual bool cancel(const std::string& message) noexcept = 0;
+
+    /// The driver this wait is about, when it waits for another task; null otherwise. Lets a
+    /// cancel walk a long chain of tasks without recursion.
+    virtual Driver* awaited_driver() noexcept { return nullptr; }
+
+    /// What is waited for, for stack dumps: "sleep", "future", "receive".
+    virtual const char* what() const noexcept = 0;
+
+protected:
+    ~Wait() = default;
+};
+
+class Driver : public Runnable {
+public:
+    Driver(RunQueue& ready, Function step) noexcept : Runnable(step), ready_(&ready) {}
+
+    // --- for Waits -------------------------------------------------------------------------
+
+    /// The innermost frame suspends in `wait`.
+    void suspend_in(Wait& wait) noexcept {
+        assert(wait_ == nullptr);
+        wait_ = &wait;
+    }
+
+    /// What the chain waited for has happened: resume it in the order of the ready queue.
+    void wake() noexcept {
+        assert(wait_ != nullptr && !woken_);
+        woken_ = true;
+        ready_->push(*this);
+    }
+
+    /// The wait takes over a cancel request: the next resumption throws, whatever uncancel() does.
+    void deliver_cancel(const std::string& message) {
+        wait_cancelled_ = true;
+        set_cancel_message(message);
+    }
+
+    /// Called by each Wait's await_resume: throws CancelledError if one is due.
+    void throw_if_cancelled() {
+        if (must_cancel_ || wait_cancelled_) [[unlikely]] throw_cancelled();
+    }
+
+    bool cancel_due() const noexcept { return must_cancel_ || wait_cancelled_; }
+    bool woken() const noexcept { return woken_; }
+    RunQueue& ready_queue() const noexcept { return *ready_; }
+
+    // --- for promises ----------------------------------------------------------------------
+
+    /// `promise` becomes the innermost frame and runs next.
+    void run_next(PromiseBase& promise) noexcept;
+
+    /// The root frame reached its end.
+    void finish_root(PromiseBase& root) noexcept {
+        innermost_ = &root;
+        finished_ = true;
+    }
+
+    // --- for inspection --------------------------------------------------------------------
+
+    const PromiseBase* innermost() const noexcept { return innermost_; }
+    const Wait* waiting_for() const noexcept { return wait_; }
+
+protected:
+    ~Driver() = default;
+
+    /// Resume the innermost frame and whatever it leads to, until the chain waits or finishes.
+    void resume_chain();
+
+    /// Destroy all frames, innermost first, without recursion.
+    void destroy_chain() noexcept;
+
+    virtual void set_cancel_message(const std::string& message) = 0;
+    virtual const std::string& cancel_message() const noexcept = 0;
+
+    PromiseBase* innermost_ = nullptr;  // the root before the first step
+    Wait* wait_ = nullptr;
+    RunQueue* ready_;
+    bool run_next_ = false;        // set by run_next(): the trampoline goes on
+    bool finished_ = false;        // the root frame is at its final suspension
+    bool woken_ = false;           // in the ready queue because wait_ is over
+    bool must_cancel_ = false;     // throw at the next resumption; uncancel() may revoke it
+    bool wait_cancelled_ = false;  // the wait was cancelled; not revocable
+
+private:
+    [[noreturn]] void throw_cancelled();
+    [[noreturn]] void report_phantom_suspension() const noexcept;
+};
+
+}  // namespace asyncio::coro

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+//
+// Promise<T>: what stands at the front of every coroutine frame of Coro<T>.
+//
+// It knows its driver (the task), the frame that awaits it, where it was created and where it
+// stands: each co_await records its source location (one store). From this a stack of suspended
+// coroutines can be printed at any time, and costs nothing while nobody asks.
+//
+// Layout: PromiseBase is the first base, and no promise is aligned to more than 16 bytes; so the
+// frame's handle can be had from a PromiseBase (handle()), without storing it. coro_test.cpp checks
+// this on each compiler. Over-aligned results are refused at compile time.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include <asyncio/base/outcome.hpp>
+#include <asyncio/coro/driver.hpp>
+#include <asyncio/coro/frame_pool.hpp>
+
+namespace asyncio {
+
+template <class T>
+class Coro;
+
+namespace coro {
+
+/// Base (an empty tag) of every awaiter and awaitable that knows how to suspend a driver.
+struct DriverAwaitable {};
+
+template <class A>
+concept ForDrivers = std::is_base_of_v<DriverAwaitable, std::remove_cvref_t<A>>;
+
+class PromiseBase {
+public:
+    static void* operator new(std::size_t size) { return FramePool::allocate(size); }
+    static void operator delete(void* memory, std::size_t size) noexcept {
+        FramePool::deallocate(memory, size);
+    }
+
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+
+    struct FinalAwaiter {
+        bool await_ready() const noexcept { return false; }
+        template <class P>
+        void await_suspend(std::coroutine_handle<P> frame) const noexcept {
+            frame.promise().returned();
+        }
+        void await_resume() const noexcept {}
+    };
+    FinalAwaiter final_suspend() const noexcept { return {}; }
+
+    template <class A>
+    A&& await_transform(A&& awaitable,
+                        std::source_location where = std::source_location::current()) noexcept {
+        static_assert(ForDrivers<A>,
+                      "co_await needs a coroutine, task, future or another asyncio awaitable");
+        static_assert(!(std::is_lvalue_reference_v<A> && requires {
+                          typename std::remove_cvref_t<A>::AwaitedOnce;
+                      }),
+                      "a Coro is awaited once: write co_await std::move(coro)");
+        await_site_ = where;
+        return std::forward<A>(awaitable);
+    }
+
+    Driver& driver() const noexcept { return *driver_; }
+    PromiseBase* awaiter() const noexcept { return parent_; }
+    const std::source_location& await_site() const noexcept { return await_site_; }
+    const std::source_location& created() const noexcept { return created_; }
+
+    std::coroutine_handle<PromiseBase> handle() noexcept {
+        return std::coroutine_handle<PromiseBase>::from_promise(*this);
+    }
+
+    /// This frame is the first of a chain.
+    void become_root(Driver& driver) noexcept { driver_ = &driver; }
+
+    /// `parent` awaits this frame through `owner`, the handle that keeps this frame alive.
+    void start_for(PromiseBase& parent, PromiseBase*& owner) noexcept {
+        driver_ = parent.driver_;
+        parent_ = &parent;
+        owner_ = &owner;
+        driver_->run_next(*this);
+    }
+
+protected:
+    explicit PromiseBase(std::source_location created) noexcept : created_(created) {}
+    ~PromiseBase() = default;
+
+private:
+    friend class Driver;
+
+    void returned() noexcept {
+        if (parent_ == nullptr)
+            driver_->finish_root(*this);
+        else
+            driver_->run_next(*parent_);
+    }
+
+    Driver* driver_ = nullptr;
+    PromiseBase* parent_ = nullptr;  // who awaits this frame; null for a root
+    PromiseBase** owner_ = nullptr;  // the awaiter's pointer to this frame
+    std::source_location await_site_;
+    std::source_location created_;
+};
+
+inline void Driver::run_next(PromiseBase& promise) noexcept {
+    innermost_ = &promise;
+    run_next_ = true;
+}
+
+template <class T>
+class Promise final : public PromiseBase {
+public:
+    static_assert(alignof(T) <= 16, "a coroutine's result must not be aligned to more than 16");
+
+    Promise(std::source_location created = std::source_location::current()) noexcept
+        : PromiseBase(created) {}
+
+    Coro<T> get_return_object() noexcept;
+    void unhandled_exception() noexcept { outcome_.set_error(std::current_exception()); }
+
+    template <class U = T>
+        requires std::is_convertible_v<U&&, T>
+    void return_value(U&& value) {
+        outcome_.set_value(std::forward<U>(value));
+    }
+
+    Outcome<T>& outcome() noexcept { return outcome_; }
+
+private:
+    Outcome<T> outcome_;
+};
+
+template <>
+class Promise<void> final : public PromiseBase {
+public:
+    Promise(std::source_location created = std::source_location::current()) noexcept
+        : PromiseBase(created) {}
+
+    Coro<void> get_return_object() noexcept;
+    void unhandled_exception() noexcept { outcome_.set_error(std::current_exception()); }
+    void return_void() noexcept {}
+
+    Outcome<void>& outcome() noexcept { return outcome_; }
+
+private:
+    Outcome<void> outcome_;
+};
+
+}  // namespace coro
+}  // namespace asyncio

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/loop/event_loop.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/log.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/inbox.hpp>
+#include <asyncio/loop/signal_handlers.hpp>
+#include <asyncio/loop/slow_report.hpp>
+#include <asyncio/loop/watchers.hpp>
+
+namespace asyncio {
+
+namespace {
+
+/// A single poll never blocks longer; the timer itself is not clamped.
+constexpr Duration kLongestPoll = std::chrono::hours(24);
+
+thread_local constinit EventLoop* running_loop = nullptr;
+
+bool debug_from_environment() noexcept {
+    const char* value = std::getenv("ASYNCIO_DEBUG");
+    return value != nullptr && *value != '\0';
+}
+
+}  // namespace
+
+EventLoop& get_running_loop() {
+    if (running_loop == nullptr) throw std::logic_error("no running event loop");
+    return *running_loop;
+}
+
+EventLoop* get_running_loop_or_null() noexcept { return running_loop; }
+
+EventLoop::EventLoop(Backend backend) : EventLoop(kernel::make_kernel(backend)) {}
+
+EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
+    : core_(new loop::Core),
+      kernel_(std::move(kernel)),
+      timers_(kernel_->now()),
+      inbox_(std::make_shared<loop::Inbox>(core_->ready, [k = kernel_.get()] { k->wake(); })),
+      watchers_(std::make_unique<loop::Watchers>(*this)),
+      signals_(std::make_unique<loop::SignalHandlers>(*this)),
+      debug_(debug_from_environment()) {
+    core_->loop = this;
+    inbox_->on_exception = [this] { callback_failed("Exception in callback", Handle()); };
+}
+
+EventLoop::~EventLoop() {
+    if (!is_closed()) {
+        log(LogLevel::warning, "unclosed event loop");
+        if (!is_running()) close();
+    }
+    core_->loop = nullptr;
+}
+
+TimePoint EventLoop::time() const noexcept { return kernel_->now(); }
+
+std::string_view EventLoop::backend_name() const noexcept { return kernel_->name(); }
+
+// --- running -----------------------------------------------------------------------------------
+
+void EventLoop::run_forever() {
+    if (is_closed()) throw std::logic_error("Event loop is closed");
+    if (is_running()) throw std::logic_error("This event loop is already running");
+    if (running_loop != nullptr)
+        throw std::logic_error("Cannot run the event loop while another loop is running");
+    kernel_->attach_to_thread();
+    struct Running {
+        explicit Running(EventLoop& l) : loop(l) {
+            loop.running_in_ = std::this_thread::get_id();
+            running_loop = &loop;
+        }
+        ~Running() {
+            loop.stopping_ = false;
+            loop.running_in_ = std::thread::id();
+            running_loop = nullptr;
+        }
+        EventLoop& loop;
+    } running(*this);
+    do {
+        run_once();
+    } while (!stopping_);
+}
+
+void EventLoop::run_once() {
+    while (!hooks_.empty()) hooks_.pop_front().before_poll();
+    poll();
+    if (inbox_->has_posts()) [[unlikely]] inbox_->deliver();
+    if (signals_->pending()) [[unlikely]] signals_->deliver();
+    if (!timers_.empty()) timers_.expire(kernel_->now(), core_->ready);
+    run_ready();
+}
+
+void EventLoop::poll() {
+    if (!core_->ready.empty() || stopping_) {
+        if (kernel_->may_have_events()) kernel_->wait(Duration::zero());
+        return;
+    }
+    std::optional<Duration> timeout;
+    if (const auto deadline = timers_.next_wakeup())
+        timeout = std::clamp(*deadline - kernel_->now(), Duration::zero(), kLongestPoll);
+    if (!inbox_->go_to_sleep() || signals_->pending()) timeout = Duration::zero();
+    kernel_->wait(timeout);
+    inbox_->wake_up();
+}
+
+void EventLoop::run_ready() {
+    // Only what is ready now: what these add goes to the core's queue and waits for the next poll.
+    struct Batch : RunQueue {
+        explicit Batch(RunQueue& r) : ready(r) { take(r); }
+        ~Batch() { ready.prepend(*this); }  // left over when a fatal exception passed
+        RunQueue& ready;
+    } batch(core_->ready);
+    while (!batch.empty()) batch.pop().run();
+}
+
+void EventLoop::close() {
+    if (is_running()) throw std::logic_error("Cannot close a running event loop");
+    if (closed_.exchange(true)) return;
+    signals_->clear();
+    inbox_->close();
+    drop_everything();
+    watchers_->clear();
+    drop_everything();
+}
+
+/// Callbacks first, then tasks: dropping a callback may finish nothing, but destroying a task's
+/// frames may schedule callbacks again.
+void EventLoop::drop_everything() noexcept {
+    for (;;) {
+        while (!hooks_.empty()) hooks_.pop_front();
+        timers_.clear([](Runnable& target) { target.discard(); });
+        while (!core_->ready.empty()) core_->ready.pop().discard();
+        if (drivers_.empty()) break;
+        drivers_.pop_front().loop_closed();
+    }
+}
+
+// --- scheduling --------------------------------------------------------------------------------
+
+void EventLoop::check_usable_slowly() const {
+    if (is_closed()) throw std::logic_error("Event loop is closed");
+    const std::thread::id owner = running_in_.load();
+    if (debug_ && owner != std::thread::id() && owner != std::this_thread::get_id())
+        throw std::logic_error(
+            "Non-thread-safe operation invoked on an event loop other than the current one");
+}
+
+ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f) {
+    const bool local = running_loop == this;
+    const std::uint64_t number =
+        local ? inbox_->post_locally(std::move(f)) : inbox_->post(std::move(f));
+    return ThreadsafeHandle(inbox_, number);
+}
+
+void ThreadsafeHandle::cancel() {
+    if (inbox_->cancel(number_)) cancelled_ = true;
+}
+
+bool ThreadsafeHandle::cancelled() const {
+    if (!cancelled_) inbox_->await_end(number_);
+    return cancelled_;
+}
+
+void EventLoop::add_reader(int fd, UniqueFunction<void()> f) {
+    check_usable();
+    watchers_->add(fd, false, std::move(f));
+}
+
+void EventLoop::add_writer(int fd, UniqueFunction<void()> f) {
+    check_usable();
+    watchers_->add(fd, true, std::move(f));
+}
+
+bool EventLoop::remove_reader(int fd) noexcept { return watchers_->remove(fd, false); }
+
+bool EventLoop::remove_writer(int fd) noexcept { return watchers_->remove(fd, true); }
+
+void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> f) {
+    check_usable();
+    signals_->add(signal, std::move(f));
+}
+
+bool EventLoop::remove_signal_handler(int signal) { return signals_->remove(signal); }
+
+}  // namespace asyncio

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+//
+// EventLoop: the ready queue, the timers, the kernel, and one rule that binds them (M1-M14).
+//
+// One iteration (run_once):
+//
+//     1  hooks before the poll           connections flush what they buffered
+//     2  how long may the poll block?    not at all if something is ready or stop() was called,
+//                                        else until the next deadline, at most a day
+//     3  poll the kernel                 completions append to the ready queue
+//     4  posts of other threads          append to the ready queue
+//     5  timers that are due             append to the ready queue, in order of deadline
+//     6  run exactly what was ready then; what is added meanwhile waits for the next iteration
+//
+// The loop knows handles, timers, readiness and wake-up. It knows no task: it runs Runnables, and
+// keeps a list of drivers only so that nothing outlives it unseen. Networking, processes and files
+// are verbs of their own rooms.
+//
+// Lifetime: futures and tasks may outlive the loop; they share its Core, which outlives both.
+//
+// Threads: everything belongs to the thread that runs the loop, except call_soon_threadsafe, the
+// handle it returns, is_running(), is_closed() and time().
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string_view>
+#include <thread>
+
+#include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/ref.hpp>
+#include <asyncio/base/runnable.hpp>
+#include <asyncio/base/time.hpp>
+#include <asyncio/coro/driver.hpp>
+#include <asyncio/kernel/backend.hpp>
+#include <asyncio/loop/exception_context.hpp>
+#include <asyncio/loop/handle.hpp>
+#include <asyncio/loop/timer_queue.hpp>
+
+namespace asyncio {
+
+namespace kernel {
+class Kernel;
+}
+template <class T>
+class Future;
+template <class T>
+class Task;
+struct TaskOptions;
+
+namespace loop {
+
+class Inbox;
+class Watchers;
+class SignalHandlers;
+
+/// What a loop shares with the futures and tasks bound to it.
+struct Core final : RefCounted {
+    void destroy() noexcept { delete this; }
+
+    RunQueue ready;
+    EventLoop* loop = nullptr;  // null once the loop is gone
+};
+
+/// Something to do once, just before the next poll; for output that was buffered meanwhile.
+class PollHook : public IntrusiveListNode<PollHook> {
+public:
+    virtual void before_poll() noexcept = 0;
+
+protected:
+    ~PollHook() = default;
+};
+
+/// A driver alive on a loop.
+class LiveDriver : public coro::Driver, public IntrusiveListNode<LiveDriver> {
+public:
+    using coro::Driver::Driver;
+
+    /// The loop closes under a driver that is not finished.
+    virtual void loop_closed() noexcept = 0;
+
+protected:
+    ~LiveDriver() = default;
+};
+
+}  // namespace loop
+
+/// call_soon_threadsafe's handle; usable from any thread. cancel() before the callback starts
+/// guarantees that it does not run; while it runs on another thread, both calls block.
+class ThreadsafeHandle {
+public:
+    ThreadsafeHandle(std::shared_ptr<loop::Inbox> inbox, std::uint64_t number) noexcept
+        : inbox_(std::move(inbox)), number_(number) {}
+    void cancel();
+    /// True if this handle's cancel() kept the callback from running.
+    bool cancelled() const;
+
+private:
+    std::shared_ptr<loop::Inbox> inbox_;
+    std::uint64_t number_;
+    bool cancelled_ = false;
+};
+
+class EventLoop {
+public:
+    /// Throws std::system_error if no kernel can be made.
+    explicit EventLoop(Backend backend = Backend::automatic);
+    explicit EventLoop(std::unique_ptr<kernel::Kernel> kernel);
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+    /// Closes the loop; reports it if that was forgotten.
+    ~EventLoop();
+
+    // --- running ---------------------------------------------------------------------------
+
+    /// Iterate until stop(). Throws std::logic_error if closed, running, or another loop runs in
+    /// this thread. A FatalException of a callback leaves it; what was not run yet stays queued.
+    void run_forever();
+
+    /// Run `main`, a coroutine, task, future or other awaitable, to its end; its result or
+    /// exception. std::logic_error "Event loop stopped before Future completed." if stop()ped.
+    template <class A>
+    decltype(auto) run_until_complete(A&& main);
+
+    /// The present iteration ends, then run_forever() returns.
+    void stop() noexcept { stopping_ = true; }
+
+    /// Drops callbacks and timers without running them, reports and destroys pending tasks, closes
+    /// the kernel. Idempotent. std::logic_error while running.
+    void close();
+
+    bool is_running() const noexcept { return running_in_.load() != std::thread::id(); }
+    bool is_closed() const noexcept { return closed_.load(); }
+
+    // --- scheduling ------------------------------------------------------------------------
+
+    template <class F, class... Args>
+    Handle call_soon(F&& f, Args&&... args) {
+        check_usable();
+        auto* node = make_callback<false>(std::forward<F>(f), std::forward<Args>(args)...);
+        Handle handle{Ref<loop::CallbackNode>(node)};
+        node->add_ref();  // the queue's
+        core_->ready.push(*node);
+        return handle;
+    }
+
+    /// After `delay`; negative: in the next iteration.
+    template <class F, class... Args>
+    TimerHandle call_later(Duration delay, F&& f, Args&&... args) {
+        return call_at(time() + delay, std::forward<F>(f), std::forward<Args>(args)...);
+    }
+
+    /// At `when` on the loop's clock. Equal deadlines fire in the order of the calls.
+    template <class F, class... Args>
+    TimerHandle call_at(TimePoint when, F&& f, Args&&... args) {
+        check_usable();
+        auto* node = make_callback<true>(std::forward<F>(f), std::forward<Args>(args)...);
+        TimerHandle handle{Ref<loop::CallbackNode>(node)};
+        node->add_ref();  // the timer queue's
+        timers_.arm(*node->timer(), when);
+        return handle;
+    }
+
+    /// From any thread. Wakes a sleeping loop. std::logic_error if closed.
+    template <class F, class... Args>
+    ThreadsafeHandle call_soon_threadsafe(F&& f, Args&&... args) {
+        return post(loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...));
+    }
+
+    /// The loop's monotonic clock.
+    TimePoint time() const noexcept;
+
+    template <class T>
+    Future<T> create_future();
+    template <class A>
+    auto create_task(A&& awaitable);
+    template <class A>
+    auto create_task(A&& awaitable, TaskOptions options);
+
+    // --- descriptors and signals -----------------------------------------------------------
+
+    /// Call `f` whenever `fd` is readable (level-triggered), until removed. Replaces an earlier
+    /// reader of the same descriptor. std::invalid_argument if `fd` is none.
+    void add_reader(int fd, UniqueFunction<void()> f);
+    void add_writer(int fd, UniqueFunction<void()> f);
+    /// True if there was one. A callback that is already queued is not called any more.
+    bool remove_reader(int fd) noexcept;
+    bool remove_writer(int fd) noexcept;
+
+    /// Run `f` as a normal callback when the process receives `signal`. One handler per signal and
+    /// process; re-adding replaces. std::invalid_argument for no signal, std::logic_error for
+    /// SIGKILL and SIGSTOP, outside the main thread, and when closed.
+    void add_signal_handler(int signal, UniqueFunction<void()> f);
+    /// Restores the default disposition. True if there was one.
+    bool remove_signal_handler(int signal);
+
+    // --- errors and debugging --------------------------------------------------------------
+
+    /// Null restores the default handler, which logs.
+    void set_exception_handler(ExceptionHandler handler) { exception_handler_ = std::move(handler); }
+    /// The present handler, or null.
+    const ExceptionHandler* get_exception_handler() const noexcept {
+        return exception_handler_ ? &exception_handler_ : nullptr;
+    }
+    /// Never throws, except what is fatal.
+    void call_exception_handler(const ExceptionContext& context);
+    void default_exception_handler(const ExceptionContext& context);
+
+    /// Initially on if the environment variable ASYNCIO_DEBUG is set and not empty.
+    void set_debug(bool on) noexcept { debug_ = on; }
+    bool get_debug() const noexcept { return debug_; }
+
+    /// Debug mode reports callbacks and task steps that take at least this long.
+    Duration slow_callback_duration = std::chrono::milliseconds(100);
+
+    /// "io_uring" or "epoll".
+    std::string_view backend_name() const noexcept;
+
+    // --- for the rooms above ---------------------------------------------------------------
+
+    loop::Core& core() const noexcept { return *core_; }
+    loop::TimerQueue& timers() noexcept { return timers_; }
+    kernel::Kernel& kernel() noexcept { return *kernel_; }
+    IntrusiveList<loop::LiveDriver>& drivers() noexcept { return drivers_; }
+    void before_poll(loop::PollHook& hook) noexcept {
+        if (!hook.linked()) hooks_.push_back(hook);
+    }
+    coro::Driver* current_driver = nullptr;  // being stepped now
+
+    /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
+    void check_usable() const {
+        if (closed_.load(std::memory_order_relaxed) || debug_) [[unlikely]] check_usable_slowly();
+    }
+    /// The handler for what a callback throws; to be called inside catch. Rethrows what is fatal.
+    void callback_failed(const char* message, const Handle& handle);
+
+private:
+    template <bool Timed, class F, class... Args>
+    auto* make_callback(F&& f, Args&&... args) {
+        auto callable = loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...);
+        static_assert(std::is_invocable_v<decltype(callable)&>,
+                      "the callback cannot be called with these arguments");
+        return loop::Callback<decltype(callable), Timed>::make(*this, std::move(callable));
+    }
+    ThreadsafeHandle post(UniqueFunction<void()> f);
+
+    void check_usable_slowly() const;
+    void run_once();
+    void poll();
+    void run_ready();
+    void drop_everything() noexcept;
+
+    Ref<loop::Core> core_;
+    std::unique_ptr<kernel::Kernel> kernel_;
+    loop::TimerQueue timers_;
+    IntrusiveList<loop::PollHook> hooks_;
+    std::shared_ptr<loop::Inbox> inbox_;
+    std::unique_ptr<loop::Watchers> watchers_;
+    std::unique_ptr<loop::SignalHandlers> signals_;
+    IntrusiveList<loop::LiveDriver> drivers_;
+    ExceptionHandler exception_handler_;
+    std::atomic<std::thread::id> running_in_{};
+    std::atomic<bool> closed_{false};
+    bool stopping_ = false;
+    bool debug_ = false;
+};
+
+/// The loop running in this thread. std::logic_error "no running event loop" if there is none.
+EventLoop& get_running_loop();
+
+/// The same, or null.
+EventLoop* get_running_loop_or_null() noexcept;
+
+}  // namespace asyncio

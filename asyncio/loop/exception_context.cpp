@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/loop/exception_context.hpp>
+
+#include <cstdio>
+
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/log.hpp>
+#include <asyncio/loop/event_loop.hpp>
+#include <asyncio/loop/slow_report.hpp>
+
+namespace asyncio {
+
+std::string to_string(const ExceptionContext& context) {
+    std::string text = context.message.empty() ? "Unhandled exception in event loop" : context.message;
+    const auto line = [&text](const char* key, const std::string& value) {
+        if (!value.empty()) text += "\n  " + std::string(key) + ": " + value;
+    };
+    if (context.exception) line("exception", describe(context.exception));
+    line("future", context.future);
+    line("source_location", context.source_location);
+    line("task", context.task);
+    line("transport", context.transport);
+    line("call stack", context.call_stack);
+    return text;
+}
+
+void EventLoop::default_exception_handler(const ExceptionContext& context) {
+    log(LogLevel::error, to_string(context));
+}
+
+void EventLoop::call_exception_handler(const ExceptionContext& context) {
+    if (!exception_handler_) {
+        default_exception_handler(context);
+        return;
+    }
+    try {
+        exception_handler_(*this, context);
+    } catch (const FatalException&) {
+        throw;
+    } catch (...) {
+        ExceptionContext failed = context;
+        failed.message = "Unhandled error in exception handler (" +
+                         describe(std::current_exception()) + "), called with: " + context.message;
+        default_exception_handler(failed);
+    }
+}
+
+void EventLoop::callback_failed(const char* message, const Handle& handle) {
+    const std::exception_ptr error = std::current_exception();
+    if (is_fatal(error)) std::rethrow_exception(error);
+    ExceptionContext context;
+    context.message = message;
+    context.exception = error;
+    context.handle = handle;
+    call_exception_handler(context);
+}
+
+void loop::SlowReport::finish() noexcept {
+    const Duration took = loop_.time() - start_;
+    if (took < loop_.slow_callback_duration) return;
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.3f", std::chrono::duration<double>(took).count());
+    log(LogLevel::warning, "Executing " + std::string(what_) + " took " + seconds + " seconds");
+}
+
+}  // namespace asyncio

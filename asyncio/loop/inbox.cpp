@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/loop/inbox.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace asyncio::loop {
+
+/// One entry posted from the loop's own thread, in the ready queue.
+class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
+public:
+    Ticket(Inbox& owner, Inbox::Function function, std::uint64_t number)
+        : Runnable(&take_turn), entry(std::move(function), number), inbox(owner) {}
+
+    Entry entry;
+    Inbox& inbox;
+
+private:
+    static void take_turn(Runnable& runnable, Turn turn) {
+        std::unique_ptr<Ticket> ticket(&static_cast<Ticket&>(runnable));
+        Inbox& inbox = ticket->inbox;
+        struct Leave {
+            ~Leave() {
+                std::lock_guard lock(inbox.mutex_);
+                ticket.unlink();
+            }
+            Inbox& inbox;
+            Ticket& ticket;
+        } leave{inbox, *ticket};
+        if (turn == Turn::run) inbox.run_entry(ticket->entry);
+    }
+};
+
+Inbox::Inbox(RunQueue& ready, UniqueFunction<void()> wake)
+    : ready_(ready), wake_(std::move(wake)) {}
+
+Inbox::~Inbox() = default;
+
+std::uint64_t Inbox::post(Function function) {
+    std::uint64_t number = 0;
+    {
+        std::lock_guard lock(mutex_);
+        if (closed_) throw std::logic_error("Event loop is closed");
+        number = next_number_++;
+        incoming_.emplace_back(std::move(function), number);
+        posted_.store(true, std::memory_order_seq_cst);
+        // Under the lock: close() must not take the kernel away between the look and the wake.
+        if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) wake_();
+    }
+    return number;
+}
+
+std::uint64_t Inbox::post_locally(Function function) {
+    deliver();  // what other threads posted before keeps its place
+    std::lock_guard lock(mutex_);
+    if (closed_) throw std::logic_error("Event loop is closed");
+    auto ticket = std::make_unique<Ticket>(*this, std::move(function), next_number_++);
+    tickets_.push_back(*ticket);
+    ready_.push(*ticket);
+    return ticket.release()->entry.number;
+}
+
+void Inbox::deliver() {
+    if (!posted_.load(std::memory_order_acquire) || batch_queued_) return;
+    std::lock_guard lock(mutex_);
+    assert(batch_.empty());
+    batch_.swap(incoming_);
+    posted_.store(false, std::memory_order_relaxed);
+    batch_position_ = 0;
+    batch_queued_ = true;
+    ready_.push(batch_turn_);
+}
+
+void Inbox::Batch::take_turn(Runnable& runnable, Turn turn) {
+    Inbox& inbox = static_cast<Batch&>(runnable).inbox;
+    inbox.batch_queued_ = false;
+    if (turn == Turn::run) inbox.run_batch();
+}
+
+void Inbox::run_batch() {
+    struct Requeue {  // a fatal exception left the rest of the batch: it stays first in line
+        ~Requeue() {
+            if (inbox.batch_position_ == inbox.batch_.size()) {
+                std::lock_guard lock(inbox.mutex_);
+                inbox.batch_.clear();
+            } else {
+                RunQueue first;
+                first.push(inbox.batch_turn_);
+                inbox.batch_queued_ = true;
+                inbox.ready_.prepend(first);
+            }
+        }
+        Inbox& inbox;
+    } requeue{*this};
+    while (batch_position_ < batch_.size()) run_entry(batch_[batch_position_++]);
+}
+
+void Inbox::run_entry(Entry& entry) {
+    State expected = State::waiting;
+    runner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    if (!entry.state.compare_exchange_strong(expected, State::running)) return;
+    struct Done {
+        ~Done() {
+            entry.function = nullptr;
+            entry.state.store(State::done, std::memory_order_seq_cst);
+            if (inbox.blocked_.load(std::memory_order_seq_cst) > 0) {
+                std::lock_guard lock(inbox.mutex_);
+                inbox.ended_.notify_all();
+            }
+        }
+        Inbox& inbox;
+        Entry& entry;
+    } done{*this, entry};
+    try {
+        entry.function();
+    } catch (...) {
+        on_exception();  // rethrows what is fatal
+    }
+}
+
+Inbox::Entry* Inbox::find(std::uint64_t number) {
+    for (std::vector<Entry>* entries : {&batch_, &incoming_}) {
+        const auto it = std::ranges::lower_bound(*entries, number, {}, &Entry::number);
+        if (it != entries->end() && it->number == number) return &*it;
+    }
+    Entry* found = nullptr;
+    tickets_.for_each([&](Ticket& ticket) {
+        if (ticket.entry.number == number) found = &ticket.entry;
+    });
+    return found;
+}
+
+/// Block while entry `number` is running on another thread.
+void Inbox::await_end(std::unique_lock<std::mutex>& lock, std::uint64_t number) {
+    if (runner_.load() == std::this_thread::get_id()) return;
+    blocked_.fetch_add(1, std::memory_order_seq_cst);
+    ended_.wait(lock, [&] {
+        const Entry* entry = find(number);
+        return entry == nullptr || entry->state.load(std::memory_order_seq_cst) != State::running;
+    });
+    blocked_.fetch_sub(1);
+}
+
+bool Inbox::cancel(std::uint64_t number) {
+    Function dropped;  // destroyed after the lock is released
+    std::unique_lock lock(mutex_);
+    Entry* entry = find(number);
+    if (entry == nullptr) return false;
+    State expected = State::waiting;
+    if (entry->state.compare_exchange_strong(expected, State::cancelled)) {
+        dropped = std::move(entry->function);
+        return true;
+    }
+    await_end(lock, number);
+    return false;
+}
+
+void Inbox::await_end(std::uint64_t number) {
+    std::unique_lock lock(mutex_);
+    await_end(lock, number);
+}
+
+void Inbox::close() {
+    std::vector<Entry> dropped;
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(incoming_);
+    posted_.store(false);
+    batch_.clear();
+    batch_position_ = 0;
+}
+
+}  // namespace asyncio::loop

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/loop/signal_handlers.hpp>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <asyncio/kernel/kernel.hpp>
+
+namespace asyncio::loop {
+
+namespace {
+
+constexpr int kSignals = 65;  // 1..64 on Linux
+std::array<std::atomic<SignalHandlers*>, kSignals> owners{};
+std::atomic<int> inside_handler{0};
+
+extern "C" void asyncio_on_signal(int signal) {
+    const int saved_errno = errno;
+    inside_handler.fetch_add(1);
+    if (SignalHandlers* owner = owners[static_cast<std::size_t>(signal)].load())
+        owner->raised(signal);
+    inside_handler.fetch_sub(1);
+    errno = saved_errno;
+}
+
+void set_disposition(int signal, void (*handler)(int)) {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    if (::sigaction(signal, &action, nullptr) != 0)
+        throw std::system_error(errno, std::generic_category(),
+                                "sigaction for signal " + std::to_string(signal));
+}
+
+}  // namespace
+
+bool in_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
+
+void SignalHandlers::add(int signal, UniqueFunction<void()> f) {
+    if (signal < 1 || signal >= kSignals)
+        throw std::invalid_argument("no such signal: " + std::to_string(signal));
+    if (signal == SIGKILL || signal == SIGSTOP)
+        throw std::logic_error("signal " + std::to_string(signal) + " cannot be caught");
+    if (!in_main_thread())
+        throw std::logic_error("signal handlers are added in the main thread only");
+    auto callback = std::make_shared<UniqueFunction<void()>>(std::move(f));
+    SignalHandlers* previous = owners[static_cast<std::size_t>(signal)].load();
+    if (previous != nullptr) previous->remove(signal);
+    entries_.push_back({signal, std::move(callback)});
+    owners[static_cast<std::size_t>(signal)].store(this);
+    try {
+        set_disposition(signal, &asyncio_on_signal);
+    } catch (...) {
+        owners[static_cast<std::size_t>(signal)].store(nullptr);
+        entries_.pop_back();
+        throw;
+    }
+}
+
+bool SignalHandlers::remove(int signal) noexcept {
+    const auto it = std::ranges::find(entries_, signal, &Entry::signal);
+    if (it == entries_.end()) return false;
+    ::signal(signal, SIG_DFL);
+    owners[static_cast<std::size_t>(signal)].store(nullptr);
+    while (inside_handler.load() != 0) {  // on another thread; it only sets a bit and wakes
+    }
+    entries_.erase(it);
+    return true;
+}
+
+void SignalHandlers::clear() noexcept {
+    while (!entries_.empty()) remove(entries_.back().signal);
+}
+
+void SignalHandlers::raised(int signal) noexcept {
+    pending_.fetch_or(std::uint64_t{1} << (signal - 1));
+    loop_.kernel().wake();
+}
+
+void SignalHandlers::deliver() {
+    const std::uint64_t arrived = pending_.exchange(0);
+    for (const Entry& entry : entries_)
+        if ((arrived >> (entry.signal - 1) & 1) != 0)
+            loop_.call_soon([callback = entry.callback] { (*callback)(); });
+}
+
+}  // namespace asyncio::loop

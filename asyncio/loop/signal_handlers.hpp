@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//
+// SignalHandlers: signals as ordinary loop callbacks.
+//
+// The process-wide signal handler does two things, both async-signal-safe: it sets a bit in the
+// owning loop's mask and wakes that loop's kernel. The loop looks at the mask once per iteration
+// and queues the callbacks. A signal belongs to one loop at a time; a slot table of atomics tells
+// which. Taking a slot back waits until no handler still uses it, so a loop can be destroyed while
+// signals arrive on other threads.
+//
+// Threads: add and remove on the main thread (asyncio's rule); the handler anywhere.
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <asyncio/base/unique_function.hpp>
+#include <asyncio/loop/event_loop.hpp>
+
+namespace asyncio::loop {
+
+class SignalHandlers {
+public:
+    explicit SignalHandlers(EventLoop& loop) noexcept : loop_(loop) {}
+    ~SignalHandlers() { clear(); }
+
+    void add(int signal, UniqueFunction<void()> f);
+    bool remove(int signal) noexcept;
+    void clear() noexcept;
+
+    bool pending() const noexcept { return pending_.load(std::memory_order_relaxed) != 0; }
+    /// Queue the callbacks of the signals that arrived.
+    void deliver();
+
+    /// For the process's handler.
+    void raised(int signal) noexcept;
+
+private:
+    struct Entry {
+        int signal;
+        std::shared_ptr<UniqueFunction<void()>> callback;
+    };
+
+    EventLoop& loop_;
+    std::vector<Entry> entries_;
+    std::atomic<std::uint64_t> pending_{0};  // bit n-1: signal n
+};
+
+/// True in the thread that started the program.
+bool in_main_thread() noexcept;
+
+}  // namespace asyncio::loop
