@@ -56,11 +56,15 @@ def head_start(source: Source, brace: int) -> int:
         at = source.partner[at] - 1 if source.word(at) in (")", "]") and at in source.partner else at - 1
         if source.word(at) == "}" and source.kinds.get(source.partner.get(at, -1)) == "init":
             at = source.partner[at] - 1  # `: member_{value}` belongs to the head
-    return at + 1
+    at += 1
+    while source.word(at) in ("public", "private", "protected") and source.word(at + 1) == ":":
+        at += 2
+    return at
 
 
 def name_of(source: Source, start: int, brace: int) -> str:
-    match = re.search(r"(~?[A-Za-z_]\w*(?:::~?\w+)*|operator\s*\S+?)\s*\(", source.words(start, brace))
+    head = source.words(start, brace)
+    match = re.search(r"([A-Za-z_]\w*)\s*=\s*\[", head) or re.search(r"(~?[A-Za-z_]\w*(?:::~?\w+)*|operator\s*\S+?)\s*\(", head)
     return match.group(1).replace(" ", "") if match else "lambda"
 
 
@@ -84,11 +88,12 @@ class Tidy:
         if size <= limit:
             return
         self.used.add(key)
-        path = key.split(":")[0]
+        path, _, name = key.partition(":")
+        name = name or os.path.basename(path)
         if key not in self.ratchet:
-            self.faults.append(f"{path}:{line}: {key.split(':')[-1]} has {size} lines, the limit is {limit}: split it by concept")
+            self.faults.append(f"{path}:{line}: {name} has {size} lines, the limit is {limit}: split it by concept")
         elif size > self.ratchet[key]:
-            self.faults.append(f"{path}:{line}: {key.split(':')[-1]} grew from {self.ratchet[key]} to {size} lines: it may only shrink")
+            self.faults.append(f"{path}:{line}: {name} grew from {self.ratchet[key]} to {size} lines: it may only shrink")
         elif size < self.ratchet[key]:
             self.faults.append(f"tools/ratchet.txt: {key} shrank to {size}: write that down")
 
