@@ -10,7 +10,6 @@ namespace asyncio::coro {
 
 void Driver::resume_chain() {
     wait_ = nullptr;
-    woken_ = false;
     do {
         run_next_ = false;
         innermost_->handle().resume();

@@ -77,9 +77,9 @@ public:
     }
 
     /// What the chain waited for has happened: resume it in the order of the ready queue.
+    /// (Timers and futures push the driver themselves: it is a Runnable.)
     void wake() noexcept {
-        assert(wait_ != nullptr && !woken_);
-        woken_ = true;
+        assert(wait_ != nullptr);
         ready_->push(*this);
     }
 
@@ -94,8 +94,10 @@ public:
         if (must_cancel_ || wait_cancelled_) [[unlikely]] throw_cancelled();
     }
 
+    /// Another CancelledError is about to be thrown; it stands for this driver's, too.
+    void forget_cancel() noexcept { must_cancel_ = wait_cancelled_ = false; }
+
     bool cancel_due() const noexcept { return must_cancel_ || wait_cancelled_; }
-    bool woken() const noexcept { return woken_; }
     RunQueue& ready_queue() const noexcept { return *ready_; }
 
     // --- for promises ----------------------------------------------------------------------
@@ -131,7 +133,6 @@ protected:
     RunQueue* ready_;
     bool run_next_ = false;        // set by run_next(): the trampoline goes on
     bool finished_ = false;        // the root frame is at its final suspension
-    bool woken_ = false;           // in the ready queue because wait_ is over
     bool must_cancel_ = false;     // throw at the next resumption; uncancel() may revoke it
     bool wait_cancelled_ = false;  // the wait was cancelled; not revocable
 

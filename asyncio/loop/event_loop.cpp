@@ -64,11 +64,15 @@ std::string_view EventLoop::backend_name() const noexcept { return kernel_->name
 
 // --- running -----------------------------------------------------------------------------------
 
-void EventLoop::run_forever() {
+void EventLoop::check_can_run() const {
     if (is_closed()) throw std::logic_error("Event loop is closed");
     if (is_running()) throw std::logic_error("This event loop is already running");
     if (running_loop != nullptr)
         throw std::logic_error("Cannot run the event loop while another loop is running");
+}
+
+void EventLoop::run_forever() {
+    check_can_run();
     kernel_->attach_to_thread();
     struct Running {
         explicit Running(EventLoop& l) : loop(l) {
@@ -136,8 +140,8 @@ void EventLoop::drop_everything() noexcept {
         while (!hooks_.empty()) hooks_.pop_front();
         timers_.clear([](Runnable& target) { target.discard(); });
         while (!core_->ready.empty()) core_->ready.pop().discard();
-        if (drivers_.empty()) break;
-        drivers_.pop_front().loop_closed();
+        if (members_.empty()) break;
+        members_.pop_front().loop_closed();
     }
 }
 
@@ -183,9 +187,18 @@ bool EventLoop::remove_writer(int fd) noexcept { return watchers_->remove(fd, tr
 
 void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> f) {
     check_usable();
-    signals_->add(signal, std::move(f));
+    signals_->add(signal, std::move(f), false);
 }
 
-bool EventLoop::remove_signal_handler(int signal) { return signals_->remove(signal); }
+std::uint64_t EventLoop::add_signal_handler_once(int signal, UniqueFunction<void()> f) {
+    check_usable();
+    return signals_->add(signal, std::move(f), true);
+}
+
+bool EventLoop::remove_signal_handler(int signal) { return signals_->remove(signal, 0); }
+
+bool EventLoop::remove_signal_handler(int signal, std::uint64_t number) {
+    return signals_->remove(signal, number);
+}
 
 }  // namespace asyncio

@@ -13,7 +13,7 @@
 //     6  run exactly what was ready then; what is added meanwhile waits for the next iteration
 //
 // The loop knows handles, timers, readiness and wake-up. It knows no task: it runs Runnables, and
-// keeps a list of drivers only so that nothing outlives it unseen. Networking, processes and files
+// keeps a list of members only so that nothing outlives it unseen. Networking, processes and files
 // are verbs of their own rooms.
 //
 // Lifetime: futures and tasks may outlive the loop; they share its Core, which outlives both.
@@ -42,9 +42,9 @@ namespace asyncio {
 namespace kernel {
 class Kernel;
 }
-template <class T>
+template <class T = void>
 class Future;
-template <class T>
+template <class T = void>
 class Task;
 struct TaskOptions;
 
@@ -71,16 +71,16 @@ protected:
     ~PollHook() = default;
 };
 
-/// A driver alive on a loop.
-class LiveDriver : public coro::Driver, public IntrusiveListNode<LiveDriver> {
+/// Something that lives on a loop and must hear of its end: a task, a gather in progress.
+class Member : public IntrusiveListNode<Member> {
 public:
-    using coro::Driver::Driver;
-
-    /// The loop closes under a driver that is not finished.
+    /// The loop closes under it. Already unlinked.
     virtual void loop_closed() noexcept = 0;
+    /// Its driver, if it is one.
+    virtual coro::Driver* driver() noexcept { return nullptr; }
 
 protected:
-    ~LiveDriver() = default;
+    ~Member() = default;
 };
 
 }  // namespace loop
@@ -128,6 +128,9 @@ public:
     /// Drops callbacks and timers without running them, reports and destroys pending tasks, closes
     /// the kernel. Idempotent. std::logic_error while running.
     void close();
+
+    /// Throws what run_forever() would throw at once.
+    void check_can_run() const;
 
     bool is_running() const noexcept { return running_in_.load() != std::thread::id(); }
     bool is_closed() const noexcept { return closed_.load(); }
@@ -191,6 +194,10 @@ public:
     /// process; re-adding replaces. std::invalid_argument for no signal, std::logic_error for
     /// SIGKILL and SIGSTOP, outside the main thread, and when closed.
     void add_signal_handler(int signal, UniqueFunction<void()> f);
+    /// The same for one delivery: the signal's next one has the default disposition. For Ctrl-C,
+    /// which must end even a program whose loop is stuck. Returns a number for the removal.
+    std::uint64_t add_signal_handler_once(int signal, UniqueFunction<void()> f);
+    bool remove_signal_handler(int signal, std::uint64_t number);
     /// Restores the default disposition. True if there was one.
     bool remove_signal_handler(int signal);
 
@@ -221,7 +228,7 @@ public:
     loop::Core& core() const noexcept { return *core_; }
     loop::TimerQueue& timers() noexcept { return timers_; }
     kernel::Kernel& kernel() noexcept { return *kernel_; }
-    IntrusiveList<loop::LiveDriver>& drivers() noexcept { return drivers_; }
+    IntrusiveList<loop::Member>& members() noexcept { return members_; }
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
     }
@@ -257,7 +264,7 @@ private:
     std::shared_ptr<loop::Inbox> inbox_;
     std::unique_ptr<loop::Watchers> watchers_;
     std::unique_ptr<loop::SignalHandlers> signals_;
-    IntrusiveList<loop::LiveDriver> drivers_;
+    IntrusiveList<loop::Member> members_;
     ExceptionHandler exception_handler_;
     std::atomic<std::thread::id> running_in_{};
     std::atomic<bool> closed_{false};

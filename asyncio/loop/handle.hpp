@@ -80,6 +80,8 @@ public:
         }
     }
 
+    F& callable() noexcept { return callable_; }
+
 private:
     Callback(EventLoop& loop, F&& f)
         : CallbackNode(loop, kOps, pointer_to(timer_storage_)), timer_storage_(*this) {

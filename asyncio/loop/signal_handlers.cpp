@@ -30,10 +30,10 @@ extern "C" void asyncio_on_signal(int signal) {
     errno = saved_errno;
 }
 
-void set_disposition(int signal, void (*handler)(int)) {
+void set_disposition(int signal, void (*handler)(int), bool once) {
     struct sigaction action = {};
     action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | (once ? static_cast<int>(SA_RESETHAND) : 0);
     sigemptyset(&action.sa_mask);
     if (::sigaction(signal, &action, nullptr) != 0)
         throw std::system_error(errno, std::generic_category(),
@@ -44,7 +44,7 @@ void set_disposition(int signal, void (*handler)(int)) {
 
 bool in_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
 
-void SignalHandlers::add(int signal, UniqueFunction<void()> f) {
+std::uint64_t SignalHandlers::add(int signal, UniqueFunction<void()> f, bool once) {
     if (signal < 1 || signal >= kSignals)
         throw std::invalid_argument("no such signal: " + std::to_string(signal));
     if (signal == SIGKILL || signal == SIGSTOP)
@@ -53,21 +53,22 @@ void SignalHandlers::add(int signal, UniqueFunction<void()> f) {
         throw std::logic_error("signal handlers are added in the main thread only");
     auto callback = std::make_shared<UniqueFunction<void()>>(std::move(f));
     SignalHandlers* previous = owners[static_cast<std::size_t>(signal)].load();
-    if (previous != nullptr) previous->remove(signal);
-    entries_.push_back({signal, std::move(callback)});
+    if (previous != nullptr) previous->remove(signal, 0);
+    entries_.push_back({signal, next_number_, std::move(callback)});
     owners[static_cast<std::size_t>(signal)].store(this);
     try {
-        set_disposition(signal, &asyncio_on_signal);
+        set_disposition(signal, &asyncio_on_signal, once);
     } catch (...) {
         owners[static_cast<std::size_t>(signal)].store(nullptr);
         entries_.pop_back();
         throw;
     }
+    return next_number_++;
 }
 
-bool SignalHandlers::remove(int signal) noexcept {
+bool SignalHandlers::remove(int signal, std::uint64_t number) noexcept {
     const auto it = std::ranges::find(entries_, signal, &Entry::signal);
-    if (it == entries_.end()) return false;
+    if (it == entries_.end() || (number != 0 && it->number != number)) return false;
     ::signal(signal, SIG_DFL);
     owners[static_cast<std::size_t>(signal)].store(nullptr);
     while (inside_handler.load() != 0) {  // on another thread; it only sets a bit and wakes
@@ -77,7 +78,7 @@ bool SignalHandlers::remove(int signal) noexcept {
 }
 
 void SignalHandlers::clear() noexcept {
-    while (!entries_.empty()) remove(entries_.back().signal);
+    while (!entries_.empty()) remove(entries_.back().signal, 0);
 }
 
 void SignalHandlers::raised(int signal) noexcept {

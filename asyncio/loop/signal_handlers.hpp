@@ -27,8 +27,10 @@ public:
     explicit SignalHandlers(EventLoop& loop) noexcept : loop_(loop) {}
     ~SignalHandlers() { clear(); }
 
-    void add(int signal, UniqueFunction<void()> f);
-    bool remove(int signal) noexcept;
+    /// `once`: the second delivery has the default disposition. Returns the entry's number.
+    std::uint64_t add(int signal, UniqueFunction<void()> f, bool once);
+    /// Only if it is still entry `number` (0: whichever).
+    bool remove(int signal, std::uint64_t number) noexcept;
     void clear() noexcept;
 
     bool pending() const noexcept { return pending_.load(std::memory_order_relaxed) != 0; }
@@ -41,11 +43,13 @@ public:
 private:
     struct Entry {
         int signal;
+        std::uint64_t number;
         std::shared_ptr<UniqueFunction<void()>> callback;
     };
 
     EventLoop& loop_;
     std::vector<Entry> entries_;
+    std::uint64_t next_number_ = 1;
     std::atomic<std::uint64_t> pending_{0};  // bit n-1: signal n
 };
 

@@ -37,6 +37,7 @@ class TimerQueue;
 /// enters the ready queue. Must not die while armed.
 class Timer {
 public:
+    Timer() noexcept = default;
     explicit Timer(Runnable& target) noexcept : target_(&target) {}
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
@@ -45,6 +46,7 @@ public:
     TimePoint when() const noexcept { return when_; }
     bool armed() const noexcept { return place_ != Place::none; }
     Runnable& target() const noexcept { return *target_; }
+    void set_target(Runnable& target) noexcept { target_ = &target; }
 
 private:
     friend class TimerQueue;
@@ -54,7 +56,7 @@ private:
     Timer* next_ = nullptr;   // wheel: ring; heap: right sibling
     Timer* prev_ = nullptr;   // wheel: ring; heap: left sibling, or parent of a first child
     Timer* child_ = nullptr;  // heap: first child; wheel heads use nothing
-    Runnable* target_;
+    Runnable* target_ = nullptr;
     std::uint32_t sequence_ = 0;
     Place place_ = Place::none;
     std::uint8_t slot_level_ = 0;

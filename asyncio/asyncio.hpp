@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+//
+// asyncio for C++: the umbrella. Every room also has its own headers.
+#pragma once
+
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/outcome.hpp>
+#include <asyncio/base/time.hpp>
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/loop/event_loop.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/future.hpp>
+#include <asyncio/task/gather.hpp>
+#include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
+#include <asyncio/task/task.hpp>
+#include <asyncio/task/timeout.hpp>
+#include <asyncio/task/wait_for.hpp>
+#include <asyncio/task/with_cleanup.hpp>

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+//
+// sleep: let time pass, or let others run.
+//
+//     co_await asyncio::sleep(1s);
+//     co_await asyncio::sleep(0s);              // exactly one iteration of the loop
+//     int v = co_await asyncio::sleep(1s, 42);  // and a result
+//
+// The timer lives in the awaiting frame and wakes the task itself: no allocation, no callback in
+// between. Cancelling removes the timer. Equal deadlines wake in the order the sleeps began.
+#pragma once
+
+#include <asyncio/base/time.hpp>
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/loop/timer_queue.hpp>
+
+namespace asyncio {
+
+namespace task {
+
+/// Throws std::invalid_argument for NaN; saturates what a Duration cannot hold.
+Duration to_duration(double seconds);
+
+class SleepAwaiter final : public coro::Wait, public coro::DriverAwaitable {
+public:
+    explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
+    ~SleepAwaiter();
+
+    bool await_ready() const noexcept { return false; }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> frame) noexcept {
+        suspend(frame.promise().driver());
+    }
+    void await_resume() { static_cast<coro::Driver&>(timer_.target()).throw_if_cancelled(); }
+
+    bool cancel(const std::string& message) noexcept override;
+    const char* what() const noexcept override { return "sleep"; }
+
+private:
+    void suspend(coro::Driver& driver) noexcept;
+    void arm() noexcept;
+
+    loop::Timer timer_;
+    Duration delay_;
+};
+
+inline void SleepAwaiter::suspend(coro::Driver& driver) noexcept {
+    timer_.set_target(driver);
+    driver.suspend_in(*this);
+    if (delay_ <= Duration::zero())
+        driver.wake();
+    else
+        arm();
+}
+
+}  // namespace task
+
+/// What sleep() returns; awaits as often as one likes.
+class [[nodiscard]] Sleep : public coro::DriverAwaitable {
+public:
+    explicit Sleep(Duration delay) noexcept : delay_(delay) {}
+    task::SleepAwaiter operator co_await() const noexcept { return task::SleepAwaiter(delay_); }
+
+private:
+    Duration delay_;
+};
+
+/// Suspend for at least `delay`; zero or less: for one iteration. Any std::chrono duration;
+/// std::invalid_argument for a floating-point one that is NaN.
+template <class Rep, class Period>
+Sleep sleep(std::chrono::duration<Rep, Period> delay) {
+    if constexpr (std::chrono::treat_as_floating_point_v<Rep>)
+        return Sleep(task::to_duration(std::chrono::duration<double>(delay).count()));
+    else
+        return Sleep(std::chrono::duration_cast<Duration>(delay));
+}
+
+/// The same, and give `result`.
+template <class Rep, class Period, class T>
+Coro<T> sleep(std::chrono::duration<Rep, Period> delay, T result) {
+    co_await sleep(delay);
+    co_return std::move(result);
+}
+
+}  // namespace asyncio

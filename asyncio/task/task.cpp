@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/task/task.hpp>
+
+namespace asyncio {
+
+AnyTask current_task() { return AnyTask(task::TaskCore::from(get_running_loop().current_driver)); }
+
+std::vector<AnyTask> all_tasks() { return all_tasks(get_running_loop()); }
+
+std::vector<AnyTask> all_tasks(EventLoop& loop) {
+    std::vector<AnyTask> tasks;
+    loop.members().for_each([&](loop::Member& member) {
+        if (coro::Driver* driver = member.driver()) tasks.push_back(AnyTask(task::TaskCore::from(driver)));
+    });
+    return tasks;
+}
+
+}  // namespace asyncio

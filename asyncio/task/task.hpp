@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+//
+// Task<T>: a coroutine that runs on the loop by itself; a Future of its result.
+//
+//     asyncio::Task<int> t = asyncio::create_task(work(), {.name = "worker-1"});
+//     int v = co_await t;
+//     auto u = asyncio::create_task(handler, std::move(connection), 42);
+//     auto w = asyncio::create_task([id]() -> Coro<> { ... });
+//
+// create_task takes a coroutine, any awaitable, or a callable with its arguments; callable and
+// arguments move into the task and live as long as it does. The first step is scheduled for the
+// next iteration. The loop keeps a running task alive; a dropped handle detaches it.
+//
+// cancel() is a request: it asks what the task waits for to stop, and CancelledError comes out of
+// that await. The task may clean up, or swallow it. See core of the state machine in task_core.hpp.
+//
+// Threads: the loop's. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/task/awaitable.hpp>
+#include <asyncio/task/future.hpp>
+#include <asyncio/task/task_core.hpp>
+
+namespace asyncio {
+
+struct TaskOptions {
+    std::string_view name = {};  // default: "Task-N"
+};
+
+/// A handle to a task whose result's type does not matter.
+class AnyTask : public AnyFuture {
+public:
+    AnyTask() noexcept = default;
+    explicit AnyTask(task::TaskCore* core) noexcept : AnyFuture(Ref<task::FutureCore>(core)) {}
+    template <class T>
+    AnyTask(const Task<T>& task) noexcept : AnyFuture(task.ref()) {}
+
+    std::uint32_t cancelling() const noexcept { return task().cancelling(); }
+    std::uint32_t uncancel() const noexcept { return task().uncancel(); }
+    std::string get_name() const { return task().name(); }
+    void set_name(std::string_view name) const { task().set_name(name); }
+
+    task::TaskCore& task() const noexcept { return static_cast<task::TaskCore&>(*core_); }
+};
+
+template <class T>
+class [[nodiscard]] Task : public Future<T> {
+public:
+    /// An empty handle.
+    Task() noexcept : Future<T>(Ref<task::FutureCore>()) {}
+    explicit Task(Ref<task::FutureCore> core) noexcept : Future<T>(std::move(core)) {}
+
+    /// Cancel requests that were not taken back.
+    std::uint32_t cancelling() const noexcept { return task().cancelling(); }
+    /// Take one request back; the remaining number. Zero revokes what was not delivered yet.
+    std::uint32_t uncancel() const noexcept { return task().uncancel(); }
+    std::string get_name() const { return task().name(); }
+    void set_name(std::string_view name) const { task().set_name(name); }
+
+    template <class F>
+    std::uint64_t add_done_callback(F&& f) const {
+        return task::add_done_callback<Task>(*this->core_, std::forward<F>(f));
+    }
+    /// A task's result comes from its coroutine.
+    template <class... Args>
+    void set_result(Args&&...) const = delete;
+    template <class E>
+    void set_exception(E&&) const = delete;
+
+    task::TaskCore& task() const noexcept { return static_cast<task::TaskCore&>(*this->core_); }
+};
+
+namespace task {
+
+template <class T>
+Task<T> start_coro(EventLoop& loop, Coro<T>&& coro, TaskOptions options,
+                   std::source_location where) {
+    loop.check_usable();
+    Ref<TaskState<T>> state(new TaskState<T>(loop.core(), where));
+    state->start(coro.release(), options.name);
+    return Task<T>(Ref<FutureCore>(std::move(state)));
+}
+
+/// Any awaitable as a coroutine.
+template <class A>
+Coro<AwaitResult<A>> await_it(A awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+/// Keeps callable and arguments in its frame while what they return is awaited.
+template <class F, class... Args>
+Coro<AwaitResult<std::invoke_result_t<F&, Args...>>> call_it(F f, Args... args) {
+    co_return co_await std::invoke(f, std::move(args)...);
+}
+
+template <class A>
+auto as_coro(A&& awaitable) {
+    if constexpr (kIsCoro<A>)
+        return std::forward<A>(awaitable);
+    else
+        return await_it(std::decay_t<A>(std::forward<A>(awaitable)));
+}
+
+}  // namespace task
+
+/// Run an awaitable as a task of the running loop. std::logic_error if none runs.
+template <Awaitable A>
+auto create_task(A&& awaitable, TaskOptions options = {},
+                 std::source_location where = std::source_location::current()) {
+    EventLoop& loop = get_running_loop();
+    return task::start_coro(loop, task::as_coro(std::forward<A>(awaitable)), options, where);
+}
+
+/// Run f(args...), which returns an awaitable, as a task; f and args move into the task.
+template <class F, class... Args>
+    requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>)
+auto create_task(F&& f, Args&&... args) {
+    static_assert(Awaitable<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>,
+                  "create_task needs a function that returns a coroutine (or other awaitable)");
+    EventLoop& loop = get_running_loop();
+    return task::start_coro(
+        loop,
+        task::call_it<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(f),
+                                                              std::forward<Args>(args)...),
+        TaskOptions(), std::source_location::current());
+}
+
+template <class A>
+auto EventLoop::create_task(A&& awaitable) {
+    return create_task(std::forward<A>(awaitable), TaskOptions());
+}
+
+template <class A>
+auto EventLoop::create_task(A&& awaitable, TaskOptions options) {
+    if constexpr (Awaitable<A>)
+        return task::start_coro(*this, task::as_coro(std::forward<A>(awaitable)), options,
+                                std::source_location::current());
+    else
+        return task::start_coro(*this, task::call_it<std::decay_t<A>>(std::forward<A>(awaitable)),
+                                options, std::source_location::current());
+}
+
+/// The task being stepped in this thread; empty in plain callbacks. std::logic_error if no loop
+/// runs.
+AnyTask current_task();
+
+/// The tasks of `loop` (default: the running one) that are not done.
+std::vector<AnyTask> all_tasks();
+std::vector<AnyTask> all_tasks(EventLoop& loop);
+
+}  // namespace asyncio

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+//
+// TaskCore: a future that drives a coroutine; everything about Task<T> that needs no T.
+//
+// Ownership: the loop holds one reference while the task is not done, so a task cannot disappear.
+// The root frame belongs to the task and is destroyed the moment its result has been moved out.
+//
+// Cancellation, asyncio's state machine. `cancel_requests_` counts cancel() minus uncancel().
+// cancel() on a task
+//   that waits          goes to the wait. If the wait takes it over, nothing else is recorded. If
+//                       the wait is over already (its wake-up is queued), must_cancel is set and
+//                       the resumed await throws instead of returning.
+//   that has not begun  sets must_cancel: the body never runs.
+//   that is running     sets must_cancel: the next real suspension is cancelled at once, and if
+//                       there is none before the return, the task ends cancelled.
+// A wait for another task passes the request on to that task; a chain of any length is walked in a
+// loop, not recursively. uncancel() to zero revokes must_cancel, not what a wait has taken over.
+//
+// Invariant: while not done, the task is either in the ready queue, or running, or waiting.
+#pragma once
+
+#include <source_location>
+#include <string>
+
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/loop/event_loop.hpp>
+#include <asyncio/task/future_core.hpp>
+
+namespace asyncio::task {
+
+class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
+public:
+    bool cancel(const std::string& message) final;
+    std::uint32_t cancelling() const noexcept { return cancel_requests_; }
+    std::uint32_t uncancel() noexcept;
+
+    std::string name() const;
+    void set_name(std::string_view name);
+    const std::source_location& created() const noexcept { return created_; }
+
+    coro::Driver* driver() noexcept final { return this; }
+    std::string description() const final;
+
+    /// For tasks the library makes for itself: closing the loop under them is no news.
+    void do_not_report_pending() noexcept { report_if_destroyed_pending_ = false; }
+
+    /// Bind the coroutine and schedule the first step.
+    void start(coro::PromiseBase& root, std::string_view name);
+
+    static TaskCore* from(coro::Driver* driver) noexcept { return static_cast<TaskCore*>(driver); }
+
+protected:
+    TaskCore(loop::Core& core, std::source_location created) noexcept
+        : FutureCore(core), Driver(core.ready, &take_turn), created_(created) {}
+    ~TaskCore() override;
+
+    /// Move the root's value into place (or drop it), or return its exception.
+    virtual std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept = 0;
+
+private:
+    static void take_turn(Runnable& runnable, Turn turn);
+    void step();
+    void finish();
+    void end_cancelled(std::exception_ptr error) noexcept;
+    void leave_loop() noexcept;
+    void loop_closed() noexcept override;
+    void set_cancel_message(const std::string& message) final { set_message(message); }
+    const std::string& cancel_message() const noexcept final { return message(); }
+
+    std::uint32_t number_ = 0;  // of the default name
+    std::unique_ptr<std::string> name_;
+    std::source_location created_;
+};
+
+template <class T>
+class TaskState final : public WithResult<T, TaskCore> {
+public:
+    TaskState(loop::Core& core, std::source_location created)
+        : WithResult<T, TaskCore>(core, created) {}
+
+private:
+    std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept override {
+        Outcome<T>& outcome = static_cast<coro::Promise<T>&>(root).outcome();
+        if (!outcome || drop) return outcome.error();
+        try {
+            if constexpr (!std::is_void_v<T>) this->emplace_result(std::move(*outcome));
+        } catch (...) {
+            return std::current_exception();
+        }
+        return nullptr;
+    }
+};
+
+}  // namespace asyncio::task
