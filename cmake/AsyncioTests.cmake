@@ -73,7 +73,8 @@ function(asyncio_script_test name file label)
 endfunction()
 
 file(GLOB scripts CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/*.py"
-    "${CMAKE_CURRENT_SOURCE_DIR}/tests/*.sh" "${CMAKE_CURRENT_SOURCE_DIR}/tools/*_test.py")
+    "${CMAKE_CURRENT_SOURCE_DIR}/tests/*.sh"
+    "${CMAKE_CURRENT_SOURCE_DIR}/tools/asyncio_lint_test.py")
 foreach(script IN LISTS scripts)
     execute_process(COMMAND test -x "${script}" RESULT_VARIABLE not_executable)
     if(NOT not_executable)
