@@ -9,7 +9,8 @@
 //       and returns false (the result stands in inline_result, no callback follows), or returns
 //       true, and every completion comes from within wait().
 //   K2  A submitted operation gets exactly one completion with more == false, also when submitting
-//       it to the system failed, when it was cancelled, and when the kernel is shut down.
+//       it to the system failed and when it was cancelled. The destructor takes all operations
+//       back instead, as reclaim() does: they are idle, and no callback runs.
 //   K3  cancel() is a request. A result that won the race is delivered, never dropped.
 //   K4  A completion that nobody owns any more (a late one for a recycled slot) is disposed of:
 //       an accepted descriptor is closed, a buffer goes back to its ring.
@@ -18,6 +19,12 @@
 //   K6  Within one wait() the completions of one descriptor come input first, then output.
 //   K7  wake() may be called from any thread and from signal handlers; it makes the current or
 //       the next wait() return. Wakes coalesce.
+//
+// After fork() the child must not use its copy: wait() and attach_to_thread() throw
+// std::logic_error there, submit() answers -EOWNERDEAD, wake() does nothing, destroying it is safe,
+// and the parent notices none of it.
+//
+// A kernel is destroyed by the thread it is attached to, or when nothing is in flight.
 #pragma once
 
 #include <memory>

@@ -19,7 +19,9 @@
 // whoever asked owns that result (an accepted descriptor, received bytes).
 //
 // Multishot kinds (accept, receive) complete many times with more == true and
-// once with more == false. All others complete exactly once.
+// once with more == false. All others complete exactly once. accept skips errors that concern only
+// one connection; what is reported (-EMFILE, -EBADF, ...) ended the operation, and it may be
+// submitted again later.
 //
 // Threads: an operation belongs to the thread that runs its kernel.
 #pragma once
@@ -42,7 +44,7 @@ enum class Opcode : std::uint8_t {
     connect,  // once; `address`, `address_size`
     receive,  // multishot; data in Completion::data, result 0 = end of stream
     send,     // once; `buffers` (gathered, MSG_NOSIGNAL); result = bytes taken, may be short
-    poll,     // once; `events` (POLLIN | POLLOUT); result = ready events
+    poll,     // once, level-triggered; `events` (POLLIN | POLLOUT); result = ready events
 };
 
 /// What one completion brings. `data` is valid during the callback only.
@@ -55,18 +57,25 @@ struct Completion {
 class Operation : public IntrusiveListNode<Operation> {
 public:
     enum class State : std::uint8_t { idle, submitted, cancelling };
-    using Callback = void (*)(Operation&, const Completion&);
+    using Callback = void (*)(Operation&, const Completion&);  // must not throw
 
     Operation(Opcode code, Callback on_completion) noexcept
         : callback(on_completion), opcode(code), address(nullptr) {}
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
-    ~Operation();  // asserts: idle
+    ~Operation() {
+        if (state != State::idle) [[unlikely]]
+            abort_for_death_in_flight();
+    }
 
     bool idle() const noexcept { return state == State::idle; }
 
+    /// True for what brings data in (accept, receive, poll for POLLIN): delivered first (K6).
+    bool is_input() const noexcept;
+
     // What is asked; set by the owner while idle.
     Callback callback;
+    void* owner = nullptr;  // the caller's own, never looked at
     int fd = -1;
     Opcode opcode;
     State state = State::idle;  // written by kernels only
@@ -78,6 +87,14 @@ public:
     std::uint32_t count = 0;   // connect: bytes of the address; send: number of buffers
     std::uint32_t events = 0;  // poll
     int inline_result = 0;  // set when submit() returned false
+
+private:
+    [[noreturn]] static void abort_for_death_in_flight() noexcept;
 };
+
+/// The memory that `operation` (connect, send) lent to the system must still be alive when the
+/// completion comes. Sanitizers do not see the system's accesses, so under AddressSanitizer the
+/// backends ask here; prints a sentence and aborts. Costs one test elsewhere.
+void check_lent_memory(const Operation& operation) noexcept;
 
 }  // namespace asyncio::kernel

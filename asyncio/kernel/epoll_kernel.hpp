@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+//
+// EpollKernel: the completion interface made of readiness.
+//
+// Every descriptor is registered once, edge-triggered for both directions, and the table beside it
+// remembers what the edges said: `readable` and `ended` stay set until a call found nothing left.
+//   receive   one recv per descriptor and wait() into a scratch buffer all share (fairness; idle
+//             connections cost no buffer). A short one means that the socket is empty: the next
+//             byte brings an edge. That does not hold once the peer ended the stream, since end of
+//             stream and last bytes may share an edge, so then it is read until it says so.
+//   accept    up to accept_burst connections per wait()
+//   send      tried at once in submit(), which then finishes inline; else when an edge says so
+//   connect   begun in submit(); an edge makes us ask connect() again, which answers with the
+//             outcome, or EALREADY for an edge that meant something else
+//   poll      (re-)registering reports what is ready now as a fresh edge; that is the level. Always
+//             (re-)registered: the owner may have closed the descriptor behind our back.
+//             epoll refuses regular files (EPERM): those are always ready.
+// Those whose readable state outlived a wait() hang in ready_; those that are finished without a
+// system call (cancelled) in finished_inputs_ and finished_outputs_. An operation is in one of
+// these lists or in none.
+//
+// Stale events (catalogue D13): an event carries descriptor and generation; close() changes the
+// generation. epoll forgets a descriptor only when the last copy of it is closed, so close() also
+// deregisters.
+//
+// Threads: one at a time; wake() from any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/kernel/wake_channel.hpp>
+#include <asyncio/os/fd.hpp>
+
+struct epoll_event;
+
+namespace asyncio::kernel {
+
+class EpollKernel final : public Kernel {
+public:
+    static constexpr std::size_t scratch_size = 256 * 1024;
+    static constexpr int accept_burst = 64;  // connections of one listener in one wait()
+
+    EpollKernel();
+    ~EpollKernel() override;
+
+    std::string_view name() const noexcept override { return "epoll"; }
+    void attach_to_thread() override;
+    bool submit(Operation& operation) noexcept override;
+    void cancel(Operation& operation) noexcept override;
+    void reclaim(Operation& operation) noexcept override;
+    void close(int fd) noexcept override;
+    bool may_have_events() const noexcept override;
+    void wait(std::optional<Duration> timeout) override;
+    void wake() noexcept override { wake_.wake(); }
+    std::size_t in_flight() const noexcept override { return in_flight_; }
+
+private:
+    using List = IntrusiveList<Operation>;
+
+    struct Entry {
+        Operation* input = nullptr;
+        Operation* output = nullptr;
+        std::uint32_t generation = 0;
+        bool registered = false;
+        bool readable = false;
+        bool ended = false;  // the peer ended its side, or an error is pending
+    };
+
+    // What an attempt says: `again` means that nothing came of it.
+    static constexpr int again = -11;  // -EAGAIN
+
+    bool forked() const noexcept;
+    Entry* entry_of(int fd) noexcept;  // null when out of memory
+    Operation*& side(Operation& operation) noexcept;
+    int watch(int fd, Entry& entry) noexcept;
+    int control(int first, int fd, std::uint32_t generation) noexcept;
+    bool finish_inline(Operation& operation, int result) noexcept;
+    bool put_in_flight(Operation& operation) noexcept;
+    bool submit_poll(Operation& operation) noexcept;
+    void finish_later(Operation& operation, int result) noexcept;
+    void finish(Operation& operation, int result);
+    void detach(Operation& operation) noexcept;
+    bool owns_input(int fd, const Operation& operation) const noexcept;
+
+    void finish_all(List& list);
+    void retry_ready();
+    void on_event(const epoll_event& event);
+    void on_input(int fd, std::uint32_t events);
+    void on_output(int fd, std::uint32_t events);
+    void receive(Operation& operation);
+    void accept(Operation& operation);
+    int collect(std::optional<Duration> timeout, epoll_event* events);
+
+    const std::uint32_t fork_generation_;
+    os::Fd epoll_;
+    WakeChannel wake_;
+    bool has_pwait2_ = true;
+    std::size_t in_flight_ = 0;
+    std::vector<Entry> entries_;  // by descriptor
+    List ready_;
+    List finished_inputs_;
+    List finished_outputs_;
+    std::unique_ptr<std::byte[]> scratch_;
+};
+
+}  // namespace asyncio::kernel

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+//
+// What becomes of completions: delivered to their operation, or disposed of. And taking operations
+// back before their completion came: reclaim() and the destructor.
+#include <asyncio/os/features.hpp>
+#if ASYNCIO_HAVE_LIBURING
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include <asyncio/kernel/io_uring_kernel.hpp>
+#include <asyncio/os/socket.hpp>
+
+namespace asyncio::kernel {
+namespace {
+
+constexpr Duration cancel_patience = std::chrono::milliseconds(100);
+
+bool has_more(const IoUringRing::Completion& completion) noexcept {
+    return (completion.flags & IORING_CQE_F_MORE) != 0;
+}
+
+[[noreturn]] void die(const char* why) noexcept {
+    std::fprintf(stderr, "asyncio: %s\n", why);
+    std::abort();
+}
+
+}  // namespace
+
+void IoUringKernel::on_completion(const Completion_& completion) {
+    const Kind kind = IoUringSlots::kind_of(completion.tag);
+    switch (kind) {
+        case Kind::ignore: return;
+        case Kind::wake:
+            wake_armed_ = false;
+            wake_.acknowledge();
+            return;
+        case Kind::cancel: on_failed_cancel(completion); return;
+        case Kind::accept:
+        case Kind::receive: deliver(completion); return;
+        case Kind::connect:
+        case Kind::send: outputs_.push_back(completion); return;
+        case Kind::poll: break;
+    }
+    const Operation* operation = slots_.find(completion.tag);
+    if (operation != nullptr && !operation->is_input()) outputs_.push_back(completion);
+    else deliver(completion);
+}
+
+/// ENOENT: the operation had ended, and its completion stands before or behind this one; or the
+/// system was just between two of its steps, and we ask again. EALREADY: it is about to end.
+void IoUringKernel::on_failed_cancel(const Completion_& completion) noexcept {
+    if (completion.result != -ENOENT) return;
+    Operation* operation = slots_.find(completion.tag);
+    if (operation == nullptr || operation->linked()) return;
+    if (operation->state != Operation::State::cancelling) return;
+    if (slots_.of(*operation).place == Place::system) cancels_.push_back(*operation);
+}
+
+void IoUringKernel::deliver(const Completion_& completion) {
+    if (completion.tag == 0) return;  // struck out meanwhile
+    Operation* operation = slots_.find(completion.tag);
+    if (operation == nullptr) [[unlikely]]
+        return dispose(completion);
+    switch (IoUringSlots::kind_of(completion.tag)) {
+        case Kind::accept: return on_accept(*operation, completion);
+        case Kind::receive: return on_receive(*operation, completion);
+        case Kind::poll:
+            if (slots_.of(*operation).by_readiness) return on_ready(*operation, completion);
+            [[fallthrough]];
+        default: return finish(*operation, completion.result);
+    }
+}
+
+void IoUringKernel::on_accept(Operation& operation, const Completion_& completion) {
+    const int result = completion.result;
+    if (result >= 0) {
+        if (!has_more(completion)) begin_anew(operation);
+        operation.callback(operation, Completion{.result = result, .more = true});
+        return;
+    }
+    if (has_more(completion)) return;
+    if (os::is_transient_accept_error(-result)) return begin_anew(operation);
+    // EINVAL: it does not listen, or the system does not know multishot. accept4 will tell.
+    if (result == -EINVAL || result == -EAGAIN) return fall_back_to_readiness(operation);
+    finish(operation, result);
+}
+
+void IoUringKernel::on_receive(Operation& operation, const Completion_& completion) {
+    const int result = completion.result;
+    if (result > 0) [[likely]] {
+        if (!has_more(completion)) begin_anew(operation);
+        const auto data = buffers_->data(completion.flags, static_cast<std::size_t>(result));
+        operation.callback(operation, Completion{.result = result, .more = true, .data = data});
+        buffers_->give_back(completion.flags);
+        return;
+    }
+    if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back(completion.flags);
+    if (has_more(completion)) return;
+    if (result == -ENOBUFS) {
+        // Begun anew by the next enter, when this wait()'s buffers are lent again.
+        buffers_->grow();
+        return begin_anew(operation);
+    }
+    if (result == -EINVAL || result == -EAGAIN) return fall_back_to_readiness(operation);
+    finish(operation, result);
+}
+
+/// The system ended a multishot that was not asked to end.
+void IoUringKernel::begin_anew(Operation& operation) noexcept {
+    operation.unlink();  // a cancel not yet written has nothing to find
+    if (operation.state == Operation::State::cancelling) finish_later(operation, -ECANCELED);
+    else start(operation);
+}
+
+void IoUringKernel::fall_back_to_readiness(Operation& operation) noexcept {
+    slots_.of(operation).by_readiness = true;
+    begin_anew(operation);
+}
+
+void IoUringKernel::on_ready(Operation& operation, const Completion_& completion) {
+    if (completion.result < 0) return finish(operation, completion.result);
+    begin_anew(operation);
+    if (operation.state == Operation::State::cancelling) return;
+    if (operation.opcode == Opcode::receive) receive_now(operation);
+    else accept_now(operation);
+}
+
+void IoUringKernel::receive_now(Operation& operation) {
+    if (scratch_ == nullptr) scratch_.reset(new std::byte[scratch_size]);
+    const std::span scratch(scratch_.get(), scratch_size);
+    const auto received = os::try_receive(operation.fd, scratch);
+    if (received == -EAGAIN) return;
+    const int result = static_cast<int>(received);
+    if (result > 0) {
+        const auto data = scratch.first(static_cast<std::size_t>(received));
+        operation.callback(operation, Completion{.result = result, .more = true, .data = data});
+        return;
+    }
+    reclaim(operation);  // the poll just written
+    operation.callback(operation, Completion{.result = result});
+}
+
+void IoUringKernel::accept_now(Operation& operation) {
+    const std::uint64_t tag = tag_of(operation);
+    const int fd = operation.fd;
+    for (int i = 0; i < accept_burst; i++) {
+        const int result = os::try_accept(fd);
+        if (result == -EAGAIN) return;
+        if (result < 0 && os::is_transient_accept_error(-result)) continue;
+        if (result < 0) {
+            reclaim(operation);
+            operation.callback(operation, Completion{.result = result});
+            return;
+        }
+        operation.callback(operation, Completion{.result = result, .more = true});
+        if (slots_.find(tag) != &operation) return;
+        if (operation.state != Operation::State::submitted) return;
+    }
+}
+
+/// The operation is the caller's again.
+void IoUringKernel::forget(Operation& operation) noexcept {
+    assert(!operation.idle());
+    operation.unlink();
+    slots_.release(operation.slot);
+    operation.state = Operation::State::idle;
+    in_flight_--;
+}
+
+void IoUringKernel::finish(Operation& operation, int result) {
+    check_lent_memory(operation);
+    forget(operation);
+    operation.callback(operation, Completion{.result = result});
+}
+
+void IoUringKernel::finish_later(Operation& operation, int result) noexcept {
+    slots_.of(operation).place = Place::finished;
+    operation.inline_result = result;
+    (operation.is_input() ? finished_inputs_ : finished_outputs_).push_back(operation);
+}
+
+// --- taking back --------------------------------------------------------------------------------
+
+void IoUringKernel::dispose(const Completion_& completion) noexcept {
+    const bool accepted = IoUringSlots::kind_of(completion.tag) == Kind::accept;
+    if (accepted && completion.result >= 0) ::close(completion.result);
+    if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers_ != nullptr)
+        buffers_->give_back(completion.flags);
+}
+
+/// If this completion is for `tag`: dispose of it, keep others from finding it. True when final.
+bool IoUringKernel::strike_out(Completion_& completion, std::uint64_t tag) noexcept {
+    if (completion.tag != tag) return false;
+    dispose(completion);
+    completion.tag = IoUringSlots::tag(Kind::ignore, 0, 0);
+    return !has_more(completion);
+}
+
+bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
+    bool ended = false;
+    for (Completion_& completion : outputs_) ended |= strike_out(completion, tag);
+    for (std::size_t i = next_deferred_; i < deferred_.size(); i++)
+        ended |= strike_out(deferred_[i], tag);
+    for (unsigned i = 0; i < ring_->ready(); i++) ended |= strike_out(ring_->peek(i), tag);
+    return ended;
+}
+
+/// Make room in the ring; the order is kept.
+void IoUringKernel::defer_all() noexcept {
+    while (ring_->ready() != 0) {
+        deferred_.push_back(ring_->peek(0));
+        ring_->pop();
+    }
+}
+
+void IoUringKernel::wait_for_end(std::uint64_t tag) noexcept {
+    bool asked = false;
+    while (!find_and_dispose(tag)) {
+        if (!asked) asked = write_cancel(tag);
+        if (ring_->overflown() || ring_->ready() == ring_->completion_capacity()) defer_all();
+        const int result = ring_->enter(ring_->ready() + 1, cancel_patience);
+        if (result == -ETIME) asked = false;
+        else if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+            die("io_uring refuses to take an operation back (is this the loop's thread?)");
+    }
+}
+
+void IoUringKernel::reclaim(Operation& operation) noexcept {
+    if (operation.idle()) return;
+    const std::uint64_t tag = tag_of(operation);
+    const bool held = slots_.of(operation).place == Place::system;
+    if (held && !forked() && !ring_->unqueue(tag)) wait_for_end(tag);
+    forget(operation);
+}
+
+/// Nothing of ours stays in the system's hands (catalogue A11). Without operations the only thing
+/// it holds is the wake-up read, which points to static memory.
+void IoUringKernel::drain() noexcept {
+    if (in_flight_ == 0 || !ring_->enabled()) return;
+    if (!on_owner_thread()) die("a loop with operations in flight dies in a foreign thread");
+    slots_.for_each_operation([this](Operation& operation) { cancel(operation); });
+    for (List* list : {&finished_inputs_, &finished_outputs_})
+        list->for_each([this](Operation& operation) { forget(operation); });
+    while (in_flight_ != 0) {
+        fill_from_backlog();
+        const int result = ring_->enter(1, cancel_patience);
+        for (Completion_ completion; next_completion(completion);) settle(completion);
+        if (result == -ETIME) ask_again();
+    }
+}
+
+/// What drain() does with a completion.
+void IoUringKernel::settle(const Completion_& completion) noexcept {
+    const Kind kind = IoUringSlots::kind_of(completion.tag);
+    if (kind == Kind::cancel) return on_failed_cancel(completion);
+    if (kind == Kind::ignore || kind == Kind::wake) return;
+    dispose(completion);
+    Operation* operation = slots_.find(completion.tag);
+    if (operation != nullptr && !has_more(completion)) forget(*operation);
+}
+
+void IoUringKernel::ask_again() noexcept {
+    slots_.for_each_operation([this](Operation& operation) {
+        if (!operation.linked()) cancels_.push_back(operation);
+    });
+}
+
+}  // namespace asyncio::kernel
+#endif

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+//
+// Life of the ring, records and waiting; io_uring_completion.cpp has what becomes of completions.
+#include <asyncio/os/features.hpp>
+#if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_kernel.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <new>
+#include <stdexcept>
+
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fork.hpp>
+
+namespace asyncio::kernel {
+namespace {
+
+// Where every ring's wake-up read puts the eventfd's counter, which nobody looks at. Static: a read
+// that a closed ring still holds may not point into a dead kernel.
+std::uint64_t wake_counter_sink;
+
+constexpr Duration retry_pause = std::chrono::milliseconds(1);
+constexpr std::size_t send_limit = INT_MAX & ~std::size_t{4095};
+
+}  // namespace
+
+IoUringKernel::IoUringKernel(const IoUringOptions& options)
+    : options_(options),
+      fork_generation_(os::fork_generation()),
+      wake_(WakeChannel::Mode::blocking) {
+    make_ring();
+    outputs_.reserve(ring_->completion_capacity());
+    arm_wake();
+}
+
+void IoUringKernel::make_ring() {
+    ring_ = std::make_unique<IoUringRing>(options_);
+    messages_ = std::make_unique<msghdr[]>(ring_->capacity());
+    buffers_.reset();
+    if (ring_->has_multishot_receive()) {
+        auto buffers = std::make_unique<IoUringBuffers>(*ring_, options_.buffers);
+        if (buffers->valid()) buffers_ = std::move(buffers);
+    }
+}
+
+IoUringKernel::~IoUringKernel() {
+    if (!forked()) drain();
+    abandon();
+    // The ring goes first: it holds the buffers.
+    ring_.reset();
+}
+
+bool IoUringKernel::forked() const noexcept {
+    return fork_generation_ != os::current_fork_generation;
+}
+
+bool IoUringKernel::on_owner_thread() const noexcept {
+    return owner_ == std::this_thread::get_id();
+}
+
+void IoUringKernel::attach_to_thread() {
+    if (forked()) throw std::logic_error("asyncio: this loop belongs to the parent process");
+    if (ring_->enabled() && on_owner_thread()) return;
+    if (ring_->enabled()) rebuild();
+    ring_->enable();
+    owner_ = std::this_thread::get_id();
+}
+
+/// A ring belongs to the thread that enabled it, and cannot be handed over. Its pending wake-up
+/// read stays in the old ring, with the old eventfd.
+void IoUringKernel::rebuild() {
+    if (in_flight_ != 0)
+        throw std::logic_error("asyncio: this loop has operations in flight in another thread");
+    for (Completion_ completion; next_completion(completion);) dispose(completion);
+    wake_.renew();
+    const auto old_buffers = std::move(buffers_);
+    const auto old_ring = std::move(ring_);
+    make_ring();
+    wake_armed_ = false;
+}
+
+/// All operations become idle, whatever the system does.
+void IoUringKernel::abandon() noexcept {
+    slots_.for_each_operation([this](Operation& operation) { forget(operation); });
+}
+
+// --- records ------------------------------------------------------------------------------------
+
+std::uint64_t IoUringKernel::tag_of(const Operation& operation) noexcept {
+    static_assert(static_cast<int>(Opcode::accept) == 0 && static_cast<int>(Opcode::poll) == 4);
+    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive, Kind::send, Kind::poll};
+    const IoUringSlots::Slot& slot = slots_.of(operation);
+    const Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
+    return IoUringSlots::tag(kind, operation.slot, slot.generation);
+}
+
+bool IoUringKernel::submit(Operation& operation) noexcept {
+    assert(operation.idle());
+    operation.inline_result = -EOWNERDEAD;
+    if (forked()) [[unlikely]]
+        return false;
+    try {
+        operation.slot = slots_.acquire(operation);
+    } catch (const std::bad_alloc&) {
+        operation.inline_result = -ENOMEM;
+        return false;
+    }
+    slots_[operation.slot].by_readiness =
+        (operation.opcode == Opcode::receive && buffers_ == nullptr) ||
+        (operation.opcode == Opcode::accept && !ring_->has_multishot_accept());
+    operation.state = Operation::State::submitted;
+    in_flight_++;
+    start(operation);
+    return true;
+}
+
+/// Write the operation's record, or remember to.
+void IoUringKernel::start(Operation& operation) noexcept {
+    IoUringSlots::Slot& slot = slots_.of(operation);
+    io_uring_sqe* record = backlog_.empty() ? ring_->next_record() : nullptr;
+    if (record == nullptr) [[unlikely]] {
+        slot.place = Place::backlog;
+        backlog_.push_back(operation);
+        return;
+    }
+    slot.place = Place::system;
+    prepare(*record, operation);
+}
+
+void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation) noexcept {
+    const std::uint64_t tag = tag_of(operation);
+    switch (IoUringSlots::kind_of(tag)) {
+        case Kind::accept:
+            ::io_uring_prep_multishot_accept(&record, operation.fd, nullptr, nullptr,
+                                             SOCK_CLOEXEC | SOCK_NONBLOCK);
+            break;
+        case Kind::receive:
+            ::io_uring_prep_recv_multishot(&record, operation.fd, nullptr, 0, 0);
+            record.flags = IOSQE_BUFFER_SELECT;
+            record.buf_group = IoUringBuffers::group;
+            break;
+        case Kind::connect:
+            ::io_uring_prep_connect(&record, operation.fd, operation.address, operation.count);
+            break;
+        case Kind::send: prepare_send(record, operation); break;
+        default:
+            ::io_uring_prep_poll_add(
+                &record, operation.fd,
+                operation.opcode == Opcode::poll ? operation.events : unsigned{POLLIN});
+    }
+    record.user_data = tag;
+}
+
+void IoUringKernel::prepare_send(io_uring_sqe& record, const Operation& operation) noexcept {
+    if (operation.count == 1) {
+        const iovec& buffer = *operation.buffers;
+        ::io_uring_prep_send(&record, operation.fd, buffer.iov_base,
+                             std::min(buffer.iov_len, send_limit), MSG_NOSIGNAL);
+        return;
+    }
+    // Read by the system when it takes the record; the record's next user overwrites it.
+    msghdr& message = messages_[ring_->index_of(record)];
+    message = {};
+    message.msg_iov = const_cast<iovec*>(operation.buffers);  // not written through
+    message.msg_iovlen = std::min<std::size_t>(operation.count, IOV_MAX);
+    ::io_uring_prep_sendmsg(&record, operation.fd, &message, MSG_NOSIGNAL);
+}
+
+bool IoUringKernel::write_cancel(std::uint64_t tag) noexcept {
+    io_uring_sqe* record = ring_->next_record();
+    if (record == nullptr) return false;
+    ::io_uring_prep_cancel64(record, tag, 0);
+    record->flags = ring_->skip_success();
+    record->user_data = IoUringSlots::with_kind(tag, Kind::cancel);
+    return true;
+}
+
+void IoUringKernel::arm_wake() noexcept {
+    io_uring_sqe* record = ring_->next_record();
+    if (record == nullptr) return;  // the next wait() tries again
+    ::io_uring_prep_read(record, wake_.fd(), &wake_counter_sink, sizeof wake_counter_sink, 0);
+    record->user_data = IoUringSlots::tag(Kind::wake, 0, 0);
+    wake_armed_ = true;
+}
+
+void IoUringKernel::cancel(Operation& operation) noexcept {
+    if (operation.state != Operation::State::submitted) return;
+    operation.state = Operation::State::cancelling;
+    switch (slots_.of(operation).place) {
+        case Place::system:
+            if (!write_cancel(tag_of(operation))) cancels_.push_back(operation);
+            break;
+        case Place::backlog:
+            operation.unlink();
+            finish_later(operation, -ECANCELED);
+            break;
+        case Place::finished: break;
+    }
+}
+
+void IoUringKernel::fill_from_backlog() noexcept {
+    while (!cancels_.empty() && write_cancel(tag_of(cancels_.front()))) cancels_.pop_front();
+    while (!backlog_.empty()) {
+        io_uring_sqe* record = ring_->next_record();
+        if (record == nullptr) return;
+        Operation& operation = backlog_.pop_front();
+        slots_.of(operation).place = Place::system;
+        prepare(*record, operation);
+    }
+}
+
+void IoUringKernel::close(int fd) noexcept { os::Fd(fd).reset(); }
+
+// --- waiting ------------------------------------------------------------------------------------
+
+bool IoUringKernel::has_completions() const noexcept {
+    return ring_->ready() != 0 || next_deferred_ != deferred_.size() ||
+           !finished_inputs_.empty() || !finished_outputs_.empty();
+}
+
+bool IoUringKernel::may_have_events() const noexcept {
+    return ring_->queued() != 0 || ring_->ready() != 0 || ring_->holds_back() || has_backlog() ||
+           has_completions() || wake_.pending();
+}
+
+void IoUringKernel::wait(std::optional<Duration> timeout) {
+    if (!on_owner_thread() || forked()) [[unlikely]]
+        attach_to_thread();
+    if (!wake_armed_) arm_wake();
+    hand_over(timeout);
+    dispatch();
+}
+
+void IoUringKernel::hand_over(std::optional<Duration> timeout) {
+    bool progress = true;
+    while (has_backlog() && progress) {
+        fill_from_backlog();
+        progress = !has_backlog() || enter(0, Duration::zero());
+    }
+    const bool look_only = has_backlog() || has_completions() || ring_->holds_back() ||
+                           (timeout && *timeout <= Duration::zero());
+    if (!look_only) enter(1, timeout);
+    else if (ring_->queued() != 0 || ring_->holds_back()) enter(0, Duration::zero());
+}
+
+/// False when the system took nothing for now: interrupted, out of memory, or its completions have
+/// to be collected first. The records stay queued.
+bool IoUringKernel::enter(unsigned wait_for, std::optional<Duration> timeout) {
+    const int result = ring_->enter(wait_for, timeout);
+    if (result >= 0 || result == -ETIME) return true;
+    if (result == -EINTR || result == -EBUSY) return false;
+    if (result != -EAGAIN) os::throw_system_error(-result, "enter io_uring");
+    // Out of memory for requests: no reason to spin.
+    if (wait_for != 0 && !has_completions())
+        ring_->wait_only(1, std::min(timeout.value_or(retry_pause), retry_pause));
+    return false;
+}
+
+bool IoUringKernel::next_completion(Completion_& completion) noexcept {
+    if (next_deferred_ != deferred_.size()) [[unlikely]] {
+        completion = deferred_[next_deferred_++];
+        if (next_deferred_ == deferred_.size()) {
+            deferred_.clear();
+            next_deferred_ = 0;
+        }
+        return true;
+    }
+    if (ring_->ready() == 0) return false;
+    completion = ring_->peek(0);
+    ring_->pop();
+    return true;
+}
+
+/// One wait() delivers what was there when it began, at most one ring full.
+void IoUringKernel::dispatch() {
+    finish_all(finished_inputs_);
+    const std::size_t there = ring_->ready() + deferred_.size() - next_deferred_;
+    std::size_t left = std::min(there, outputs_.capacity());
+    for (Completion_ completion; left != 0 && next_completion(completion); left--)
+        on_completion(completion);
+    // By index: a callback may strike out a later one.
+    for (std::size_t i = 0; i < outputs_.size(); i++) deliver(Completion_(outputs_[i]));
+    outputs_.clear();
+    finish_all(finished_outputs_);
+}
+
+void IoUringKernel::finish_all(List& list) {
+    if (list.empty()) return;
+    List taken;  // those that callbacks add wait for their turn
+    taken.splice_back(list);
+    while (!taken.empty()) {
+        Operation& operation = taken.pop_front();
+        finish(operation, operation.inline_result);
+    }
+}
+
+std::unique_ptr<Kernel> make_io_uring_kernel(const IoUringOptions& options) {
+    return std::make_unique<IoUringKernel>(options);
+}
+
+}  // namespace asyncio::kernel
+#else
+#include <asyncio/kernel/io_uring_options.hpp>
+
+#include <cerrno>
+
+#include <asyncio/os/error.hpp>
+
+namespace asyncio::kernel {
+
+std::unique_ptr<Kernel> make_io_uring_kernel(const IoUringOptions&) {
+    os::throw_system_error(ENOSYS, "set up io_uring: built without liburing");
+}
+
+}  // namespace asyncio::kernel
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+//
+// IoUringSlots: which operation a completion belongs to. A record carries a tag: kind, slot number
+// and the slot's generation. The generation changes whenever the slot is given up, so a late
+// completion finds nobody instead of the next tenant (catalogue A6), and the kind is enough to
+// dispose of what it brings.
+//
+//     tag:  63 .......... 32 31 .. 28 27 ....... 0
+//           generation       kind     slot number
+//
+// A slot's `place` tells where its operation is:
+//
+//     acquire --> queued <----------------. (multishot begun anew)
+//                  |  ^ queue full        |
+//                  |  v                   |
+//                  | backlog              |
+//                  v                      |
+//                 system -----------------'
+//                  |  (queued and system are one: both are reached by a cancel record)
+//                  v
+//     release <-- [finished: has its result, waits for the next wait()]
+//
+// Threads: the kernel's.
+#pragma once
+
+#include <cassert>
+#include <cstdint>
+#include <vector>
+
+#include <asyncio/kernel/operation.hpp>
+
+namespace asyncio::kernel {
+
+class IoUringSlots {
+public:
+    enum class Kind : std::uint8_t { ignore, wake, cancel, accept, receive, connect, send, poll };
+    enum class Place : std::uint8_t { system, backlog, finished };
+
+    struct Slot {
+        Operation* operation = nullptr;  // null: free, or taken back while the system held it
+        std::uint32_t generation = 0;
+        std::uint32_t next_free = 0;
+        Place place = Place::system;
+        bool by_readiness = false;  // waits by poll, then calls; see IoUringKernel
+    };
+
+    static constexpr std::uint64_t tag(Kind kind, std::uint32_t slot,
+                                       std::uint32_t generation) noexcept {
+        return static_cast<std::uint64_t>(generation) << 32 |
+               static_cast<std::uint32_t>(kind) << kind_shift | slot;
+    }
+    static constexpr Kind kind_of(std::uint64_t tag) noexcept {
+        return static_cast<Kind>(tag >> kind_shift & 0xf);
+    }
+    /// The same slot and generation under another kind.
+    static constexpr std::uint64_t with_kind(std::uint64_t tag, Kind kind) noexcept {
+        return (tag & ~(std::uint64_t{0xf} << kind_shift)) |
+               static_cast<std::uint64_t>(kind) << kind_shift;
+    }
+    static constexpr bool same_slot(std::uint64_t a, std::uint64_t b) noexcept {
+        return with_kind(a, Kind::ignore) == with_kind(b, Kind::ignore);
+    }
+
+    /// Throws std::bad_alloc.
+    std::uint32_t acquire(Operation& operation) {
+        if (first_free_ == none) grow();
+        const std::uint32_t index = first_free_;
+        Slot& slot = slots_[index];
+        first_free_ = slot.next_free;
+        slot.operation = &operation;
+        slot.place = Place::system;
+        slot.by_readiness = false;
+        return index;
+    }
+
+    void release(std::uint32_t index) noexcept {
+        Slot& slot = slots_[index];
+        slot.operation = nullptr;
+        slot.generation++;
+        slot.next_free = first_free_;
+        first_free_ = index;
+    }
+
+    Slot& operator[](std::uint32_t index) noexcept {
+        assert(index < slots_.size());
+        return slots_[index];
+    }
+    Slot& of(const Operation& operation) noexcept {
+        Slot& slot = (*this)[operation.slot];
+        assert(slot.operation == &operation);
+        return slot;
+    }
+
+    /// The operation in flight that `tag` means, or null.
+    Operation* find(std::uint64_t tag) noexcept {
+        const std::uint32_t index = tag & index_mask;
+        if (index >= slots_.size()) return nullptr;
+        Slot& slot = slots_[index];
+        return slot.generation == static_cast<std::uint32_t>(tag >> 32) ? slot.operation : nullptr;
+    }
+
+    template <class Visit>
+    void for_each_operation(Visit&& visit) {
+        for (Slot& slot : slots_)
+            if (slot.operation != nullptr) visit(*slot.operation);
+    }
+
+private:
+    static constexpr int kind_shift = 28;
+    static constexpr std::uint32_t index_mask = (1u << kind_shift) - 1;
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+    void grow() {
+        slots_.emplace_back();
+        first_free_ = static_cast<std::uint32_t>(slots_.size() - 1);
+        assert(first_free_ <= index_mask);
+        slots_.back().next_free = none;
+    }
+
+    std::vector<Slot> slots_;
+    std::uint32_t first_free_ = none;
+};
+
+}  // namespace asyncio::kernel
