@@ -19,6 +19,8 @@ private:
     }
 };
 
+GatherCore::GatherCore(loop::Core& core) noexcept : FutureCore(core) {}
+
 GatherCore::~GatherCore() = default;
 
 FutureCore& GatherCore::child(std::size_t index) const noexcept { return *children_[index].future; }

@@ -26,7 +26,7 @@ public:
     void start(std::span<Ref<FutureCore>> children, bool return_exceptions);
 
 protected:
-    explicit GatherCore(loop::Core& core) noexcept : FutureCore(core) {}
+    explicit GatherCore(loop::Core& core) noexcept;
     ~GatherCore() override;
 
     FutureCore& child(std::size_t index) const noexcept;
