@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Print `PASSED FAILED` of a JUnit file that CTest wrote.
+"""Print `PASSED FAILED SKIPPED` of a JUnit file that CTest wrote.
 
-A test that could not run (disabled, not found) counts as failed: nothing is skipped in silence.
-A test that skipped itself (GTEST_SKIP) counts as passed only if it was run. A missing file is one failure.
+Skipped is a test that said so itself (GTEST_SKIP). A test that could not run (disabled, not built) counts
+as failed, and so does a file that is missing.
 """
 import sys
 import xml.etree.ElementTree as tree
@@ -12,15 +12,17 @@ def main() -> None:
     try:
         suite = tree.parse(sys.argv[1]).getroot()
     except (OSError, tree.ParseError):
-        print("0 1")
+        print("0 1 0")
         return
-    passed = failed = 0
+    passed = failed = skipped = 0
     for case in suite.iter("testcase"):
-        if case.get("status") == "run" or (case.get("status") == "notrun" and is_own_skip(case)):
+        if case.get("status") == "run":
             passed += 1
+        elif case.get("status") == "notrun" and is_own_skip(case):
+            skipped += 1
         else:
             failed += 1
-    print(passed, failed)
+    print(passed, failed, skipped)
 
 
 def is_own_skip(case: tree.Element) -> bool:

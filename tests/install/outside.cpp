@@ -1,5 +1,6 @@
 // A program outside the project: it sees only what is installed.
 #include <asyncio/asyncio.hpp>
+
 #include <cstdio>
 
 asyncio::Coro<int> answer() { co_return 42; }
