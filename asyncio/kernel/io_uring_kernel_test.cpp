@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+//
+// io_uring under faults: an io_uring_enter that fails at every call, rings too small for anything,
+// completions that nobody expects.
+#include <asyncio/os/features.hpp>
+#if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_kernel.hpp>
+
+#include <sys/syscall.h>
+
+#include <random>
+
+#include <asyncio/kernel/kernel_fixture_test.hpp>
+
+namespace asyncio::kernel::testing {
+namespace {
+
+int enter_calls = 0;
+int fail_with = 0;       // an errno
+int fail_percent = 0;    // so many calls fail, before the system sees them
+int submit_at_most = 0;  // the system takes but so many records of a call
+
+int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags,
+                 const void* argument, std::size_t size) {
+    enter_calls++;
+    static std::minstd_rand random(1);
+    if (static_cast<int>(random() % 100) < fail_percent) return -fail_with;
+    if (submit_at_most != 0 && submit > static_cast<unsigned>(submit_at_most)) {
+        submit = static_cast<unsigned>(submit_at_most);
+        wait_for = 0;  // as the system does when it could not take all
+    }
+    const long result =
+        ::syscall(__NR_io_uring_enter, ring, submit, wait_for, flags, argument, size);
+    return result < 0 ? -errno : static_cast<int>(result);
+}
+
+class IoUring : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (epoll_was_chosen()) GTEST_SKIP() << "epoll was chosen";
+        enter_calls = fail_with = fail_percent = submit_at_most = 0;
+        descriptors_before = open_descriptors();
+    }
+    void TearDown() override {
+        if (!IsSkipped()) EXPECT_EQ(open_descriptors(), descriptors_before);
+    }
+
+    std::unique_ptr<IoUringKernel> make_faulty(IoUringOptions options = {}) {
+        options.enter = &faulty_enter;
+        auto kernel = std::make_unique<IoUringKernel>(options);
+        kernel->attach_to_thread();
+        return kernel;
+    }
+
+    /// Connections, bytes both ways, cancels and reclaims; everything is told exactly once.
+    void exercise(asyncio::kernel::Kernel& kernel) {
+        SocketAddress address = abstract("faults");
+        const Fd listening = listener(address);
+        TestOperation accept(Opcode::accept, listening.get());
+        ASSERT_TRUE(kernel.submit(accept));
+        std::vector<Fd> clients;
+        for (int i = 0; i < 20; i++) {
+            clients.emplace_back(os::stream_socket(AF_UNIX));
+            TestOperation connect(Opcode::connect, clients.back().get());
+            connect.set_address(address);
+            ASSERT_TRUE(kernel.submit(connect));
+            ASSERT_TRUE(pump(kernel, [&] { return connect.ended(); }));
+            ASSERT_EQ(connect.last(), 0);
+        }
+        ASSERT_TRUE(pump(kernel, [&] { return accept.results.size() == 20; }));
+        for (int i = 0; i < 20; i++) echo_once(kernel, accept.results[i], clients[i].get(), i);
+        for (const int fd : accept.results) kernel.close(fd);
+        kernel.reclaim(accept);
+        EXPECT_EQ(kernel.in_flight(), 0u);
+    }
+
+    int descriptors_before = 0;
+
+private:
+    void echo_once(asyncio::kernel::Kernel& kernel, int server, int client, int i) {
+        TestOperation receive(Opcode::receive, server);
+        TestOperation send(Opcode::send, client);
+        const std::string text = "message " + std::to_string(i);
+        send.set_buffer(text.data(), text.size());
+        ASSERT_TRUE(kernel.submit(receive));
+        ASSERT_TRUE(kernel.submit(send));
+        ASSERT_TRUE(pump(kernel, [&] { return send.ended() && receive.data.size() == text.size(); }));
+        EXPECT_EQ(receive.data, text);
+        if (i % 2 == 0) return kernel.reclaim(receive);
+        kernel.cancel(receive);
+        ASSERT_TRUE(pump(kernel, [&] { return receive.ended(); }));
+        EXPECT_EQ(receive.last(), -ECANCELED);
+    }
+};
+
+TEST_F(IoUring, A5_an_enter_that_fails_loses_nothing) {
+    for (const int error : {EINTR, EAGAIN, EBUSY}) {
+        for (const int percent : {20, 50, 80}) {
+            fail_percent = 0;
+            const auto kernel = make_faulty();
+            fail_with = error;
+            fail_percent = percent;
+            exercise(*kernel);
+        }
+    }
+}
+
+TEST_F(IoUring, A5_an_enter_that_takes_a_part_is_continued) {
+    const auto kernel = make_faulty();
+    submit_at_most = 1;
+    exercise(*kernel);
+}
+
+TEST_F(IoUring, A5_other_failures_are_thrown_and_operations_stay_ours) {
+    const auto kernel = make_faulty();
+    const Pair pair = unix_pair();
+    TestOperation receive(Opcode::receive, pair.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    fail_with = EFAULT;
+    fail_percent = 100;
+    EXPECT_THROW(kernel->wait(Duration::zero()), std::system_error);
+    fail_percent = 0;
+    ASSERT_TRUE(write_all(pair.b.get(), "x"));
+    ASSERT_TRUE(pump(*kernel, [&] { return receive.data == "x"; }));
+    kernel->reclaim(receive);
+}
+
+TEST_F(IoUring, A9_completions_that_overflow_are_not_lost) {
+    const auto kernel = make_faulty({.submission_entries = 8, .completion_entries = 8});
+    constexpr int count = 2'000;
+    std::vector<std::unique_ptr<TestOperation>> polls;
+    const Fd always(::dup(0));
+    const Pair pair = unix_pair();
+    for (int i = 0; i < count; i++) {
+        polls.push_back(std::make_unique<TestOperation>(Opcode::poll, pair.a.get()));
+        polls.back()->events = POLLIN;
+        ASSERT_TRUE(kernel->submit(*polls.back()));
+    }
+    poll_now(*kernel);
+    ASSERT_TRUE(write_all(pair.b.get(), "x"));  // all of them at once
+    std::size_t ended = 0;
+    ASSERT_TRUE(pump(*kernel, [&] {
+        ended = 0;
+        for (const auto& poll : polls) ended += poll->ended();
+        return ended == count;
+    }));
+    for (const auto& poll : polls) EXPECT_EQ(poll->results, std::vector<int>{POLLIN});
+}
+
+TEST_F(IoUring, A9_reclaim_finds_its_own_behind_an_overflow) {
+    const auto kernel = make_faulty({.submission_entries = 8, .completion_entries = 8});
+    const Pair pair = unix_pair();
+    std::vector<std::unique_ptr<TestOperation>> polls;
+    for (int i = 0; i < 100; i++) {
+        polls.push_back(std::make_unique<TestOperation>(Opcode::poll, pair.a.get()));
+        polls.back()->events = POLLIN;
+        ASSERT_TRUE(kernel->submit(*polls.back()));
+    }
+    poll_now(*kernel);
+    ASSERT_TRUE(write_all(pair.b.get(), "x"));
+    for (int i = 0; i < 100; i += 2) kernel->reclaim(*polls[i]);
+    ASSERT_TRUE(pump(*kernel, [&] { return kernel->in_flight() == 0; }));
+    for (int i = 0; i < 100; i++) EXPECT_EQ(polls[i]->finals, i % 2);
+}
+
+TEST_F(IoUring, A10_a_full_queue_delays_and_loses_nothing) {
+    const auto kernel = make_faulty({.submission_entries = 1, .completion_entries = 2});
+    exercise(*kernel);
+    std::vector<Pair> pairs;
+    std::vector<std::unique_ptr<TestOperation>> operations;
+    for (int i = 0; i < 200; i++) {
+        pairs.push_back(unix_pair());
+        operations.push_back(std::make_unique<TestOperation>(Opcode::receive, pairs[i].a.get()));
+        ASSERT_TRUE(kernel->submit(*operations[i]));
+    }
+    for (int i = 0; i < 200; i += 4) kernel->cancel(*operations[i]);
+    for (int i = 1; i < 200; i += 4) kernel->reclaim(*operations[i]);
+    for (int i = 2; i < 200; i += 2) ASSERT_TRUE(write_all(pairs[i].b.get(), "x"));
+    ASSERT_TRUE(pump(*kernel, [&] {
+        for (int i = 0; i < 200; i += 4) if (!operations[i]->ended()) return false;
+        for (int i = 2; i < 200; i += 4) if (operations[i]->data.empty()) return false;
+        return true;
+    }));
+    for (int i = 1; i < 200; i += 4) EXPECT_TRUE(operations[i]->results.empty());
+    for (const auto& operation : operations) kernel->reclaim(*operation);
+}
+
+TEST_F(IoUring, A7_buffers_are_conserved) {
+    const auto kernel = make_faulty({.buffers = 4});
+    const Pair pair = unix_pair();
+    std::size_t sent = 0;
+    std::size_t received = 0;
+    for (int i = 0; i < 5'000; i++) {
+        TestOperation receive(Opcode::receive, pair.a.get());
+        ASSERT_TRUE(kernel->submit(receive));
+        if (i % 3 == 0) poll_now(*kernel, 1);
+        ASSERT_TRUE(write_all(pair.b.get(), "abc"));
+        sent += 3;
+        if (i % 2 == 0) kernel->reclaim(receive);  // what it had is lost, its buffer is not
+        else kernel->cancel(receive);
+        ASSERT_TRUE(pump(*kernel, [&] { return receive.idle(); }));
+        received += receive.data.size();
+    }
+    EXPECT_LE(received, sent);
+    // Four at once, each with a buffer of its own: all four are still there.
+    std::vector<Pair> pairs;
+    std::vector<std::unique_ptr<TestOperation>> operations;
+    for (int i = 0; i < 4; i++) {
+        pairs.push_back(unix_pair());
+        operations.push_back(std::make_unique<TestOperation>(Opcode::receive, pairs[i].a.get()));
+        ASSERT_TRUE(write_all(pairs[i].b.get(), "x"));
+        ASSERT_TRUE(kernel->submit(*operations[i]));
+    }
+    kernel->wait(10s);
+    for (const auto& operation : operations) {
+        EXPECT_EQ(operation->data, "x");
+        kernel->reclaim(*operation);
+    }
+}
+
+TEST_F(IoUring, A7_more_buffers_take_part_when_they_run_out) {
+    const auto kernel = make_faulty();
+    if (kernel->buffers_lent() == 0) GTEST_SKIP() << "this system has no buffer rings";
+    EXPECT_EQ(kernel->buffers_lent(), IoUringBuffers::initially_lent);
+    std::vector<Pair> pairs;
+    std::vector<std::unique_ptr<TestOperation>> operations;
+    for (int i = 0; i < 100; i++) {
+        pairs.push_back(unix_pair());
+        operations.push_back(std::make_unique<TestOperation>(Opcode::receive, pairs[i].a.get()));
+        ASSERT_TRUE(write_all(pairs[i].b.get(), "x"));
+        ASSERT_TRUE(kernel->submit(*operations[i]));
+    }
+    ASSERT_TRUE(pump(*kernel, [&] {
+        for (const auto& operation : operations) if (operation->data.empty()) return false;
+        return true;
+    }));
+    EXPECT_GT(kernel->buffers_lent(), IoUringBuffers::initially_lent);
+    for (const auto& operation : operations) kernel->reclaim(*operation);
+}
+
+TEST_F(IoUring, A6_tags_of_given_up_slots_find_nobody) {
+    IoUringSlots slots;
+    TestOperation first(Opcode::receive);
+    TestOperation second(Opcode::receive);
+    const std::uint32_t slot = slots.acquire(first);
+    const std::uint64_t tag = IoUringSlots::tag(IoUringSlots::Kind::receive, slot,
+                                                slots[slot].generation);
+    EXPECT_EQ(slots.find(tag), &first);
+    slots.release(slot);
+    EXPECT_EQ(slots.find(tag), nullptr);
+    EXPECT_EQ(slots.acquire(second), slot);
+    EXPECT_EQ(slots.find(tag), nullptr);
+    EXPECT_EQ(slots.find(tag + 1), nullptr);
+    EXPECT_EQ(IoUringSlots::kind_of(tag), IoUringSlots::Kind::receive);
+}
+
+TEST_F(IoUring, one_system_call_a_wait_and_none_when_there_is_nothing) {
+    const auto kernel = make_faulty();
+    const Pair pair = unix_pair();
+    TestOperation receive(Opcode::receive, pair.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    poll_now(*kernel);
+    enter_calls = 0;
+    for (int i = 0; i < 10; i++) kernel->wait(Duration::zero());
+    EXPECT_EQ(enter_calls, 0);
+    for (int i = 0; i < 10; i++) {
+        ASSERT_TRUE(write_all(pair.b.get(), "x"));
+        TestOperation send(Opcode::send, pair.a.get());
+        send.set_buffer("y", 1);
+        ASSERT_TRUE(kernel->submit(send));
+        kernel->wait(10s);
+        EXPECT_TRUE(send.ended());
+        EXPECT_EQ(enter_calls, i + 1);
+    }
+    kernel->reclaim(receive);
+}
+
+}  // namespace
+}  // namespace asyncio::kernel::testing
+#endif
