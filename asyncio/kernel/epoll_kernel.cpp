@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/epoll_kernel.hpp>
-
-#include <poll.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fork.hpp>
+#include <asyncio/os/socket.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -17,9 +13,12 @@
 #include <span>
 #include <stdexcept>
 
-#include <asyncio/os/error.hpp>
-#include <asyncio/os/fork.hpp>
-#include <asyncio/os/socket.hpp>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace asyncio::kernel {
 namespace {
@@ -263,8 +262,10 @@ void EpollKernel::retry_ready() {
     taken.splice_back(ready_);
     while (!taken.empty()) {
         Operation& operation = taken.pop_front();
-        if (operation.opcode == Opcode::receive) receive(operation);
-        else accept(operation);
+        if (operation.opcode == Opcode::receive)
+            receive(operation);
+        else
+            accept(operation);
     }
 }
 
@@ -296,8 +297,10 @@ void EpollKernel::on_input(int fd, std::uint32_t events) {
     }
     entry.readable = true;
     if (operation == nullptr || operation->linked()) return;  // ready_ has it: next turn
-    if (operation->opcode == Opcode::receive) receive(*operation);
-    else accept(*operation);
+    if (operation->opcode == Opcode::receive)
+        receive(*operation);
+    else
+        accept(*operation);
 }
 
 void EpollKernel::on_output(int fd, std::uint32_t events) {

@@ -26,21 +26,21 @@
 // Threads: one at a time; wake() from any.
 #pragma once
 
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/kernel/wake_channel.hpp>
+#include <asyncio/os/fd.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/kernel/wake_channel.hpp>
-#include <asyncio/os/fd.hpp>
 
 struct epoll_event;
 
 namespace asyncio::kernel {
 
 class EpollKernel final : public Kernel {
-public:
+  public:
     static constexpr std::size_t scratch_size = 256 * 1024;
     static constexpr int accept_burst = 64;  // connections of one listener in one wait()
 
@@ -58,7 +58,7 @@ public:
     void wake() noexcept override { wake_.wake(); }
     std::size_t in_flight() const noexcept override { return in_flight_; }
 
-private:
+  private:
     using List = IntrusiveList<Operation>;
 
     struct Entry {

@@ -3,9 +3,9 @@
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_buffers.hpp>
 
-#include <sys/mman.h>
-
 #include <algorithm>
+
+#include <sys/mman.h>
 
 namespace asyncio::kernel {
 namespace {

@@ -12,19 +12,19 @@
 // Threads: the ring's.
 #pragma once
 
-#include <liburing.h>
+#include <asyncio/kernel/io_uring_ring.hpp>
 
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-#include <asyncio/kernel/io_uring_ring.hpp>
+#include <liburing.h>
 
 namespace asyncio::kernel {
 
 class IoUringBuffers {
-public:
+  public:
     static constexpr std::size_t buffer_size = 64 * 1024;
     static constexpr unsigned initially_lent = 32;
     static constexpr unsigned short group = 0;
@@ -39,7 +39,8 @@ public:
     bool valid() const noexcept { return valid_; }
     unsigned lent() const noexcept { return lent_; }
 
-    std::span<const std::byte> data(std::uint32_t completion_flags, std::size_t size) const noexcept {
+    std::span<const std::byte> data(std::uint32_t completion_flags,
+                                    std::size_t size) const noexcept {
         assert(size <= buffer_size);
         return {memory_ + index_in(completion_flags) * buffer_size, size};
     }
@@ -50,7 +51,7 @@ public:
     /// They ran out: double how many take part.
     void grow() noexcept;
 
-private:
+  private:
     std::size_t index_in(std::uint32_t completion_flags) const noexcept {
         const std::size_t index = completion_flags >> IORING_CQE_BUFFER_SHIFT;
         assert((completion_flags & IORING_CQE_F_BUFFER) != 0 && index < count_);

@@ -4,14 +4,14 @@
 // back before their completion came: reclaim() and the destructor.
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
-#include <unistd.h>
+#include <asyncio/kernel/io_uring_kernel.hpp>
+#include <asyncio/os/socket.hpp>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
-#include <asyncio/kernel/io_uring_kernel.hpp>
-#include <asyncio/os/socket.hpp>
+#include <unistd.h>
 
 namespace asyncio::kernel {
 namespace {
@@ -32,21 +32,31 @@ bool has_more(const IoUringRing::Completion& completion) noexcept {
 void IoUringKernel::on_completion(const Completion_& completion) {
     const Kind kind = IoUringSlots::kind_of(completion.tag);
     switch (kind) {
-        case Kind::ignore: return;
+        case Kind::ignore:
+            return;
         case Kind::wake:
             wake_armed_ = false;
             wake_.acknowledge();
             return;
-        case Kind::cancel: on_failed_cancel(completion); return;
+        case Kind::cancel:
+            on_failed_cancel(completion);
+            return;
         case Kind::accept:
-        case Kind::receive: deliver(completion); return;
+        case Kind::receive:
+            deliver(completion);
+            return;
         case Kind::connect:
-        case Kind::send: outputs_.push_back(completion); return;
-        case Kind::poll: break;
+        case Kind::send:
+            outputs_.push_back(completion);
+            return;
+        case Kind::poll:
+            break;
     }
     const Operation* operation = slots_.find(completion.tag);
-    if (operation != nullptr && !operation->is_input()) outputs_.push_back(completion);
-    else deliver(completion);
+    if (operation != nullptr && !operation->is_input())
+        outputs_.push_back(completion);
+    else
+        deliver(completion);
 }
 
 /// ENOENT: the operation had ended, and its completion stands before or behind this one; or the
@@ -65,12 +75,15 @@ void IoUringKernel::deliver(const Completion_& completion) {
     if (operation == nullptr) [[unlikely]]
         return dispose(completion);
     switch (IoUringSlots::kind_of(completion.tag)) {
-        case Kind::accept: return on_accept(*operation, completion);
-        case Kind::receive: return on_receive(*operation, completion);
+        case Kind::accept:
+            return on_accept(*operation, completion);
+        case Kind::receive:
+            return on_receive(*operation, completion);
         case Kind::poll:
             if (slots_.of(*operation).by_readiness) return on_ready(*operation, completion);
             [[fallthrough]];
-        default: return finish(*operation, completion.result);
+        default:
+            return finish(*operation, completion.result);
     }
 }
 
@@ -111,8 +124,10 @@ void IoUringKernel::on_receive(Operation& operation, const Completion_& completi
 /// The system ended a multishot that was not asked to end.
 void IoUringKernel::begin_anew(Operation& operation) noexcept {
     operation.unlink();  // a cancel not yet written has nothing to find
-    if (operation.state == Operation::State::cancelling) finish_later(operation, -ECANCELED);
-    else start(operation);
+    if (operation.state == Operation::State::cancelling)
+        finish_later(operation, -ECANCELED);
+    else
+        start(operation);
 }
 
 void IoUringKernel::fall_back_to_readiness(Operation& operation) noexcept {
@@ -124,8 +139,10 @@ void IoUringKernel::on_ready(Operation& operation, const Completion_& completion
     if (completion.result < 0) return finish(operation, completion.result);
     begin_anew(operation);
     if (operation.state == Operation::State::cancelling) return;
-    if (operation.opcode == Opcode::receive) receive_now(operation);
-    else accept_now(operation);
+    if (operation.opcode == Opcode::receive)
+        receive_now(operation);
+    else
+        accept_now(operation);
 }
 
 void IoUringKernel::receive_now(Operation& operation) {
@@ -222,7 +239,8 @@ void IoUringKernel::wait_for_end(std::uint64_t tag) noexcept {
         if (!asked) asked = write_cancel(tag);
         if (ring_->overflown() || ring_->ready() == ring_->completion_capacity()) defer_all();
         const int result = ring_->enter(ring_->ready() + 1, cancel_patience);
-        if (result == -ETIME) asked = false;
+        if (result == -ETIME)
+            asked = false;
         else if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
             die("io_uring refuses to take an operation back (is this the loop's thread?)");
     }

@@ -4,10 +4,8 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_kernel.hpp>
-
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fork.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,8 +13,9 @@
 #include <new>
 #include <stdexcept>
 
-#include <asyncio/os/error.hpp>
-#include <asyncio/os/fork.hpp>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace asyncio::kernel {
 namespace {
@@ -148,7 +147,9 @@ void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation) no
         case Kind::connect:
             ::io_uring_prep_connect(&record, operation.fd, operation.address, operation.count);
             break;
-        case Kind::send: prepare_send(record, operation); break;
+        case Kind::send:
+            prepare_send(record, operation);
+            break;
         default:
             ::io_uring_prep_poll_add(
                 &record, operation.fd,
@@ -200,7 +201,8 @@ void IoUringKernel::cancel(Operation& operation) noexcept {
             operation.unlink();
             finish_later(operation, -ECANCELED);
             break;
-        case Place::finished: break;
+        case Place::finished:
+            break;
     }
 }
 
@@ -220,8 +222,8 @@ void IoUringKernel::close(int fd) noexcept { os::Fd(fd).reset(); }
 // --- waiting ------------------------------------------------------------------------------------
 
 bool IoUringKernel::has_completions() const noexcept {
-    return ring_->ready() != 0 || next_deferred_ != deferred_.size() ||
-           !finished_inputs_.empty() || !finished_outputs_.empty();
+    return ring_->ready() != 0 || next_deferred_ != deferred_.size() || !finished_inputs_.empty() ||
+           !finished_outputs_.empty();
 }
 
 bool IoUringKernel::may_have_events() const noexcept {
@@ -245,8 +247,10 @@ void IoUringKernel::hand_over(std::optional<Duration> timeout) {
     }
     const bool look_only = has_backlog() || has_completions() || ring_->holds_back() ||
                            (timeout && *timeout <= Duration::zero());
-    if (!look_only) enter(1, timeout);
-    else if (ring_->queued() != 0 || ring_->holds_back()) enter(0, Duration::zero());
+    if (!look_only)
+        enter(1, timeout);
+    else if (ring_->queued() != 0 || ring_->holds_back())
+        enter(0, Duration::zero());
 }
 
 /// False when the system took nothing for now: interrupted, out of memory, or its completions have
@@ -307,10 +311,9 @@ std::unique_ptr<Kernel> make_io_uring_kernel(const IoUringOptions& options) {
 }  // namespace asyncio::kernel
 #else
 #include <asyncio/kernel/io_uring_options.hpp>
+#include <asyncio/os/error.hpp>
 
 #include <cerrno>
-
-#include <asyncio/os/error.hpp>
 
 namespace asyncio::kernel {
 

@@ -18,19 +18,13 @@
 //   deferred_    completions that reclaim() had to take out of a full ring to find its own
 //   outputs_     completions of the current wait() that come after the inputs (K6)
 //
-// A completion that belongs to nobody is disposed of: accepted descriptor closed, buffer lent again.
-// A cancel record that found nothing although the operation has not ended is written again.
+// A completion that belongs to nobody is disposed of: accepted descriptor closed, buffer lent
+// again. A cancel record that found nothing although the operation has not ended is written again.
 //
 // Nothing here allocates after the first tenants of the slots, except deferred_.
 //
 // Threads: the attached one; wake() from any.
 #pragma once
-
-#include <cstddef>
-#include <cstdint>
-#include <memory>
-#include <thread>
-#include <vector>
 
 #include <asyncio/kernel/io_uring_buffers.hpp>
 #include <asyncio/kernel/io_uring_options.hpp>
@@ -39,14 +33,21 @@
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/kernel/wake_channel.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
 struct msghdr;
 
 namespace asyncio::kernel {
 
 class IoUringKernel final : public Kernel {
-public:
+  public:
     static constexpr std::size_t scratch_size = 256 * 1024;
-    static constexpr int accept_burst = 64;  // by readiness: connections of one listener in a wait()
+    static constexpr int accept_burst =
+        64;  // by readiness: connections of one listener in a wait()
 
     explicit IoUringKernel(const IoUringOptions& options);
     ~IoUringKernel() override;
@@ -65,7 +66,7 @@ public:
     /// Receive buffers taking part; for tests.
     unsigned buffers_lent() const noexcept { return buffers_ ? buffers_->lent() : 0; }
 
-private:
+  private:
     using List = IntrusiveList<Operation>;
     using Completion_ = IoUringRing::Completion;
     using Kind = IoUringSlots::Kind;

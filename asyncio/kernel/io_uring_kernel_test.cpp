@@ -5,12 +5,11 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_kernel.hpp>
-
-#include <sys/syscall.h>
+#include <asyncio/kernel/kernel_fixture_test.hpp>
 
 #include <random>
 
-#include <asyncio/kernel/kernel_fixture_test.hpp>
+#include <sys/syscall.h>
 
 namespace asyncio::kernel::testing {
 namespace {
@@ -20,8 +19,8 @@ int fail_with = 0;       // an errno
 int fail_percent = 0;    // so many calls fail, before the system sees them
 int submit_at_most = 0;  // the system takes but so many records of a call
 
-int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags,
-                 const void* argument, std::size_t size) {
+int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
+                 std::size_t size) {
     enter_calls++;
     static std::minstd_rand random(1);
     if (static_cast<int>(random() % 100) < fail_percent) return -fail_with;
@@ -35,14 +34,16 @@ int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags,
 }
 
 class IoUring : public ::testing::Test {
-protected:
+  protected:
     void SetUp() override {
         if (epoll_was_chosen()) GTEST_SKIP() << "epoll was chosen";
         enter_calls = fail_with = fail_percent = submit_at_most = 0;
         descriptors_before = open_descriptors();
     }
     void TearDown() override {
-        if (!IsSkipped()) EXPECT_EQ(open_descriptors(), descriptors_before);
+        if (!IsSkipped()) {
+            EXPECT_EQ(open_descriptors(), descriptors_before);
+        }
     }
 
     std::unique_ptr<IoUringKernel> make_faulty(IoUringOptions options = {}) {
@@ -76,7 +77,7 @@ protected:
 
     int descriptors_before = 0;
 
-private:
+  private:
     void echo_once(asyncio::kernel::Kernel& kernel, int server, int client, int i) {
         TestOperation receive(Opcode::receive, server);
         TestOperation send(Opcode::send, client);
@@ -84,7 +85,8 @@ private:
         send.set_buffer(text.data(), text.size());
         ASSERT_TRUE(kernel.submit(receive));
         ASSERT_TRUE(kernel.submit(send));
-        ASSERT_TRUE(pump(kernel, [&] { return send.ended() && receive.data.size() == text.size(); }));
+        ASSERT_TRUE(
+            pump(kernel, [&] { return send.ended() && receive.data.size() == text.size(); }));
         EXPECT_EQ(receive.data, text);
         if (i % 2 == 0) return kernel.reclaim(receive);
         kernel.cancel(receive);
@@ -177,8 +179,10 @@ TEST_F(IoUring, A10_a_full_queue_delays_and_loses_nothing) {
     for (int i = 1; i < 200; i += 4) kernel->reclaim(*operations[i]);
     for (int i = 2; i < 200; i += 2) ASSERT_TRUE(write_all(pairs[i].b.get(), "x"));
     ASSERT_TRUE(pump(*kernel, [&] {
-        for (int i = 0; i < 200; i += 4) if (!operations[i]->ended()) return false;
-        for (int i = 2; i < 200; i += 4) if (operations[i]->data.empty()) return false;
+        for (int i = 0; i < 200; i += 4)
+            if (!operations[i]->ended()) return false;
+        for (int i = 2; i < 200; i += 4)
+            if (operations[i]->data.empty()) return false;
         return true;
     }));
     for (int i = 1; i < 200; i += 4) EXPECT_TRUE(operations[i]->results.empty());
@@ -196,8 +200,10 @@ TEST_F(IoUring, A7_buffers_are_conserved) {
         if (i % 3 == 0) poll_now(*kernel, 1);
         ASSERT_TRUE(write_all(pair.b.get(), "abc"));
         sent += 3;
-        if (i % 2 == 0) kernel->reclaim(receive);  // what it had is lost, its buffer is not
-        else kernel->cancel(receive);
+        if (i % 2 == 0)
+            kernel->reclaim(receive);  // what it had is lost, its buffer is not
+        else
+            kernel->cancel(receive);
         ASSERT_TRUE(pump(*kernel, [&] { return receive.idle(); }));
         received += receive.data.size();
     }
@@ -231,7 +237,8 @@ TEST_F(IoUring, A7_more_buffers_take_part_when_they_run_out) {
         ASSERT_TRUE(kernel->submit(*operations[i]));
     }
     ASSERT_TRUE(pump(*kernel, [&] {
-        for (const auto& operation : operations) if (operation->data.empty()) return false;
+        for (const auto& operation : operations)
+            if (operation->data.empty()) return false;
         return true;
     }));
     EXPECT_GT(kernel->buffers_lent(), IoUringBuffers::initially_lent);
@@ -243,8 +250,8 @@ TEST_F(IoUring, A6_tags_of_given_up_slots_find_nobody) {
     TestOperation first(Opcode::receive);
     TestOperation second(Opcode::receive);
     const std::uint32_t slot = slots.acquire(first);
-    const std::uint64_t tag = IoUringSlots::tag(IoUringSlots::Kind::receive, slot,
-                                                slots[slot].generation);
+    const std::uint64_t tag =
+        IoUringSlots::tag(IoUringSlots::Kind::receive, slot, slots[slot].generation);
     EXPECT_EQ(slots.find(tag), &first);
     slots.release(slot);
     EXPECT_EQ(slots.find(tag), nullptr);

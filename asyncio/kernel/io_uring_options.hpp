@@ -4,9 +4,9 @@
 // features away as older systems do, and put faults where io_uring_enter is.
 #pragma once
 
-#include <memory>
-
 #include <asyncio/kernel/kernel.hpp>
+
+#include <memory>
 
 namespace asyncio::kernel {
 
@@ -18,9 +18,9 @@ struct IoUringOptions {
     unsigned submission_entries = 512;   // one batch; more wait in user space
     unsigned completion_entries = 4096;  // more wait in the system, which then ends multishots
     unsigned buffers = 256;              // receive buffers, a power of two; see IoUringBuffers
-    bool deferred = true;   // DEFER_TASKRUN and its kin, where the system has them
-    bool multishot = true;  // multishot accept and receive, where the system has them
-    EnterFunction enter = nullptr;  // null: the system call
+    bool deferred = true;                // DEFER_TASKRUN and its kin, where the system has them
+    bool multishot = true;               // multishot accept and receive, where the system has them
+    EnterFunction enter = nullptr;       // null: the system call
 };
 
 /// Throws std::system_error when the system refuses (EPERM, ENOSYS, ENOMEM, EMFILE, ...), also

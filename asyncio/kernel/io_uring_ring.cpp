@@ -2,16 +2,15 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_ring.hpp>
-
-#include <sys/syscall.h>
-#include <sys/utsname.h>
-#include <unistd.h>
+#include <asyncio/os/error.hpp>
 
 #include <cassert>
 #include <cerrno>
 #include <cstdio>
 
-#include <asyncio/os/error.hpp>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 namespace asyncio::kernel {
 namespace {
@@ -28,17 +27,17 @@ constexpr unsigned flag_sets[] = {deferred_flags, single_flags, cooperative_flag
 
 // All in 5.11: completions are never dropped, poll instead of worker threads, wait with a timeout,
 // arguments need to live only until they are submitted.
-constexpr unsigned required_features = IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL |
-                                       IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+constexpr unsigned required_features =
+    IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
 
 constexpr int required_operations[] = {
-    IORING_OP_NOP,     IORING_OP_POLL_ADD, IORING_OP_SENDMSG, IORING_OP_ASYNC_CANCEL,
-    IORING_OP_CONNECT, IORING_OP_ACCEPT,   IORING_OP_SEND,    IORING_OP_RECV,
-    IORING_OP_READ,
+    IORING_OP_NOP,          IORING_OP_POLL_ADD, IORING_OP_SENDMSG,
+    IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT,  IORING_OP_ACCEPT,
+    IORING_OP_SEND,         IORING_OP_RECV,     IORING_OP_READ,
 };
 
-int enter_system(int ring, unsigned submit, unsigned wait_for, unsigned flags,
-                 const void* argument, std::size_t size) {
+int enter_system(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
+                 std::size_t size) {
     const long result =
         ::syscall(__NR_io_uring_enter, ring, submit, wait_for, flags, argument, size);
     return result < 0 ? -errno : static_cast<int>(result);

@@ -13,7 +13,8 @@
 // Facts about the system relied upon:
 //   - SINGLE_ISSUER came with multishot receive in 6.0, COOP_TASKRUN with multishot accept and
 //     buffer rings in 5.19: accepted flags tell features that have no probe.
-//   - Multishot accept under DEFER_TASKRUN returns wrong descriptors in 6.6 to 6.8 (liburing #1062).
+//   - Multishot accept under DEFER_TASKRUN returns wrong descriptors in 6.6 to 6.8 (liburing
+//   #1062).
 //   - With DEFER_TASKRUN completions appear only inside an enter with GETEVENTS; SQ_TASKRUN says
 //     that there is something to run.
 //   - Without SQPOLL the system reads the tail and writes the head inside our own calls only.
@@ -22,18 +23,18 @@
 // Threads: the one that enabled it.
 #pragma once
 
-#include <liburing.h>
+#include <asyncio/base/time.hpp>
+#include <asyncio/kernel/io_uring_options.hpp>
 
 #include <cstdint>
 #include <optional>
 
-#include <asyncio/base/time.hpp>
-#include <asyncio/kernel/io_uring_options.hpp>
+#include <liburing.h>
 
 namespace asyncio::kernel {
 
 class IoUringRing {
-public:
+  public:
     struct Completion {
         std::uint64_t tag;
         std::int32_t result;
@@ -76,8 +77,8 @@ public:
     }
     /// The n-th of them. It may be changed: a tag may be struck out.
     Completion& peek(unsigned n) noexcept {
-        return reinterpret_cast<Completion&>(ring_.cq.cqes[(*ring_.cq.khead + n) &
-                                                           ring_.cq.ring_mask]);
+        return reinterpret_cast<Completion&>(
+            ring_.cq.cqes[(*ring_.cq.khead + n) & ring_.cq.ring_mask]);
     }
     void pop() noexcept { io_uring_smp_store_release(ring_.cq.khead, *ring_.cq.khead + 1); }
     unsigned completion_capacity() const noexcept { return ring_.cq.ring_entries; }
@@ -101,7 +102,7 @@ public:
         return enter(0, wait_for, timeout);
     }
 
-private:
+  private:
     int enter(unsigned submit, unsigned wait_for, std::optional<Duration> timeout) noexcept;
     void choose_features(const IoUringOptions& options, unsigned flags) noexcept;
     int try_setup(const IoUringOptions& options, unsigned flags) noexcept;

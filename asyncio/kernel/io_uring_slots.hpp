@@ -23,16 +23,16 @@
 // Threads: the kernel's.
 #pragma once
 
+#include <asyncio/kernel/operation.hpp>
+
 #include <cassert>
 #include <cstdint>
 #include <vector>
 
-#include <asyncio/kernel/operation.hpp>
-
 namespace asyncio::kernel {
 
 class IoUringSlots {
-public:
+  public:
     enum class Kind : std::uint8_t { ignore, wake, cancel, accept, receive, connect, send, poll };
     enum class Place : std::uint8_t { system, backlog, finished };
 
@@ -54,8 +54,8 @@ public:
     }
     /// The same slot and generation under another kind.
     static constexpr std::uint64_t with_kind(std::uint64_t tag, Kind kind) noexcept {
-        return (tag & ~(std::uint64_t{0xf} << kind_shift)) |
-               static_cast<std::uint64_t>(kind) << kind_shift;
+        return (tag & ~(std::uint64_t{0xf} << kind_shift)) | static_cast<std::uint64_t>(kind)
+                                                                 << kind_shift;
     }
     static constexpr bool same_slot(std::uint64_t a, std::uint64_t b) noexcept {
         return with_kind(a, Kind::ignore) == with_kind(b, Kind::ignore);
@@ -105,7 +105,7 @@ public:
             if (slot.operation != nullptr) visit(*slot.operation);
     }
 
-private:
+  private:
     static constexpr int kind_shift = 28;
     static constexpr std::uint32_t index_mask = (1u << kind_shift) - 1;
     static constexpr std::uint32_t none = ~std::uint32_t{0};

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
+#include <asyncio/kernel/epoll_kernel.hpp>
+#include <asyncio/kernel/io_uring_options.hpp>
 #include <asyncio/kernel/kernel.hpp>
 
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <system_error>
-
-#include <asyncio/base/log.hpp>
-#include <asyncio/kernel/epoll_kernel.hpp>
-#include <asyncio/kernel/io_uring_options.hpp>
 
 namespace asyncio::kernel {
 namespace {
@@ -27,8 +26,8 @@ std::unique_ptr<Kernel> make_fastest() {
     try {
         return make_io_uring_kernel();
     } catch (const std::system_error& refused) {
-        log(LogLevel::debug, std::string("io_uring is not available, using epoll: ") +
-                                 refused.what());
+        log(LogLevel::debug,
+            std::string("io_uring is not available, using epoll: ") + refused.what());
         return std::make_unique<EpollKernel>();
     }
 }
@@ -38,9 +37,12 @@ std::unique_ptr<Kernel> make_fastest() {
 std::unique_ptr<Kernel> make_kernel(Backend backend) {
     if (backend == Backend::automatic) backend = backend_from_environment();
     switch (backend) {
-        case Backend::io_uring: return make_io_uring_kernel();
-        case Backend::epoll: return std::make_unique<EpollKernel>();
-        case Backend::automatic: break;
+        case Backend::io_uring:
+            return make_io_uring_kernel();
+        case Backend::epoll:
+            return std::make_unique<EpollKernel>();
+        case Backend::automatic:
+            break;
     }
     return make_fastest();
 }

@@ -27,18 +27,18 @@
 // A kernel is destroyed by the thread it is attached to, or when nothing is in flight.
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <string_view>
-
 #include <asyncio/base/time.hpp>
 #include <asyncio/kernel/backend.hpp>
 #include <asyncio/kernel/operation.hpp>
 
+#include <memory>
+#include <optional>
+#include <string_view>
+
 namespace asyncio::kernel {
 
 class Kernel {
-public:
+  public:
     virtual ~Kernel() = default;
 
     virtual std::string_view name() const noexcept = 0;

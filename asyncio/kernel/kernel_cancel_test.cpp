@@ -3,9 +3,9 @@
 // Cancel against completion, many thousand times a kind, in random order within one thread: what
 // the system says first is what the operation must be told, and nothing may be lost or leak either
 // way. ASYNCIO_STORM_ROUNDS changes how many (slow builds).
-#include <random>
-
 #include <asyncio/kernel/kernel_fixture_test.hpp>
+
+#include <random>
 
 namespace asyncio::kernel::testing {
 namespace {
@@ -16,7 +16,7 @@ int storm_rounds() {
 }
 
 class KernelCancel : public KernelFixture {
-protected:
+  protected:
     bool coin() { return (random_() & 1) != 0; }
 
     /// Both outcomes must have been met often, or the storm proved nothing.
@@ -32,7 +32,7 @@ protected:
     int operation_won = 0;
     int cancel_won = 0;
 
-private:
+  private:
     std::minstd_rand random_{20260101};
 };
 INSTANTIATE_TEST_SUITE_P(Variants, KernelCancel, variants(), name_of);
@@ -46,10 +46,14 @@ TEST_P(KernelCancel, A1_A2_storm_on_accept) {
         if (coin()) poll_now(*kernel, 1);
         const Fd client(os::stream_socket(AF_UNIX));
         const bool connect_first = coin();
-        if (connect_first) ASSERT_EQ(os::connect(client.get(), address), 0);
+        if (connect_first) {
+            ASSERT_EQ(os::connect(client.get(), address), 0);
+        }
         if (connect_first && coin()) poll_now(*kernel, 1);
         kernel->cancel(accept);
-        if (!connect_first) ASSERT_EQ(os::connect(client.get(), address), 0);
+        if (!connect_first) {
+            ASSERT_EQ(os::connect(client.get(), address), 0);
+        }
         settle(accept);
         ASSERT_LE(accept.results.size(), 2u);
         ASSERT_EQ(accept.last(), -ECANCELED);
@@ -124,8 +128,11 @@ TEST_P(KernelCancel, A4_storm_on_send_counts_every_byte) {
         if (!drain_first) drain();
         settle(send);
         (send.last() > 0 ? operation_won : cancel_won)++;
-        if (send.last() > 0) sent += static_cast<std::size_t>(send.last());
-        else ASSERT_EQ(send.last(), -ECANCELED);
+        if (send.last() > 0)
+            sent += static_cast<std::size_t>(send.last());
+        else {
+            ASSERT_EQ(send.last(), -ECANCELED);
+        }
     }
     drain();
     EXPECT_EQ(sent, received);
@@ -182,10 +189,15 @@ TEST_P(KernelCancel, A6_storm_of_reclaims_leaves_strangers_alone) {
             kernel->reclaim(operation);
         }
         char byte = 'x';
-        if (coin()) EXPECT_EQ(::send(pair.b.get(), &byte, 1, MSG_NOSIGNAL), 1);
-        else if (::recv(pair.a.get(), &byte, 1, MSG_DONTWAIT) < 0) EXPECT_EQ(errno, EAGAIN);
+        if (coin()) {
+            EXPECT_EQ(::send(pair.b.get(), &byte, 1, MSG_NOSIGNAL), 1);
+        } else if (::recv(pair.a.get(), &byte, 1, MSG_DONTWAIT) < 0) {
+            EXPECT_EQ(errno, EAGAIN);
+        }
         if (coin()) poll_now(*kernel, 1);
-        if (operation.ended()) EXPECT_EQ(operation.last(), POLLIN);
+        if (operation.ended()) {
+            EXPECT_EQ(operation.last(), POLLIN);
+        }
     }
     for (const auto& operation : operations) kernel->reclaim(*operation);
 }
@@ -195,11 +207,15 @@ TEST_P(KernelCancel, A19_a_cancel_reaches_only_its_own_operation) {
     for (int i = 0; i < 1'000; i++) {
         TestOperation first(Opcode::receive, pair.a.get());
         ASSERT_TRUE(kernel->submit(first));
-        if (coin()) ASSERT_TRUE(write_all(pair.b.get(), "x"));
+        if (coin()) {
+            ASSERT_TRUE(write_all(pair.b.get(), "x"));
+        }
         poll_now(*kernel, 1);
         kernel->cancel(first);
-        if (coin()) kernel->reclaim(first);
-        else settle(first);
+        if (coin())
+            kernel->reclaim(first);
+        else
+            settle(first);
         TestOperation second(Opcode::receive, pair.a.get());  // most likely in the same slot
         ASSERT_TRUE(kernel->submit(second));
         poll_now(*kernel, 2);
@@ -228,8 +244,8 @@ TEST_P(KernelCancel, A7_starved_receives_go_on_and_nobody_notices) {
             const std::size_t at = received[i];
             received[i] += completion.data.size();
             ASSERT_LE(received[i], size);
-            EXPECT_EQ(std::memcmp(completion.data.data(), block.data() + at,
-                                  completion.data.size()), 0);
+            EXPECT_EQ(
+                std::memcmp(completion.data.data(), block.data() + at, completion.data.size()), 0);
             operations[i]->data.clear();
         };
         ASSERT_TRUE(kernel->submit(*operations[i]));
@@ -238,8 +254,8 @@ TEST_P(KernelCancel, A7_starved_receives_go_on_and_nobody_notices) {
     std::size_t total = 0;
     const auto write_some = [&] {
         for (int i = 0; i < count; i++) {
-            const ssize_t n = ::send(pairs[i].b.get(), block.data() + written[i],
-                                     size - written[i], MSG_NOSIGNAL);
+            const ssize_t n = ::send(pairs[i].b.get(), block.data() + written[i], size - written[i],
+                                     MSG_NOSIGNAL);
             if (n > 0) written[i] += static_cast<std::size_t>(n);
         }
     };

@@ -7,13 +7,11 @@
 // away as older systems do, and are skipped where the environment chose epoll.
 #pragma once
 
-#include <dirent.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <asyncio/kernel/io_uring_options.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/os/socket.hpp>
+#include <asyncio/os/socket_address.hpp>
 
 #include <cerrno>
 #include <cstdlib>
@@ -23,11 +21,14 @@
 #include <string>
 #include <vector>
 
-#include <asyncio/kernel/io_uring_options.hpp>
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/os/fd.hpp>
-#include <asyncio/os/socket.hpp>
-#include <asyncio/os/socket_address.hpp>
+#include <gtest/gtest.h>
+
+#include <dirent.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace asyncio::kernel::testing {
 
@@ -100,8 +101,8 @@ inline Fd listener(SocketAddress& address, int backlog = 128) {
 inline SocketAddress loopback() { return *SocketAddress::parse("127.0.0.1", 0); }
 
 inline SocketAddress abstract(std::string_view name) {
-    return SocketAddress::unix_path(std::string(1, '\0') + "asyncio-" +
-                                    std::to_string(::getpid()) + "-" + std::string(name));
+    return SocketAddress::unix_path(std::string(1, '\0') + "asyncio-" + std::to_string(::getpid()) +
+                                    "-" + std::string(name));
 }
 
 inline Pair tcp_pair() {
@@ -115,8 +116,7 @@ inline Pair tcp_pair() {
 }
 
 inline bool write_all(int fd, std::string_view text) {
-    return ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) ==
-           static_cast<ssize_t>(text.size());
+    return ::send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
 inline int open_descriptors() {
@@ -161,7 +161,7 @@ inline std::unique_ptr<Kernel> make(const Variant& variant) {
 }
 
 class KernelFixture : public ::testing::TestWithParam<Variant> {
-protected:
+  protected:
     void SetUp() override {
         if (!GetParam().chosen && epoll_was_chosen()) GTEST_SKIP() << "a variant of io_uring";
         descriptors_before = open_descriptors();

@@ -2,6 +2,12 @@
 //
 // Kernels and the process around them: fork, systems that refuse io_uring, dying wrongly. What
 // needs a process of its own runs in a forked child that reports by its exit status.
+#include <asyncio/kernel/kernel_fixture_test.hpp>
+
+#include <cstddef>
+#include <stdexcept>
+#include <system_error>
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -9,12 +15,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-#include <cstddef>
-#include <stdexcept>
-#include <system_error>
-
-#include <asyncio/kernel/kernel_fixture_test.hpp>
 
 namespace asyncio::kernel::testing {
 namespace {
@@ -169,9 +169,9 @@ TEST(OperationDeathTest, A4_dying_in_flight_is_fatal) {
         {
             const auto kernel = make_kernel();
             const Pair pair = unix_pair();
-            TestOperation receive(Opcode::receive, pair.a.get());
-            if (!kernel->submit(receive)) ::_exit(0);
-            receive.~TestOperation();
+            auto receive = std::make_unique<TestOperation>(Opcode::receive, pair.a.get());
+            if (!kernel->submit(*receive)) ::_exit(0);
+            receive.reset();
         },
         "destroyed in flight");
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/kernel.hpp>
-
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/resource.h>
+#include <asyncio/kernel/kernel_fixture_test.hpp>
 
 #include <atomic>
 #include <csignal>
 #include <stdexcept>
 #include <thread>
 
-#include <asyncio/kernel/kernel_fixture_test.hpp>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
 
 namespace asyncio::kernel::testing {
 namespace {
@@ -31,16 +30,19 @@ TEST_P(Kernel, K1_submit_never_calls_back) {
     send.set_buffer("out", 3);
     const bool in_flight = kernel->submit(send);
     EXPECT_TRUE(send.results.empty());
-    if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
-    else EXPECT_TRUE(send.idle());
+    if (in_flight) {
+        ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
+    } else {
+        EXPECT_TRUE(send.idle());
+    }
     EXPECT_EQ(in_flight ? send.last() : send.inline_result, 3);
     EXPECT_EQ(send.finals, in_flight ? 1 : 0);
     kernel->reclaim(receive);
 }
 
 TEST_P(Kernel, K2_errors_are_results) {
-    for (const Opcode code : {Opcode::accept, Opcode::connect, Opcode::receive, Opcode::send,
-                              Opcode::poll}) {
+    for (const Opcode code :
+         {Opcode::accept, Opcode::connect, Opcode::receive, Opcode::send, Opcode::poll}) {
         const Fd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
         for (const int fd : {-1, 19'999, file.get()}) {
             if (fd == file.get() && code == Opcode::poll) continue;
@@ -50,7 +52,9 @@ TEST_P(Kernel, K2_errors_are_results) {
             if (code == Opcode::send) operation.set_buffer("x", 1);
             if (code == Opcode::connect) operation.set_address(address);
             const bool in_flight = kernel->submit(operation);
-            if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return operation.ended(); }));
+            if (in_flight) {
+                ASSERT_TRUE(pump(*kernel, [&] { return operation.ended(); }));
+            }
             const int result = in_flight ? operation.last() : operation.inline_result;
             EXPECT_EQ(result, fd == file.get() ? -ENOTSOCK : -EBADF) << static_cast<int>(code);
         }
@@ -85,7 +89,9 @@ TEST_P(Kernel, K2_a_reset_is_reported) {
     TestOperation send(Opcode::send, pair.a.get());
     send.set_buffer("x", 1);
     const bool in_flight = kernel->submit(send);  // C5: no SIGPIPE
-    if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
+    if (in_flight) {
+        ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
+    }
     EXPECT_EQ(in_flight ? send.last() : send.inline_result, -EPIPE);
 }
 
@@ -368,7 +374,9 @@ TEST_P(Kernel, D10_connect_succeeds_or_says_why_not) {
         TestOperation connect(Opcode::connect, client.get());
         connect.set_address(address);
         const bool in_flight = kernel->submit(connect);
-        if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return connect.ended(); }));
+        if (in_flight) {
+            ASSERT_TRUE(pump(*kernel, [&] { return connect.ended(); }));
+        }
         EXPECT_EQ(in_flight ? connect.last() : connect.inline_result, expected);
         SocketAddress peer;
         EXPECT_EQ(os::peer_address(client.get(), peer), expected == 0 ? 0 : -ENOTCONN);
@@ -392,7 +400,9 @@ TEST_P(Kernel, D3_gathered_sends_may_be_short_and_lose_nothing) {
         send.buffers = list + first;
         send.count = static_cast<std::uint32_t>(5 - first);
         const bool in_flight = kernel->submit(send);
-        if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
+        if (in_flight) {
+            ASSERT_TRUE(pump(*kernel, [&] { return send.ended(); }));
+        }
         auto taken = static_cast<std::size_t>(in_flight ? send.last() : send.inline_result);
         ASSERT_LE(taken, expected.size() - sent);
         sent += taken;
@@ -419,7 +429,9 @@ TEST_P(Kernel, D20_poll_is_level_triggered_once_and_takes_any_file) {
         TestOperation poll(Opcode::poll, fd);
         poll.events = POLLIN;
         const bool in_flight = kernel->submit(poll);
-        if (in_flight) ASSERT_TRUE(pump(*kernel, [&] { return poll.ended(); }));
+        if (in_flight) {
+            ASSERT_TRUE(pump(*kernel, [&] { return poll.ended(); }));
+        }
         EXPECT_EQ(in_flight ? poll.last() : poll.inline_result, POLLIN);
     }
 }
@@ -528,7 +540,9 @@ TEST_P(Kernel, operations_may_be_submitted_before_any_thread_attached) {
     ASSERT_TRUE(kernel->submit(receive));
     ASSERT_TRUE(kernel->submit(cancelled));
     kernel->cancel(cancelled);
-    if (!is_epoll()) ASSERT_TRUE(kernel->submit(taken));
+    if (!is_epoll()) {
+        ASSERT_TRUE(kernel->submit(taken));
+    }
     kernel->reclaim(taken);
     ASSERT_TRUE(write_all(pair.b.get(), "x"));
     std::thread([&] {

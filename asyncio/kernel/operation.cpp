@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/operation.hpp>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-#include <cstdio>
-#include <cstdlib>
 
 // Present when the program is linked with AddressSanitizer, null elsewhere: no macro, since the
 // library and the program may be compiled differently.
@@ -33,10 +33,13 @@ void check(const void* memory, std::size_t size, const char* what, const Operati
 bool Operation::is_input() const noexcept {
     switch (opcode) {
         case Opcode::accept:
-        case Opcode::receive: return true;
-        case Opcode::poll: return (events & POLLIN) != 0;
+        case Opcode::receive:
+            return true;
+        case Opcode::poll:
+            return (events & POLLIN) != 0;
         case Opcode::connect:
-        case Opcode::send: return false;
+        case Opcode::send:
+            return false;
     }
     return false;
 }

@@ -26,11 +26,11 @@
 // Threads: an operation belongs to the thread that runs its kernel.
 #pragma once
 
+#include <asyncio/base/intrusive_list.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include <asyncio/base/intrusive_list.hpp>
 
 struct sockaddr;
 struct iovec;
@@ -55,7 +55,7 @@ struct Completion {
 };
 
 class Operation : public IntrusiveListNode<Operation> {
-public:
+  public:
     enum class State : std::uint8_t { idle, submitted, cancelling };
     using Callback = void (*)(Operation&, const Completion&);  // must not throw
 
@@ -86,9 +86,9 @@ public:
     };
     std::uint32_t count = 0;   // connect: bytes of the address; send: number of buffers
     std::uint32_t events = 0;  // poll
-    int inline_result = 0;  // set when submit() returned false
+    int inline_result = 0;     // set when submit() returned false
 
-private:
+  private:
     [[noreturn]] static void abort_for_death_in_flight() noexcept;
 };
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/wake_channel.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fork.hpp>
+
+#include <cerrno>
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include <cerrno>
-
-#include <asyncio/os/error.hpp>
-#include <asyncio/os/fork.hpp>
 
 namespace asyncio::kernel {
 namespace {

@@ -10,15 +10,15 @@
 // Threads: wake() from any thread and from signal handlers; the rest from the kernel's thread.
 #pragma once
 
+#include <asyncio/os/fd.hpp>
+
 #include <atomic>
 #include <cstdint>
-
-#include <asyncio/os/fd.hpp>
 
 namespace asyncio::kernel {
 
 class WakeChannel {
-public:
+  public:
     /// io_uring reads the eventfd, and completes at once with EAGAIN if that is non-blocking.
     enum class Mode : std::uint8_t { blocking, non_blocking };
 
@@ -34,7 +34,7 @@ public:
     /// cannot be taken back. Wakes on the way to the old one are not lost: the new one is woken.
     void renew();
 
-private:
+  private:
     const Mode mode_;
     const std::uint32_t fork_generation_;
     std::atomic<bool> pending_ = false;

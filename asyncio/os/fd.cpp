@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/fd.hpp>
 
-#include <unistd.h>
-
 #include <cerrno>
+
+#include <unistd.h>
 
 namespace asyncio::os {
 

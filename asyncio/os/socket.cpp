@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/socket.hpp>
-
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
+#include <asyncio/os/socket_address.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 
-#include <asyncio/os/socket_address.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 namespace asyncio::os {
 namespace {
@@ -33,14 +32,22 @@ struct OptionName {
 
 OptionName name_of(SocketOption option) noexcept {
     switch (option) {
-        case SocketOption::no_delay: return {IPPROTO_TCP, TCP_NODELAY};
-        case SocketOption::reuse_address: return {SOL_SOCKET, SO_REUSEADDR};
-        case SocketOption::reuse_port: return {SOL_SOCKET, SO_REUSEPORT};
-        case SocketOption::ipv6_only: return {IPPROTO_IPV6, IPV6_V6ONLY};
-        case SocketOption::keep_alive: return {SOL_SOCKET, SO_KEEPALIVE};
-        case SocketOption::linger_reset: return {SOL_SOCKET, SO_LINGER};
-        case SocketOption::send_buffer: return {SOL_SOCKET, SO_SNDBUF};
-        case SocketOption::receive_buffer: return {SOL_SOCKET, SO_RCVBUF};
+        case SocketOption::no_delay:
+            return {IPPROTO_TCP, TCP_NODELAY};
+        case SocketOption::reuse_address:
+            return {SOL_SOCKET, SO_REUSEADDR};
+        case SocketOption::reuse_port:
+            return {SOL_SOCKET, SO_REUSEPORT};
+        case SocketOption::ipv6_only:
+            return {IPPROTO_IPV6, IPV6_V6ONLY};
+        case SocketOption::keep_alive:
+            return {SOL_SOCKET, SO_KEEPALIVE};
+        case SocketOption::linger_reset:
+            return {SOL_SOCKET, SO_LINGER};
+        case SocketOption::send_buffer:
+            return {SOL_SOCKET, SO_SNDBUF};
+        case SocketOption::receive_buffer:
+            return {SOL_SOCKET, SO_RCVBUF};
     }
     return {-1, -1};
 }
@@ -149,8 +156,10 @@ bool is_transient_accept_error(int errno_value) noexcept {
         case ENOPROTOOPT:
         case EHOSTDOWN:
         case EHOSTUNREACH:
-        case ETIMEDOUT: return true;
-        default: return false;
+        case ETIMEDOUT:
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -32,14 +32,14 @@ int local_address(int fd, SocketAddress& address) noexcept;
 int peer_address(int fd, SocketAddress& address) noexcept;
 
 enum class SocketOption : std::uint8_t {
-    no_delay,       // TCP_NODELAY
-    reuse_address,  // SO_REUSEADDR
-    reuse_port,     // SO_REUSEPORT
-    ipv6_only,      // IPV6_V6ONLY
-    keep_alive,     // SO_KEEPALIVE
-    linger_reset,   // SO_LINGER with 0 s: close() sends a reset; write-only
-    send_buffer,    // SO_SNDBUF, bytes (the system doubles it)
-    receive_buffer, // SO_RCVBUF
+    no_delay,        // TCP_NODELAY
+    reuse_address,   // SO_REUSEADDR
+    reuse_port,      // SO_REUSEPORT
+    ipv6_only,       // IPV6_V6ONLY
+    keep_alive,      // SO_KEEPALIVE
+    linger_reset,    // SO_LINGER with 0 s: close() sends a reset; write-only
+    send_buffer,     // SO_SNDBUF, bytes (the system doubles it)
+    receive_buffer,  // SO_RCVBUF
 };
 
 int set_option(int fd, SocketOption option, int value) noexcept;

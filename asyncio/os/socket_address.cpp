@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/socket_address.hpp>
 
+#include <cassert>
+#include <charconv>
+#include <cstring>
+#include <stdexcept>
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-#include <cassert>
-#include <charconv>
-#include <cstring>
-#include <stdexcept>
 
 namespace asyncio {
 namespace {
@@ -141,7 +141,8 @@ std::string SocketAddress::host() const {
             return path[0] == '\0' ? std::string(path, bytes)
                                    : std::string(path, ::strnlen(path, bytes));
         }
-        default: return {};
+        default:
+            return {};
     }
 }
 

@@ -20,7 +20,7 @@ struct sockaddr;
 namespace asyncio {
 
 class SocketAddress {
-public:
+  public:
     static constexpr std::size_t capacity = 128;  // sizeof(sockaddr_storage)
 
     /// No address: family AF_UNSPEC, empty text.
@@ -44,7 +44,7 @@ public:
 
     /// The number without port; for unix the path (abstract: with its leading NUL).
     std::string host() const;
-    std::uint16_t port() const noexcept;  // 0 for unix
+    std::uint16_t port() const noexcept;         // 0 for unix
     void set_port(std::uint16_t port) noexcept;  // REQUIRES: IPv4 or IPv6
 
     /// "127.0.0.1:80", "[::1]:80", "/run/x.sock", "@abstract", "" for none or an unnamed one.
@@ -60,7 +60,7 @@ public:
         return compare(other) <=> 0;
     }
 
-private:
+  private:
     int compare(const SocketAddress& other) const noexcept;
 
     alignas(8) std::byte storage_[capacity] = {};
