@@ -8,6 +8,11 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/net/open_connection.hpp>
+#include <asyncio/net/server.hpp>
+#include <asyncio/stream/error.hpp>
+#include <asyncio/stream/reader.hpp>
+#include <asyncio/stream/writer.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>

@@ -109,6 +109,12 @@ int get_option(int fd, SocketOption option) noexcept {
     return ::getsockopt(fd, name.level, name.name, &value, &size) == 0 ? value : -errno;
 }
 
+bool is_stream_socket(int fd) noexcept {
+    int type = 0;
+    socklen_t size = sizeof type;
+    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int shutdown(int fd, Shutdown how) noexcept {
     const int system_how = how == Shutdown::read    ? SHUT_RD
                            : how == Shutdown::write ? SHUT_WR

@@ -45,6 +45,9 @@ enum class SocketOption : std::uint8_t {
 int set_option(int fd, SocketOption option, int value) noexcept;
 int get_option(int fd, SocketOption option) noexcept;  // the value, or -errno
 
+/// False also for what is no socket.
+bool is_stream_socket(int fd) noexcept;
+
 enum class Shutdown : std::uint8_t { read, write, both };
 
 int shutdown(int fd, Shutdown how) noexcept;

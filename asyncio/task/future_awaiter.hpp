@@ -14,7 +14,7 @@
 namespace asyncio::task {
 
 /// Waits for the end of a future, whatever it is; the part without the result's type.
-class EndAwaiter : public coro::Wait, public coro::DriverAwaitable {
+class EndAwaiter : public coro::Wait {
 public:
     explicit EndAwaiter(Ref<FutureCore> future) noexcept : future_(std::move(future)) {}
 

@@ -21,8 +21,11 @@ namespace task {
 /// Throws std::invalid_argument for NaN; saturates what a Duration cannot hold.
 Duration to_duration(double seconds);
 
-class SleepAwaiter final : public coro::Wait, public coro::DriverAwaitable {
-public:
+/// now + delay, or the end of time if that lies beyond it.
+TimePoint deadline_after(TimePoint now, Duration delay) noexcept;
+
+class SleepAwaiter final : public coro::Wait {
+  public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
     ~SleepAwaiter();
 
@@ -36,7 +39,7 @@ public:
     bool cancel(const std::string& message) noexcept override;
     const char* what() const noexcept override { return "sleep"; }
 
-private:
+  private:
     void suspend(coro::Driver& driver) noexcept;
     void arm() noexcept;
 
@@ -57,11 +60,11 @@ inline void SleepAwaiter::suspend(coro::Driver& driver) noexcept {
 
 /// What sleep() returns; awaits as often as one likes.
 class [[nodiscard]] Sleep : public coro::DriverAwaitable {
-public:
+  public:
     explicit Sleep(Duration delay) noexcept : delay_(delay) {}
     task::SleepAwaiter operator co_await() const noexcept { return task::SleepAwaiter(delay_); }
 
-private:
+  private:
     Duration delay_;
 };
 
@@ -69,8 +72,15 @@ private:
 /// std::invalid_argument for a floating-point one that is NaN.
 template <class Rep, class Period>
 Sleep sleep(std::chrono::duration<Rep, Period> delay) {
+    using Given = std::chrono::duration<Rep, Period>;
     if constexpr (std::chrono::treat_as_floating_point_v<Rep>)
         return Sleep(task::to_duration(std::chrono::duration<double>(delay).count()));
+    else if constexpr (std::ratio_less_v<Period, Duration::period>)
+        return Sleep(std::chrono::ceil<Duration>(delay));
+    else if (delay <= Given::zero())
+        return Sleep(Duration::zero());
+    else if (delay > std::chrono::duration_cast<Given>(Duration::max()))
+        return Sleep(Duration::max());
     else
         return Sleep(std::chrono::duration_cast<Duration>(delay));
 }

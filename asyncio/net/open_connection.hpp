@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// open_connection: a TCP connection as a pair of streams.
+//
+//     auto [reader, writer] = co_await asyncio::open_connection("localhost", 8888);
+//
+// The host's addresses are tried in the resolver's order; the socket of a failed attempt is closed.
+// Errors: std::system_error, e.g. "connect 127.0.0.1:1: Connection refused". If several addresses
+// fail in different ways, one error that names them all. Cancelling closes the socket.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/stream/reader.hpp>
+#include <asyncio/stream/writer.hpp>
+
+namespace asyncio {
+
+/// A local end: an address (or name) and a port, 0 for any.
+struct LocalAddress {
+    std::string_view host = {};
+    std::uint16_t port = 0;
+};
+
+struct ConnectOptions {
+    std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
+    LocalAddress local_addr = {};                           // bind here first
+    int sock = -1;  // a connected socket to take over, instead of host and port
+};
+
+/// std::invalid_argument if both or neither of host/port and `sock` are given.
+Coro<std::pair<StreamReader, StreamWriter>> open_connection(std::string_view host,
+                                                            std::uint16_t port,
+                                                            ConnectOptions options = {});
+Coro<std::pair<StreamReader, StreamWriter>> open_connection(ConnectOptions options);
+
+}  // namespace asyncio

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+//
+// start_server and Server: listening, and a task per connection.
+//
+//     Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) { ... }
+//
+//     asyncio::Server server = co_await asyncio::start_server(echo, "127.0.0.1", 8888);
+//     co_await server.serve_forever();
+//
+// The handler runs as a task; its streams live as long as that task, and its connection is closed
+// (after what was written is sent) when it returns. An exception of a handler is reported to the
+// loop's exception handler and closes the connection; a cancelled handler closes it silently.
+// A handler may take its streams by value and keep them longer; it may be a plain function.
+//
+// Server is a handle; copies are the same server. Closing it stops listening and leaves established
+// connections alone. Threads: the loop's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/net/server_core.hpp>
+#include <asyncio/os/socket_address.hpp>
+#include <asyncio/stream/reader.hpp>
+#include <asyncio/stream/writer.hpp>
+#include <asyncio/task/awaitable.hpp>
+
+namespace asyncio {
+
+/// What one may know of a listening socket.
+class ServerSocket {
+public:
+    ServerSocket(int fd, SocketAddress name) noexcept : fd_(fd), name_(name) {}
+    const SocketAddress& getsockname() const noexcept { return name_; }
+    int fileno() const noexcept { return fd_; }
+
+private:
+    int fd_;
+    SocketAddress name_;
+};
+
+class Server {
+public:
+    explicit Server(Ref<net::ServerCore> core) noexcept : core_(std::move(core)) {}
+
+    /// Begin to accept. Idempotent. std::logic_error once closed.
+    void start_serving() const { core_->start_serving(); }
+    /// Accept until close() is called elsewhere. Cancelled: closes the server, waits for its
+    /// connections to end, and passes CancelledError on. std::logic_error if closed, or if another
+    /// task does this already.
+    Coro<> serve_forever() const { return net::serve_forever(core_); }
+
+    /// Stop listening. Idempotent.
+    void close() const { core_->close(); }
+    /// Wait until the server is closed and all its connections have ended.
+    Coro<> wait_closed() const { return net::wait_closed(core_); }
+    /// Close all connections, after what they have buffered is sent.
+    void close_clients() const { core_->close_clients(); }
+    /// Close all connections now.
+    void abort_clients() const { core_->abort_clients(); }
+
+    bool is_serving() const noexcept { return core_->is_serving(); }
+    /// The listening sockets; none after close().
+    std::vector<ServerSocket> sockets() const;
+    EventLoop& get_loop() const noexcept { return core_->loop(); }
+
+    // As an async context manager: leaving the scope closes and waits.
+    Coro<> aenter() const;
+    Coro<bool> aexit(std::exception_ptr) const;
+
+private:
+    Ref<net::ServerCore> core_;
+};
+
+namespace net {
+
+template <class F, class... Streams>
+Coro<> run_handler(F& handler, Streams&&... streams) {
+    using Result = std::invoke_result_t<F&, Streams&&...>;
+    if constexpr (Awaitable<Result>)
+        co_await std::invoke(handler, std::forward<Streams>(streams)...);
+    else
+        std::invoke(handler, std::forward<Streams>(streams)...);
+    co_return;
+}
+
+/// Any handler in the one shape the server calls.
+template <class F>
+ClientHandler make_handler(F handler) {
+    if constexpr (std::is_invocable_v<F&, StreamReader&, StreamWriter&>)
+        return [handler = std::move(handler)](StreamReader& reader, StreamWriter& writer) mutable {
+            if constexpr (std::is_same_v<std::invoke_result_t<F&, StreamReader&, StreamWriter&>,
+                                         Coro<>>)
+                return std::invoke(handler, reader, writer);
+            else
+                return run_handler<F, StreamReader&, StreamWriter&>(handler, reader, writer);
+        };
+    else
+        return [handler = std::move(handler)](StreamReader& reader, StreamWriter& writer) mutable {
+            static_assert(std::is_invocable_v<F&, StreamReader, StreamWriter>,
+                          "a connection handler takes (asyncio::StreamReader&, "
+                          "asyncio::StreamWriter&)");
+            return run_handler<F, StreamReader, StreamWriter>(handler, std::move(reader),
+                                                              std::move(writer));
+        };
+}
+
+}  // namespace net
+
+/// Listen on all addresses of `host` (empty: all interfaces); port 0 picks a free one for each
+/// address, see Server::sockets(). std::system_error names the address that could not be bound.
+template <class F>
+Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
+                          ServerOptions options = {}) {
+    std::vector<std::string> hosts;
+    hosts.emplace_back(host);
+    return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
+                             options);
+}
+
+/// The same for several hosts; an address that comes up twice is bound once.
+template <class F>
+Coro<Server> start_server(F handler, std::vector<std::string> hosts, std::uint16_t port,
+                          ServerOptions options = {}) {
+    return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
+                             options);
+}
+
+/// Serve on a socket made elsewhere (options.sock), which is taken over and made to listen.
+template <class F>
+Coro<Server> start_server(F handler, ServerOptions options) {
+    return net::start_server(net::make_handler(std::move(handler)), std::vector<std::string>(), 0,
+                             options);
+}
+
+}  // namespace asyncio

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/net/socket_transport.hpp>
+
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/log.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/os/socket.hpp>
+
+namespace asyncio::net {
+
+namespace {
+
+std::exception_ptr system_error(int errno_value, const char* what) {
+    return std::make_exception_ptr(
+        std::system_error(errno_value, std::generic_category(), what));
+}
+
+}  // namespace
+
+struct SocketTransport::Addresses {
+    SocketAddress peer;
+    SocketAddress local;
+};
+
+Ref<SocketTransport> SocketTransport::open(EventLoop& loop, os::Fd fd,
+                                           Ref<stream::Protocol> protocol) {
+    Ref<SocketTransport> transport(new SocketTransport(loop, fd.get(), std::move(protocol)));
+    (void)fd.release();
+    os::set_option(transport->fd_, os::SocketOption::no_delay, 1);  // fails on unix sockets
+    transport->add_ref();                                           // its own, until lost
+    loop.members().push_back(*transport);
+    transport->protocol_->connection_made(*transport);
+    transport->resume_reading();
+    return transport;
+}
+
+SocketTransport::SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> protocol)
+    : Runnable(&take_turn), loop_(loop), protocol_(std::move(protocol)), fd_(fd) {
+    receive_.owner = send_.owner = this;
+    receive_.fd = send_.fd = fd;
+}
+
+SocketTransport::~SocketTransport() = default;
+
+// --- reading -----------------------------------------------------------------------------------
+
+void SocketTransport::pause_reading() {
+    reading_ = false;
+    if (!receive_.idle()) loop_.kernel().cancel(receive_);
+}
+
+void SocketTransport::resume_reading() {
+    if (stage_ != Stage::open || eof_seen_) return;
+    reading_ = true;
+    receive();
+}
+
+void SocketTransport::receive() {
+    if (!receive_.idle()) return;  // being cancelled: its last completion submits it again
+    if (!loop_.kernel().submit(receive_)) received({receive_.inline_result});
+}
+
+void SocketTransport::on_receive(kernel::Operation& operation,
+                                 const kernel::Completion& completion) {
+    const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
+    keep->received(completion);
+}
+
+void SocketTransport::received(const kernel::Completion& completion) {
+    if (stage_ == Stage::losing) finish_if_idle();
+    if (stage_ != Stage::open) return;
+    if (!completion.data.empty()) {
+        try {
+            protocol_->data_received(completion.data);
+        } catch (...) {
+            protocol_failed("Fatal error: protocol.data_received() call failed.");
+            return;
+        }
+    } else if (completion.result == 0) {
+        eof_seen_ = true;
+        reading_ = false;
+        if (!protocol_->eof_received()) close();
+    } else if (completion.result != -ECANCELED) {
+        lose(system_error(-completion.result, "receive"));
+        return;
+    }
+    if (reading_ && receive_.idle() && stage_ == Stage::open) receive();
+}
+
+// --- writing -----------------------------------------------------------------------------------
+
+void SocketTransport::write(std::span<const std::byte> data) {
+    if (eof_wanted_) throw std::logic_error("Cannot call write() after write_eof()");
+    if (data.empty()) return;
+    if (stage_ != Stage::open) {
+        if (++lost_writes_ >= kLostWritesToReport)
+            log(LogLevel::warning, "write() on a connection that is closed");
+        return;
+    }
+    if (data.size() >= kInlineWrite && write_buffer_size() == 0) {
+        const std::ptrdiff_t taken = os::try_send(fd_, data);
+        if (taken > 0) data = data.subspan(static_cast<std::size_t>(taken));
+        if (taken < 0 && taken != -EAGAIN) {
+            lose(system_error(static_cast<int>(-taken), "send"));
+            return;
+        }
+        if (data.empty()) return;
+    }
+    pending_.append(data);
+    if (send_.idle()) loop_.before_poll(*this);
+    update_flow();
+}
+
+void SocketTransport::before_poll() noexcept {
+    const Ref<SocketTransport> keep(this);
+    if (stage_ <= Stage::closing && send_.idle()) send_buffered();
+}
+
+/// Send until the kernel keeps the operation, or nothing is left. REQUIRES: send_ is idle.
+void SocketTransport::send_buffered() {
+    if (!vector_) vector_ = std::make_unique<iovec>();
+    for (;;) {
+        if (sending_.empty()) std::swap(sending_, pending_);
+        if (sending_.empty()) break;
+        const std::string_view bytes = sending_.view();
+        *vector_ = iovec{const_cast<char*>(bytes.data()), bytes.size()};
+        send_.buffers = vector_.get();
+        send_.count = 1;
+        if (loop_.kernel().submit(send_)) return;
+        if (!sent(send_.inline_result)) return;
+    }
+    flushed();
+}
+
+void SocketTransport::on_send(kernel::Operation& operation, const kernel::Completion& completion) {
+    const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
+    if (keep->stage_ == Stage::losing)
+        keep->finish_if_idle();
+    else if (keep->sent(completion.result))
+        keep->send_buffered();
+}
+
+/// Account for a send's result. False if the connection is lost with it.
+bool SocketTransport::sent(int result) {
+    if (result < 0) {
+        lose(system_error(-result, "send"));
+        return false;
+    }
+    sending_.consume(static_cast<std::size_t>(result));
+    update_flow();
+    return stage_ <= Stage::closing;
+}
+
+void SocketTransport::flushed() {
+    if (eof_wanted_ && !eof_sent_) {
+        eof_sent_ = true;
+        os::shutdown(fd_, os::Shutdown::write);
+    }
+    if (stage_ == Stage::closing) lose(nullptr);
+}
+
+void SocketTransport::update_flow() {
+    const std::size_t size = write_buffer_size();
+    if (!writing_paused_ && size > high_) {
+        writing_paused_ = true;
+        protocol_->pause_writing();
+    } else if (writing_paused_ && size <= low_) {
+        writing_paused_ = false;
+        protocol_->resume_writing();
+    }
+}
+
+void SocketTransport::set_write_buffer_limits(std::size_t high, std::size_t low) {
+    if (high < low || high > UINT32_MAX)
+        throw std::invalid_argument("write buffer limits: high (" + std::to_string(high) +
+                                    ") must be >= low (" + std::to_string(low) +
+                                    ") and below 4 GiB");
+    high_ = static_cast<std::uint32_t>(high);
+    low_ = static_cast<std::uint32_t>(low);
+    if (stage_ <= Stage::closing) update_flow();
+}
+
+void SocketTransport::write_eof() {
+    if (stage_ != Stage::open || eof_wanted_) return;
+    eof_wanted_ = true;
+    if (send_.idle()) loop_.before_poll(*this);
+}
+
+// --- the end -----------------------------------------------------------------------------------
+
+void SocketTransport::close() {
+    if (stage_ != Stage::open) return;
+    stage_ = Stage::closing;
+    pause_reading();
+    if (write_buffer_size() == 0)
+        lose(nullptr);
+    else if (send_.idle())
+        loop_.before_poll(*this);
+}
+
+void SocketTransport::abort() {
+    if (stage_ <= Stage::closing) lose(nullptr);
+}
+
+void SocketTransport::protocol_failed(const char* what) {
+    ExceptionContext context;
+    context.message = what;
+    context.exception = std::current_exception();
+    context.transport = peername().to_string();
+    lose(context.exception);
+    loop_.call_exception_handler(context);
+}
+
+/// The connection is over: `error`, or null if it was ended in order.
+void SocketTransport::lose(std::exception_ptr error) {
+    if (stage_ >= Stage::losing) return;
+    stage_ = Stage::losing;
+    error_ = std::move(error);
+    reading_ = false;
+    pending_.clear();
+    PollHook::unlink();
+    kernel::Kernel& kernel = loop_.kernel();
+    kernel.cancel(receive_);
+    kernel.cancel(send_);
+    finish_if_idle();
+}
+
+void SocketTransport::finish_if_idle() {
+    if (!receive_.idle() || !send_.idle() || turn_queued_) return;
+    turn_queued_ = true;
+    loop_.core().ready.push(*this);
+}
+
+void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
+    auto& self = static_cast<SocketTransport&>(runnable);
+    if (turn == Turn::run) self.call_connection_lost();
+}
+
+void SocketTransport::call_connection_lost() {
+    const Ref<SocketTransport> keep(this);
+    stage_ = Stage::lost;
+    sending_.clear();
+    loop::Member::unlink();
+    (void)drop_ref();  // its own; `keep` is there
+    loop_.kernel().close(std::exchange(fd_, -1));
+    const Ref<stream::Protocol> protocol = std::move(protocol_);
+    protocol->connection_lost(error_);
+}
+
+/// The loop closes under an open connection: take the operations back and close the socket.
+void SocketTransport::loop_closed() noexcept {
+    const Ref<SocketTransport> keep(this);
+    PollHook::unlink();
+    loop_.kernel().reclaim(receive_);
+    loop_.kernel().reclaim(send_);
+    loop_.kernel().close(std::exchange(fd_, -1));
+    stage_ = Stage::lost;
+    protocol_ = Ref<stream::Protocol>();
+    (void)drop_ref();
+}
+
+const SocketTransport::Addresses& SocketTransport::addresses() const {
+    if (!addresses_) {
+        addresses_ = std::make_unique<Addresses>();
+        if (fd_ >= 0) {
+            os::peer_address(fd_, addresses_->peer);
+            os::local_address(fd_, addresses_->local);
+        }
+    }
+    return *addresses_;
+}
+
+const SocketAddress& SocketTransport::peername() const { return addresses().peer; }
+
+const SocketAddress& SocketTransport::sockname() const { return addresses().local; }
+
+}  // namespace asyncio::net

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+//
+// SocketTransport: a connected stream socket as a Transport.
+//
+// Reading is one multishot receive operation, submitted while reading is wanted. Each completion
+// hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer.
+//
+// Writing. Small writes are gathered in `pending_` and go out just before the next poll (as one
+// send, however many there were); a write of kInlineWrite bytes or more with nothing buffered is
+// tried at once, straight from the caller's memory. What is being sent is `sending_`, which does
+// not change while the kernel looks at it; then the two change places.
+//
+//        close(), peer's end          buffers out            both operations idle
+//   open ------------------> closing ------------> losing ----------------------> lost
+//     '---- abort(), error ----------------------->
+//
+// `losing`: operations are asked to end, and the descriptor stays open until the kernel has given
+// both back; then one turn through the ready queue calls connection_lost and closes. A transport
+// keeps itself alive until then.
+//
+// Threads: the loop's.
+#pragma once
+
+#include <exception>
+#include <memory>
+
+#include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/kernel/operation.hpp>
+#include <asyncio/loop/event_loop.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/os/socket_address.hpp>
+#include <asyncio/stream/buffer.hpp>
+#include <asyncio/stream/transport.hpp>
+
+namespace asyncio::net {
+
+class SocketTransport final : public stream::Transport,
+                              private loop::PollHook,
+                              private loop::Member,
+                              private Runnable {
+public:
+    static constexpr std::size_t kHighWater = 65536;
+    static constexpr std::size_t kLowWater = kHighWater / 4;
+    /// From this size on a write is worth a system call of its own instead of a copy.
+    static constexpr std::size_t kInlineWrite = 8192;
+    /// Writes that come after the connection was closed are reported from the fifth on.
+    static constexpr int kLostWritesToReport = 5;
+
+    /// Connects `protocol` to the socket, calls connection_made, starts reading. Takes the
+    /// descriptor. The result lives until connection_lost, and as long as there are references.
+    static Ref<SocketTransport> open(EventLoop& loop, os::Fd fd, Ref<stream::Protocol> protocol);
+
+    void write(std::span<const std::byte> data) override;
+    void write_eof() override;
+    void close() override;
+    void abort() override;
+    bool is_closing() const noexcept override { return stage_ != Stage::open; }
+    void pause_reading() override;
+    void resume_reading() override;
+    std::size_t write_buffer_size() const noexcept override {
+        return sending_.size() + pending_.size();
+    }
+    void set_write_buffer_limits(std::size_t high, std::size_t low) override;
+    EventLoop& loop() const noexcept override { return loop_; }
+    const SocketAddress& peername() const override;
+    const SocketAddress& sockname() const override;
+    int fileno() const noexcept override { return fd_; }
+    void destroy() noexcept override { delete this; }
+
+private:
+    enum class Stage : std::uint8_t { open, closing, losing, lost };
+    struct Addresses;
+
+    SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> protocol);
+    ~SocketTransport();
+
+    static void on_receive(kernel::Operation& operation, const kernel::Completion& completion);
+    static void on_send(kernel::Operation& operation, const kernel::Completion& completion);
+    static void take_turn(Runnable& runnable, Turn turn);
+
+    void receive();
+    void received(const kernel::Completion& completion);
+    void before_poll() noexcept override;
+    void send_buffered();
+    bool sent(int result);
+    void flushed();
+    void update_flow();
+    void lose(std::exception_ptr error);
+    void finish_if_idle();
+    void call_connection_lost();
+    void loop_closed() noexcept override;
+    void protocol_failed(const char* what);
+    const Addresses& addresses() const;
+
+    EventLoop& loop_;
+    Ref<stream::Protocol> protocol_;
+    kernel::Operation receive_{kernel::Opcode::receive, &on_receive};
+    kernel::Operation send_{kernel::Opcode::send, &on_send};
+    stream::Buffer sending_;
+    stream::Buffer pending_;
+    std::unique_ptr<iovec> vector_;  // of the send in flight
+    mutable std::unique_ptr<Addresses> addresses_;
+    std::exception_ptr error_;  // what the connection is lost with
+    std::uint32_t high_ = kHighWater;
+    std::uint32_t low_ = kLowWater;
+    int fd_;
+    int lost_writes_ = 0;
+    Stage stage_ = Stage::open;
+    bool reading_ = false;  // the protocol wants data
+    bool eof_wanted_ = false;
+    bool eof_sent_ = false;
+    bool eof_seen_ = false;
+    bool writing_paused_ = false;
+    bool turn_queued_ = false;
+};
+
+}  // namespace asyncio::net

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+//
+// StreamCore: the protocol behind StreamReader and StreamWriter.
+//
+// Reading. Bytes the transport brings go into a buffer, or straight into the memory of a waiting
+// read_into(). At most one read waits at a time; it says what it needs (ReadWait::satisfied) and is
+// woken when that is there, not for every piece. Flow control: above 2 x limit buffered the
+// transport is paused; it is resumed when the buffer is at or below the limit after a read, or when
+// a read has to wait.
+//
+// Writing. The transport buffers without bound and tells when it is above its high-water mark;
+// drain() then waits until it fell to the low one.
+//
+//      connection_made      eof_received           connection_lost
+//   created -----> open -----------------> open, eof -----------------> lost
+//
+// After `lost`, reads give what is buffered and then end of stream (or the error at once, if the
+// connection was lost with one); drains and writes fail with ECONNRESET.
+//
+// Threads: the loop's.
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <span>
+
+#include <asyncio/stream/buffer.hpp>
+#include <asyncio/stream/transport.hpp>
+#include <asyncio/task/wait_list.hpp>
+
+namespace asyncio::stream {
+
+class StreamCore;
+
+/// A read that waits.
+class ReadWait : public task::ListWait {
+public:
+    /// Can the read be completed now? May take `fresh`, data not in the buffer yet, into the
+    /// reader's own memory; returns how much of it by reference.
+    virtual bool satisfied(StreamCore& core, std::span<const std::byte>& fresh) = 0;
+    const char* what() const noexcept override { return "read"; }
+};
+
+class StreamCore final : public Protocol {
+public:
+    static constexpr std::size_t kDefaultLimit = 65536;
+
+    /// std::invalid_argument if limit is 0. Without a transport: data is fed by hand.
+    explicit StreamCore(std::size_t limit);
+
+    // --- reading ---------------------------------------------------------------------------
+
+    Buffer& buffer() noexcept { return buffer_; }
+    const Buffer& buffer() const noexcept { return buffer_; }
+    std::size_t limit() const noexcept { return limit_; }
+    bool eof() const noexcept { return eof_; }
+    const std::exception_ptr& error() const noexcept { return error_; }
+    void set_error(std::exception_ptr error);
+    void feed(std::span<const std::byte> data);
+    void feed_eof();
+
+    /// Throws std::logic_error if another read waits (`name`: of the read that wants to).
+    void require_no_reader(const char* name) const;
+    bool has_reader() const noexcept { return reader_ != nullptr; }
+    /// Suspend in `wait` until it is satisfied.
+    void wait_for_data(ReadWait& wait, coro::Driver& driver);
+    void reader_gone(ReadWait& wait) noexcept {
+        if (reader_ == &wait) reader_ = nullptr;
+    }
+    /// After a read took data: let the transport go on if there is room.
+    void maybe_resume_transport();
+
+    // --- writing ---------------------------------------------------------------------------
+
+    /// Null for a reader that is fed by hand.
+    Transport* transport() const noexcept { return transport_.get(); }
+    bool paused() const noexcept { return write_paused_; }
+    bool lost() const noexcept { return lost_; }
+    bool is_closing() const noexcept { return lost_ || !transport_ || transport_->is_closing(); }
+    const std::exception_ptr& lost_error() const noexcept { return lost_error_; }
+    task::WaitList& drained() noexcept { return drained_; }
+    task::WaitList& closed() noexcept { return closed_; }
+
+    /// Called once, when the connection is lost; for the server that counts it.
+    void (*on_lost)(StreamCore&, void*) noexcept = nullptr;
+    void* on_lost_argument = nullptr;
+
+    // --- Protocol --------------------------------------------------------------------------
+
+    void connection_made(Transport& transport) override;
+    void data_received(std::span<const std::byte> data) override { feed(data); }
+    bool eof_received() override;
+    void connection_lost(std::exception_ptr error) override;
+    void pause_writing() override { write_paused_ = true; }
+    void resume_writing() override;
+    void destroy() noexcept override { delete this; }
+
+private:
+    ~StreamCore() = default;
+    void wake_reader_if_satisfied(std::span<const std::byte>& fresh);
+
+    Buffer buffer_;
+    std::size_t limit_;
+    ReadWait* reader_ = nullptr;  // waits, or is woken and not resumed yet
+    IntrusiveList<task::ListWait> reading_;
+    Ref<Transport> transport_;
+    std::exception_ptr error_;
+    std::exception_ptr lost_error_;
+    task::WaitList drained_;
+    task::WaitList closed_;
+    bool eof_ = false;
+    bool read_paused_ = false;
+    bool write_paused_ = false;
+    bool lost_ = false;
+};
+
+}  // namespace asyncio::stream

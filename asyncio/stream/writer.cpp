@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/stream/writer.hpp>
+
+#include <cerrno>
+#include <system_error>
+
+#include <asyncio/base/log.hpp>
+
+namespace asyncio {
+
+namespace stream {
+
+void DrainAwaiter::suspend_in(coro::Driver& driver) noexcept {
+    if (core_->paused() && !core_->lost()) {
+        waits_for_drain_ = true;
+        suspend(driver, core_->drained().waits());
+        return;
+    }
+    // The connection is closing: one turn of the loop, so that a loop of write and drain notices.
+    driver_ = &driver;
+    driver.suspend_in(*this);
+    driver.wake();
+}
+
+void DrainAwaiter::finish() {
+    resume();
+    if (core_->error()) std::rethrow_exception(core_->error());
+    if (core_->lost() && !waits_for_drain_)
+        throw std::system_error(ECONNRESET, std::generic_category(), "Connection lost");
+}
+
+}  // namespace stream
+
+StreamWriter& StreamWriter::operator=(StreamWriter&& other) noexcept {
+    StreamWriter old(std::move(*this));
+    core_ = std::move(other.core_);
+    return *this;
+}
+
+StreamWriter::~StreamWriter() {
+    if (!core_ || core_->is_closing()) return;
+    log(LogLevel::warning, "unclosed StreamWriter: its connection is closed now");
+    core_->transport()->close();
+}
+
+void StreamWriter::write(std::span<const std::byte> data) const {
+    if (stream::Transport* transport = core_->transport()) transport->write(data);
+}
+
+void StreamWriter::write_eof() const {
+    if (stream::Transport* transport = core_->transport()) transport->write_eof();
+}
+
+void StreamWriter::close() const {
+    if (stream::Transport* transport = core_->transport()) transport->close();
+}
+
+void StreamWriter::abort() const {
+    if (stream::Transport* transport = core_->transport()) transport->abort();
+}
+
+std::size_t StreamWriter::write_buffer_size() const noexcept {
+    const stream::Transport* transport = core_->transport();
+    return transport != nullptr ? transport->write_buffer_size() : 0;
+}
+
+void StreamWriter::set_write_buffer_limits(std::size_t high, std::size_t low) const {
+    if (stream::Transport* transport = core_->transport())
+        transport->set_write_buffer_limits(high, low);
+}
+
+const SocketAddress& StreamWriter::peername() const { return core_->transport()->peername(); }
+
+const SocketAddress& StreamWriter::sockname() const { return core_->transport()->sockname(); }
+
+}  // namespace asyncio

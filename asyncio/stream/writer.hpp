@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+//
+// StreamWriter: the outgoing half of a connection.
+//
+//     writer.write("hello\n");
+//     co_await writer.drain();
+//     writer.close();
+//     co_await writer.wait_closed();
+//
+// write() never suspends and buffers without bound; drain() is what keeps a fast writer and a slow
+// peer together: it waits only while more than the high-water mark (64 KiB) is buffered. Small
+// writes of one iteration go out together.
+//
+// A writer that is destroyed without close() closes its connection (what is buffered is still
+// sent) and says so in the log. Threads: the loop's.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include <asyncio/stream/stream_core.hpp>
+
+namespace asyncio {
+
+class SocketAddress;
+
+namespace stream {
+
+class DrainAwaiter final : public task::ListWait {
+public:
+    explicit DrainAwaiter(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
+    bool await_ready() const noexcept {
+        return core_->error() || (!core_->paused() && !core_->is_closing());
+    }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> frame) noexcept {
+        suspend_in(frame.promise().driver());
+    }
+    void await_resume() {
+        if (driver_ != nullptr || core_->error()) [[unlikely]] finish();
+    }
+    const char* what() const noexcept override { return "drain"; }
+
+private:
+    void suspend_in(coro::Driver& driver) noexcept;
+    void finish();
+
+    Ref<StreamCore> core_;
+    bool waits_for_drain_ = false;
+};
+
+class ClosedAwaiter final : public task::ListWait {
+public:
+    explicit ClosedAwaiter(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
+    bool await_ready() const noexcept { return core_->lost(); }
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> frame) noexcept {
+        suspend(frame.promise().driver(), core_->closed().waits());
+    }
+    void await_resume() {
+        resume();
+        if (core_->lost_error()) std::rethrow_exception(core_->lost_error());
+    }
+    const char* what() const noexcept override { return "wait_closed"; }
+
+private:
+    Ref<StreamCore> core_;
+};
+
+/// An awaitable that can be stored and made into a task; A is the awaiter.
+template <class A>
+class [[nodiscard]] OnStream : public coro::DriverAwaitable {
+public:
+    explicit OnStream(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
+    A operator co_await() const noexcept { return A(core_); }
+
+private:
+    Ref<StreamCore> core_;
+};
+
+}  // namespace stream
+
+class StreamWriter {
+public:
+    explicit StreamWriter(Ref<stream::StreamCore> core) noexcept : core_(std::move(core)) {}
+    StreamWriter(StreamWriter&&) noexcept = default;
+    StreamWriter& operator=(StreamWriter&& other) noexcept;
+    ~StreamWriter();
+
+    /// std::logic_error after write_eof(). After close() or the loss of the connection the data is
+    /// dropped, and drain() tells.
+    void write(std::span<const std::byte> data) const;
+    void write(std::string_view data) const { write(std::as_bytes(std::span(data))); }
+    /// All of a range of strings or byte spans, as one.
+    template <class Range>
+    void writelines(const Range& lines) const {
+        for (const auto& line : lines) write(line);
+    }
+
+    /// Wait until it makes sense to write more. Throws the connection's error, or
+    /// std::system_error (ECONNRESET) "Connection lost".
+    auto drain() const { return stream::OnStream<stream::DrainAwaiter>(core_); }
+
+    /// Half-close: the peer sees the end of the stream after what was written. Idempotent.
+    void write_eof() const;
+    bool can_write_eof() const noexcept { return true; }
+
+    /// Send what is buffered, then close. Idempotent.
+    void close() const;
+    /// Close now; what is buffered is dropped.
+    void abort() const;
+    bool is_closing() const noexcept { return core_->is_closing(); }
+    /// Wait until the connection is closed; throws its error if it ended with one.
+    auto wait_closed() const { return stream::OnStream<stream::ClosedAwaiter>(core_); }
+
+    /// Bytes written and not taken by the system yet.
+    std::size_t write_buffer_size() const noexcept;
+    /// Pause above `high` (drain() waits), go on at `low`. std::invalid_argument if high < low.
+    void set_write_buffer_limits(std::size_t high, std::size_t low) const;
+
+    /// The addresses of the connection. Asked for the first time after it was lost: none.
+    const SocketAddress& peername() const;
+    const SocketAddress& sockname() const;
+    /// The transport, for what is not here; null without a connection.
+    stream::Transport* transport() const noexcept { return core_->transport(); }
+
+private:
+    Ref<stream::StreamCore> core_;
+};
+
+}  // namespace asyncio
