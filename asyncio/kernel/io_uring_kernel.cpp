@@ -59,16 +59,12 @@ bool IoUringKernel::forked() const noexcept {
     return fork_generation_ != os::current_fork_generation;
 }
 
-bool IoUringKernel::on_owner_thread() const noexcept {
-    return owner_ == std::this_thread::get_id();
-}
-
 void IoUringKernel::attach_to_thread() {
     if (forked()) throw std::logic_error("asyncio: this loop belongs to the parent process");
     if (ring_->enabled() && on_owner_thread()) return;
     if (ring_->enabled()) rebuild();
     ring_->enable();
-    owner_ = std::this_thread::get_id();
+    owner_ = ::pthread_self();
 }
 
 /// A ring belongs to the thread that enabled it, and cannot be handed over. Its pending wake-up
@@ -232,7 +228,7 @@ bool IoUringKernel::may_have_events() const noexcept {
 }
 
 void IoUringKernel::wait(std::optional<Duration> timeout) {
-    if (!on_owner_thread() || forked()) [[unlikely]]
+    if (!ring_->enabled() || !on_owner_thread() || forked()) [[unlikely]]
         attach_to_thread();
     if (!wake_armed_) arm_wake();
     hand_over(timeout);

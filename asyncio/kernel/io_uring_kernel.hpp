@@ -36,8 +36,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
+
+#include <pthread.h>
 
 struct msghdr;
 
@@ -76,7 +77,7 @@ class IoUringKernel final : public Kernel {
     void make_ring();
     void rebuild();
     bool forked() const noexcept;
-    bool on_owner_thread() const noexcept;
+    bool on_owner_thread() const noexcept { return owner_ == ::pthread_self(); }
     void abandon() noexcept;
     void drain() noexcept;
 
@@ -129,7 +130,7 @@ class IoUringKernel final : public Kernel {
     std::unique_ptr<IoUringRing> ring_;
     std::unique_ptr<msghdr[]> messages_;  // by record
     std::unique_ptr<std::byte[]> scratch_;
-    std::thread::id owner_;  // of the enabled ring
+    pthread_t owner_ = {};  // of the enabled ring
     bool wake_armed_ = false;
     std::size_t in_flight_ = 0;
     IoUringSlots slots_;

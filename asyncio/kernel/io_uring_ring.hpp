@@ -31,6 +31,10 @@
 
 #include <liburing.h>
 
+#ifndef IORING_RECV_MULTISHOT
+#error "asyncio needs liburing 2.3; with an older one build with ASYNCIO_HAVE_LIBURING=0 (epoll)"
+#endif
+
 namespace asyncio::kernel {
 
 class IoUringRing {
