@@ -11,4 +11,11 @@ using Clock = std::chrono::steady_clock;
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<Clock, Duration>;
 
+/// `start + delay`, or the nearest there is: "for ever" may be written Duration::max().
+constexpr TimePoint deadline_after(TimePoint start, Duration delay) noexcept {
+    if (delay > Duration::zero() && start > TimePoint::max() - delay) return TimePoint::max();
+    if (delay < Duration::zero() && start < TimePoint::min() - delay) return TimePoint::min();
+    return start + delay;
+}
+
 }  // namespace asyncio

@@ -65,9 +65,17 @@ private:
                                  std::is_nothrow_move_constructible_v<F>;
 
     template <class F>
+    static R invoke(F& f, Args&&... args) {
+        if constexpr (std::is_void_v<R>)
+            static_cast<void>(f(std::forward<Args>(args)...));
+        else
+            return f(std::forward<Args>(args)...);
+    }
+
+    template <class F>
     static constexpr Ops kInline = {
         [](void* at, Args&&... args) -> R {
-            return (*static_cast<F*>(at))(std::forward<Args>(args)...);
+            return invoke(*static_cast<F*>(at), std::forward<Args>(args)...);
         },
         [](void* to, void* from) noexcept {
             ::new (to) F(std::move(*static_cast<F*>(from)));
@@ -78,7 +86,7 @@ private:
     template <class F>
     static constexpr Ops kHeap = {
         [](void* at, Args&&... args) -> R {
-            return (**static_cast<F**>(at))(std::forward<Args>(args)...);
+            return invoke(**static_cast<F**>(at), std::forward<Args>(args)...);
         },
         [](void* to, void* from) noexcept { *static_cast<F**>(to) = *static_cast<F**>(from); },
         [](void* at) noexcept { delete *static_cast<F**>(at); }};

@@ -92,7 +92,9 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_once() {
-    while (!hooks_.empty()) hooks_.pop_front().before_poll();
+    IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
+    hooks.splice_back(hooks_);
+    while (!hooks.empty()) hooks.pop_front().before_poll();
     poll();
     if (inbox_->has_posts()) [[unlikely]] inbox_->deliver();
     if (signals_->pending()) [[unlikely]] signals_->deliver();
@@ -106,8 +108,10 @@ void EventLoop::poll() {
         return;
     }
     std::optional<Duration> timeout;
-    if (const auto deadline = timers_.next_wakeup())
-        timeout = std::clamp(*deadline - kernel_->now(), Duration::zero(), kLongestPoll);
+    if (const auto deadline = timers_.next_wakeup()) {
+        const TimePoint now = kernel_->now();
+        timeout = *deadline <= now ? Duration::zero() : std::min(*deadline - now, kLongestPoll);
+    }
     if (!inbox_->go_to_sleep() || signals_->pending()) timeout = Duration::zero();
     kernel_->wait(timeout);
     inbox_->wake_up();

@@ -62,6 +62,12 @@ struct Core final : RefCounted {
     EventLoop* loop = nullptr;  // null once the loop is gone
 };
 
+/// Calling an F gives a coroutine, which a callback's caller would drop unstarted.
+template <class F>
+concept MakesCoroutine = requires {
+    typename std::remove_cvref_t<std::invoke_result_t<F&>>::AwaitedOnce;
+};
+
 /// Something to do once, just before the next poll; for output that was buffered meanwhile.
 class PollHook : public IntrusiveListNode<PollHook> {
 public:
@@ -150,7 +156,7 @@ public:
     /// After `delay`; negative: in the next iteration.
     template <class F, class... Args>
     TimerHandle call_later(Duration delay, F&& f, Args&&... args) {
-        return call_at(time() + delay, std::forward<F>(f), std::forward<Args>(args)...);
+        return call_at(deadline_after(time(), delay), std::forward<F>(f), std::forward<Args>(args)...);
     }
 
     /// At `when` on the loop's clock. Equal deadlines fire in the order of the calls.
@@ -204,10 +210,10 @@ public:
     // --- errors and debugging --------------------------------------------------------------
 
     /// Null restores the default handler, which logs.
-    void set_exception_handler(ExceptionHandler handler) { exception_handler_ = std::move(handler); }
+    void set_exception_handler(ExceptionHandler handler);
     /// The present handler, or null.
     const ExceptionHandler* get_exception_handler() const noexcept {
-        return exception_handler_ ? &exception_handler_ : nullptr;
+        return exception_handler_.get();
     }
     /// Never throws, except what is fatal.
     void call_exception_handler(const ExceptionContext& context);
@@ -247,6 +253,8 @@ private:
         auto callable = loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...);
         static_assert(std::is_invocable_v<decltype(callable)&>,
                       "the callback cannot be called with these arguments");
+        static_assert(!loop::MakesCoroutine<decltype(callable)>,
+                      "a coroutine is no callback, nothing would run it: use create_task");
         return loop::Callback<decltype(callable), Timed>::make(*this, std::move(callable));
     }
     ThreadsafeHandle post(UniqueFunction<void()> f);
@@ -265,7 +273,7 @@ private:
     std::unique_ptr<loop::Watchers> watchers_;
     std::unique_ptr<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
-    ExceptionHandler exception_handler_;
+    std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     std::atomic<std::thread::id> running_in_{};
     std::atomic<bool> closed_{false};
     bool stopping_ = false;

@@ -28,13 +28,19 @@ void EventLoop::default_exception_handler(const ExceptionContext& context) {
     log(LogLevel::error, to_string(context));
 }
 
+void EventLoop::set_exception_handler(ExceptionHandler handler) {
+    exception_handler_ =
+        handler ? std::make_shared<ExceptionHandler>(std::move(handler)) : nullptr;
+}
+
 void EventLoop::call_exception_handler(const ExceptionContext& context) {
-    if (!exception_handler_) {
+    const std::shared_ptr<ExceptionHandler> handler = exception_handler_;  // it may replace itself
+    if (handler == nullptr) {
         default_exception_handler(context);
         return;
     }
     try {
-        exception_handler_(*this, context);
+        (*handler)(*this, context);
     } catch (const FatalException&) {
         throw;
     } catch (...) {

@@ -27,8 +27,11 @@ void CallbackNode::take_turn(Runnable& runnable, Turn turn) {
     auto& self = static_cast<CallbackNode&>(runnable);
     const Handle keep{Ref<CallbackNode>(&self)};
     (void)self.drop_ref();  // the queue's; `keep` is the last line of defence
+    struct Over {  // also when a fatal exception passes
+        ~Over() { node.drop_callable(); }
+        CallbackNode& node;
+    } over{self};
     if (turn == Turn::run && !self.cancelled_) self.run_callback();
-    self.drop_callable();
 }
 
 void CallbackNode::run_callback() {

@@ -38,7 +38,10 @@ public:
 
     void cancel() noexcept;
     bool cancelled() const noexcept { return cancelled_; }
-    void destroy() noexcept { ops_->free(*this); }
+    void destroy() noexcept {
+        drop_callable();
+        ops_->free(*this);
+    }
 
     /// Null for call_soon callbacks.
     Timer* timer() noexcept { return timer_; }

@@ -61,20 +61,17 @@ std::uint64_t Inbox::post_locally(Function function) {
 }
 
 void Inbox::deliver() {
-    if (!posted_.load(std::memory_order_acquire) || batch_queued_) return;
+    // A batch that is queued, or running below us on the stack, comes first.
+    if (!posted_.load(std::memory_order_acquire) || !batch_.empty()) return;
     std::lock_guard lock(mutex_);
-    assert(batch_.empty());
     batch_.swap(incoming_);
     posted_.store(false, std::memory_order_relaxed);
     batch_position_ = 0;
-    batch_queued_ = true;
     ready_.push(batch_turn_);
 }
 
 void Inbox::Batch::take_turn(Runnable& runnable, Turn turn) {
-    Inbox& inbox = static_cast<Batch&>(runnable).inbox;
-    inbox.batch_queued_ = false;
-    if (turn == Turn::run) inbox.run_batch();
+    if (turn == Turn::run) static_cast<Batch&>(runnable).inbox.run_batch();
 }
 
 void Inbox::run_batch() {
@@ -86,7 +83,6 @@ void Inbox::run_batch() {
             } else {
                 RunQueue first;
                 first.push(inbox.batch_turn_);
-                inbox.batch_queued_ = true;
                 inbox.ready_.prepend(first);
             }
         }
@@ -161,12 +157,14 @@ void Inbox::await_end(std::uint64_t number) {
 }
 
 void Inbox::close() {
-    std::vector<Entry> dropped;
+    // What is dropped is destroyed after the lock is released: it may own handles of its own.
+    std::vector<Entry> dropped_incoming;
+    std::vector<Entry> dropped_batch;
     std::lock_guard lock(mutex_);
     closed_ = true;
-    dropped.swap(incoming_);
+    dropped_incoming.swap(incoming_);
+    dropped_batch.swap(batch_);
     posted_.store(false);
-    batch_.clear();
     batch_position_ = 0;
 }
 

@@ -110,7 +110,6 @@ private:
     bool closed_ = false;
 
     std::size_t batch_position_ = 0;  // the loop's
-    bool batch_queued_ = false;
     Batch batch_turn_{*this};
 };
 

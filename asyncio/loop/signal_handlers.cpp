@@ -30,6 +30,8 @@ extern "C" void asyncio_on_signal(int signal) {
     errno = saved_errno;
 }
 
+constexpr std::uint64_t bit_of(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
+
 void set_disposition(int signal, void (*handler)(int), bool once) {
     struct sigaction action = {};
     action.sa_handler = handler;
@@ -52,17 +54,13 @@ std::uint64_t SignalHandlers::add(int signal, UniqueFunction<void()> f, bool onc
     if (!in_main_thread())
         throw std::logic_error("signal handlers are added in the main thread only");
     auto callback = std::make_shared<UniqueFunction<void()>>(std::move(f));
-    SignalHandlers* previous = owners[static_cast<std::size_t>(signal)].load();
-    if (previous != nullptr) previous->remove(signal, 0);
+    entries_.reserve(entries_.size() + 1);
+    // First the disposition: if it cannot be had, nothing is registered. An earlier handler stays
+    // in force until ours does, there is no moment in which the signal would end the process.
+    std::atomic<SignalHandlers*>& owner = owners[static_cast<std::size_t>(signal)];
+    set_disposition(signal, &asyncio_on_signal, once);
+    if (SignalHandlers* previous = owner.exchange(this)) previous->forget(signal);
     entries_.push_back({signal, next_number_, std::move(callback)});
-    owners[static_cast<std::size_t>(signal)].store(this);
-    try {
-        set_disposition(signal, &asyncio_on_signal, once);
-    } catch (...) {
-        owners[static_cast<std::size_t>(signal)].store(nullptr);
-        entries_.pop_back();
-        throw;
-    }
     return next_number_++;
 }
 
@@ -71,10 +69,16 @@ bool SignalHandlers::remove(int signal, std::uint64_t number) noexcept {
     if (it == entries_.end() || (number != 0 && it->number != number)) return false;
     ::signal(signal, SIG_DFL);
     owners[static_cast<std::size_t>(signal)].store(nullptr);
+    forget(signal);
+    return true;
+}
+
+/// The process's handler does not lead here any more.
+void SignalHandlers::forget(int signal) noexcept {
     while (inside_handler.load() != 0) {  // on another thread; it only sets a bit and wakes
     }
-    entries_.erase(it);
-    return true;
+    pending_.fetch_and(~bit_of(signal));
+    std::erase_if(entries_, [signal](const Entry& entry) { return entry.signal == signal; });
 }
 
 void SignalHandlers::clear() noexcept {
@@ -82,14 +86,14 @@ void SignalHandlers::clear() noexcept {
 }
 
 void SignalHandlers::raised(int signal) noexcept {
-    pending_.fetch_or(std::uint64_t{1} << (signal - 1));
+    pending_.fetch_or(bit_of(signal));
     loop_.kernel().wake();
 }
 
 void SignalHandlers::deliver() {
     const std::uint64_t arrived = pending_.exchange(0);
     for (const Entry& entry : entries_)
-        if ((arrived >> (entry.signal - 1) & 1) != 0)
+        if ((arrived & bit_of(entry.signal)) != 0)
             loop_.call_soon([callback = entry.callback] { (*callback)(); });
 }
 

@@ -47,6 +47,8 @@ private:
         std::shared_ptr<UniqueFunction<void()>> callback;
     };
 
+    void forget(int signal) noexcept;
+
     EventLoop& loop_;
     std::vector<Entry> entries_;
     std::uint64_t next_number_ = 1;

@@ -61,22 +61,18 @@ std::optional<TimePoint> TimerQueue::next_wakeup() const noexcept {
 }
 
 void TimerQueue::clear(void (*dropped)(Runnable&)) noexcept {
-    const auto drop_ring = [&](Timer* ring) {
-        while (ring != nullptr) {
-            Timer& timer = *ring;
-            ring = timer.next_ == ring ? nullptr : timer.next_;
+    // What is dropped may cancel others: each step looks at the head again.
+    const auto drop_all = [&](Timer*& head) {
+        while (head != nullptr) {
+            Timer& timer = *head;
             cancel(timer);
             dropped(*timer.target_);
         }
     };
-    while (heap_ != nullptr) {
-        Timer& timer = *heap_;
-        cancel(timer);
-        dropped(*timer.target_);
-    }
+    drop_all(heap_);
     for (auto& level : slots_)
-        for (Timer* slot : level) drop_ring(slot);
-    drop_ring(far_);
+        for (Timer*& slot : level) drop_all(slot);
+    drop_all(far_);
 }
 
 // --- the wheel ---------------------------------------------------------------------------------

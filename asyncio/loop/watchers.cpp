@@ -10,6 +10,7 @@
 
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/slow_report.hpp>
+#include <asyncio/os/error.hpp>
 
 namespace asyncio::loop {
 
@@ -28,14 +29,19 @@ public:
 
     using Operation::fd;
 
-    void arm() noexcept {
-        if (!loop_.kernel().submit(*this)) enqueue();
+    /// 0, or the negative error of a descriptor that cannot be watched.
+    int arm() noexcept {
+        if (loop_.kernel().submit(*this)) return 0;
+        if (inline_result >= 0) enqueue();  // regular files are always ready
+        return std::min(inline_result, 0);
     }
 
     void retire() noexcept {
         retired_ = true;
         loop_.kernel().reclaim(*this);
-        if (!queued_ && !running_) delete this;
+        if (running_) return;
+        callback_ = nullptr;
+        if (!queued_) delete this;
     }
 
     const bool writer;
@@ -53,17 +59,20 @@ private:
     static void take_turn(Runnable& runnable, Turn turn) {
         auto& self = static_cast<Watch&>(runnable);
         self.queued_ = false;
+        struct Over {  // also when a fatal exception passes
+            ~Over() {
+                watch.running_ = false;
+                if (watch.retired_)
+                    delete &watch;
+                else if (run)
+                    (void)watch.arm();  // a descriptor closed meanwhile is not watched any more
+            }
+            Watch& watch;
+            bool run;
+        } over{self, turn == Turn::run};
         if (turn == Turn::run && !self.retired_) self.call();
-        if (self.retired_) delete &self;
     }
     void call() {
-        struct Running {  // also when a fatal exception passes
-            ~Running() {
-                self.running_ = false;
-                if (!self.retired_) self.arm();
-            }
-            Watch& self;
-        } running{*this};
         running_ = true;
         const SlowReport report(loop_, "descriptor callback");
         try {
@@ -97,7 +106,12 @@ void Watchers::add(int fd, bool writer, UniqueFunction<void()> f) {
     watches_.reserve(watches_.size() + 1);
     auto* watch = new Watch(loop_, fd, writer, std::move(f));
     watches_.push_back(watch);
-    watch->arm();
+    const int error = watch->arm();
+    if (error == 0) return;
+    remove(fd, writer);
+    if (error == -EBUSY)
+        throw std::logic_error("descriptor " + std::to_string(fd) + " is used by a transport");
+    os::throw_system_error(-error, "watch descriptor " + std::to_string(fd));
 }
 
 bool Watchers::remove(int fd, bool writer) noexcept {

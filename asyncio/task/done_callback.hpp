@@ -38,6 +38,7 @@ std::uint64_t add_done_callback(FutureCore& future, F&& f) {
     static_assert(std::is_invocable_v<std::decay_t<F>&, HandleType&>,
                   "a done callback is called with the future: [](asyncio::Future<T>& f) { ... }");
     using Call = DoneCall<HandleType, std::decay_t<F>>;
+    if (future.done()) future.loop().check_usable();  // it would be scheduled now
     auto* node = loop::Callback<Call, false>::make(future.loop(), Call{std::forward<F>(f), {}});
     return register_done_callback(future, Ref<loop::CallbackNode>(node), node->callable().future);
 }

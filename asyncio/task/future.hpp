@@ -132,6 +132,7 @@ public:
     }
     void set_exception(std::exception_ptr error) const {
         core_->require_pending();
+        if (!error) throw std::invalid_argument("set_exception needs an exception");
         core_->complete_with_error(std::move(error));
     }
     /// An exception object instead of a pointer to one.

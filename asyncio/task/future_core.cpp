@@ -10,7 +10,7 @@ const std::string kNoMessage;
 }
 
 FutureCore::~FutureCore() {
-    if (unretrieved_) report_unretrieved();
+    report_unretrieved();
     abandon_waiters();
 }
 
@@ -115,15 +115,20 @@ void FutureCore::fill_context(ExceptionContext& context) const {
 }
 
 void FutureCore::report_unretrieved() noexcept {
-    unretrieved_ = false;
+    if (!std::exchange(unretrieved_, false)) return;
     ExceptionContext context;
     context.message =
         std::string(driver() != nullptr ? "Task" : "Future") + " exception was never retrieved";
     fill_context(context);
-    if (core_->loop != nullptr)
-        core_->loop->call_exception_handler(context);
-    else
+    if (core_->loop == nullptr) {
         log(LogLevel::error, to_string(context));
+        return;
+    }
+    try {
+        core_->loop->call_exception_handler(context);
+    } catch (const FatalException& e) {  // cannot leave a destructor
+        log(LogLevel::error, std::string("in the exception handler: ") + e.what());
+    }
 }
 
 }  // namespace asyncio::task

@@ -108,13 +108,15 @@ protected:
 
     void abandon_waiters() noexcept;
     void fill_context(ExceptionContext& context) const;
+    /// Report an exception nobody retrieved, once. For the destructors of classes that describe
+    /// themselves: later their description is gone.
+    void report_unretrieved() noexcept;
 
 private:
     void complete(State state) noexcept;
     void schedule_waiters() noexcept;
     [[noreturn]] void throw_no_result();
     [[noreturn]] void throw_cancelled() const;
-    void report_unretrieved() noexcept;
 
     State state_ = State::pending;
     bool unretrieved_ = false;  // holds an exception nobody has looked at
