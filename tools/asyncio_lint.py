@@ -521,7 +521,7 @@ class Linter:
         source = self.source
         coroutine = any(source.word(i) in ("co_await", "co_yield", "co_return") for e in body.expressions for i in e.tokens)
         for expression in body.expressions:
-            awaits = [i for i in expression.tokens if source.word(i) in ("co_await", "co_yield")]
+            awaits = [i for i in expression.tokens if source.word(i) in ("co_await", "co_yield") and source.word(i - 1) != "operator"]
             if coroutine and body.brace is not None and source.word(expression.tokens[0]).startswith("ASSERT_"):
                 self._report(expression.tokens[0], "assert-returns")
             if not awaits:

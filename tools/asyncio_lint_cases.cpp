@@ -107,6 +107,10 @@ Coro<> a_ok12(Conn& c) {
 void a_ok13(Conn& c) {
     if (c.ready()) c.spawn([](Conn& d) -> Coro<> { co_await d.next(); });
 }
+template <class A>
+decltype(auto) a_ok14(A&& a) {
+    if constexpr (requires { a.operator co_await(); }) return a.operator co_await();
+}
 Coro<> a_silenced(Conn& c) {
     if (co_await c.next()) c.handle();  // asyncio-lint: ok
     // asyncio-lint: ok

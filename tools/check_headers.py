@@ -21,7 +21,7 @@ FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror", 
 def headers(root: str) -> list[str]:
     found = []
     for place, _, names in os.walk(os.path.join(root, "asyncio")):
-        found += [os.path.relpath(os.path.join(place, name), root) for name in names if name.endswith(".hpp")]
+        found += [os.path.relpath(os.path.join(place, name), root) for name in names if name.endswith(".hpp") and not name.endswith("_test.hpp")]
     return sorted(found)
 
 

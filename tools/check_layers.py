@@ -94,7 +94,7 @@ class Tree:
 
     @staticmethod
     def _is_public(path: str, room: str) -> bool:
-        return path.startswith("asyncio/") and path.endswith(".hpp") and room not in SYSTEM_ROOMS
+        return path.startswith("asyncio/") and path.endswith(".hpp") and not path.endswith("_test.hpp") and room not in SYSTEM_ROOMS
 
     def _include(self, path: str, room: str, line: int, quote: str, name: str) -> None:
         if not name.startswith("asyncio/"):
@@ -103,7 +103,7 @@ class Tree:
                 self.fault(path, line, f'write <asyncio/ROOM/NAME.hpp>, not "{name}"')
             if self._is_public(path, room) and SYSTEM.fullmatch(name):
                 self.fault(path, line, f"<{name}> in a public header outside os and kernel")
-            if re.match(r"g(test|mock)/", name) and ours and not path.endswith("_test.cpp") and "/testing/gtest_" not in path:
+            if re.match(r"g(test|mock)/", name) and ours and not path.endswith(("_test.cpp", "_test.hpp")) and "/testing/gtest_" not in path:
                 self.fault(path, line, f"<{name}> outside tests and asyncio/testing/gtest_*")
             return
         if quote == '"':

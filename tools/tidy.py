@@ -103,7 +103,7 @@ class Tidy:
                 self.faults.append(f"{path}:1: '{part}' says nothing: name the noun, or move the lines to their caller")
 
     def cpp(self, path: str, text: str) -> None:
-        is_test = path.endswith("_test.cpp") or path.endswith("_bench.cpp") or path.startswith("tests/")
+        is_test = path.endswith(("_test.cpp", "_test.hpp", "_bench.cpp")) or path.startswith("tests/")
         limit = TEST if is_test else HEADER if path.endswith((".hpp", ".h")) else SOURCE
         self.size(path, 1, text.count("\n"), limit)
         source = Source(path, text)
@@ -113,9 +113,9 @@ class Tidy:
         raw = text.split("\n")
         for number, line in enumerate(source.text.split("\n"), 1):
             above = raw[number - 2] if number > 1 else ""
-            if path.endswith("_test.cpp") and SLEEP.search(line) and not any(re.search(r"// deadline: \S", near) for near in (raw[number - 1], above)):
+            if path.endswith(("_test.cpp", "_test.hpp")) and SLEEP.search(line) and not any(re.search(r"// deadline: \S", near) for near in (raw[number - 1], above)):
                 self.faults.append(f"{path}:{number}: a test that sleeps: make time an argument, or say `// deadline: why`")
-        if path.startswith("asyncio/") and path.endswith(".hpp") and not path.startswith("asyncio/testing/"):
+        if path.startswith("asyncio/") and path.endswith(".hpp") and not is_test and not path.startswith("asyncio/testing/"):
             for match in HEAVY.finditer(text):
                 self.faults.append(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: <{match.group(1)}> is too heavy for a public header")
 
