@@ -5,7 +5,8 @@
 //     Coro<int> twice(int x) { co_return 2 * x; }
 //     Coro<> caller() { int y = co_await twice(21); ... }
 //
-// Move-only, awaited once. Dropping one that never started runs nothing and leaks nothing. Awaiting
+// Move-only, awaited once. Dropping one that never started runs nothing and leaks nothing (debug
+// mode says so in the log: it is a forgotten co_await, most often). Awaiting
 // goes straight into the coroutine: no queue, no allocation beyond its frame, no stack growth.
 // Arguments taken by reference must live until the await ends; what goes into a task takes its
 // arguments by value, or is given as create_task(function, arguments...).
@@ -14,15 +15,17 @@
 // Cancellation: passes through; the innermost wait throws CancelledError.
 #pragma once
 
+#include <asyncio/coro/promise.hpp>
+
 #include <stdexcept>
 #include <utility>
 
-#include <asyncio/coro/promise.hpp>
-
 #if defined(__clang__) && defined(ASYNCIO_STRICT_LIFETIMES)
 #define ASYNCIO_CORO_ATTRIBUTES [[clang::coro_return_type, clang::coro_lifetimebound]]
+#define ASYNCIO_CORO_WRAPPER [[clang::coro_wrapper]]
 #else
 #define ASYNCIO_CORO_ATTRIBUTES
+#define ASYNCIO_CORO_WRAPPER  // on a function that returns a Coro and is none itself
 #endif
 
 namespace asyncio {
@@ -30,9 +33,14 @@ namespace asyncio {
 namespace coro {
 [[noreturn]] void throw_already_awaited();
 
+/// Told of each coroutine that is dropped before it started; null: nobody cares.
+using NeverAwaited = void (*)(const std::source_location& created);
+void set_never_awaited(NeverAwaited report) noexcept;
+void report_never_awaited(const PromiseBase& promise) noexcept;
+
 /// Owns a frame; what Coro and its awaiter share.
 class FrameOwner {
-public:
+  public:
     explicit FrameOwner(PromiseBase* promise) noexcept : promise_(promise) {}
     FrameOwner(FrameOwner&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
     FrameOwner& operator=(FrameOwner other) noexcept {
@@ -41,6 +49,7 @@ public:
     }
     ~FrameOwner() { destroy(); }
 
+    void swap(FrameOwner& other) noexcept { std::swap(promise_, other.promise_); }
     bool empty() const noexcept { return promise_ == nullptr; }
     PromiseBase& promise() const noexcept { return *promise_; }
     PromiseBase*& slot() noexcept { return promise_; }
@@ -49,14 +58,14 @@ public:
         if (promise_ != nullptr) std::exchange(promise_, nullptr)->handle().destroy();
     }
 
-private:
+  private:
     PromiseBase* promise_;
 };
 
 /// Awaits a coroutine: makes it the innermost frame, then hands over its outcome and frees it.
 template <class T>
 class CoroAwaiter {
-public:
+  public:
     explicit CoroAwaiter(FrameOwner frame) noexcept : frame_(std::move(frame)) {}
 
     bool await_ready() const {
@@ -73,20 +82,27 @@ public:
         return static_cast<Promise<T>&>(frame.promise()).outcome().take();
     }
 
-private:
+  private:
     FrameOwner frame_;
 };
 }  // namespace coro
 
 template <class T = void>
 class [[nodiscard]] ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable {
-public:
+  public:
     using promise_type = coro::Promise<T>;
     using value_type = T;
     using AwaitedOnce = void;
 
     Coro(Coro&&) noexcept = default;
-    Coro& operator=(Coro&&) noexcept = default;
+    Coro& operator=(Coro&& other) noexcept {
+        Coro(std::move(other)).frame_.swap(frame_);
+        return *this;
+    }
+    ~Coro() {
+        if (!frame_.empty()) [[unlikely]]
+            coro::report_never_awaited(frame_.promise());
+    }
 
     /// False after it was awaited or moved from.
     bool valid() const noexcept { return !frame_.empty(); }
@@ -101,7 +117,7 @@ public:
         return static_cast<promise_type&>(*frame_.release());
     }
 
-private:
+  private:
     friend promise_type;
     explicit Coro(promise_type& promise) noexcept : frame_(&promise) {}
 

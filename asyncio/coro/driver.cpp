@@ -2,6 +2,7 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/coro/driver.hpp>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -14,7 +15,8 @@ void Driver::resume_chain() {
         run_next_ = false;
         innermost_->handle().resume();
     } while (run_next_);
-    if (wait_ == nullptr && !finished_) [[unlikely]] report_phantom_suspension();
+    if (wait_ == nullptr && !finished_) [[unlikely]]
+        report_phantom_suspension();
 }
 
 void Driver::destroy_chain() noexcept {
@@ -40,6 +42,17 @@ void Driver::report_phantom_suspension() const noexcept {
                  "`const bool ready = co_await ...; if (ready)`.\n",
                  site.function_name(), site.file_name(), static_cast<unsigned>(site.line()));
     std::abort();
+}
+
+namespace {
+std::atomic<NeverAwaited> never_awaited{nullptr};
+}
+
+void set_never_awaited(NeverAwaited report) noexcept { never_awaited.store(report); }
+
+void report_never_awaited(const PromiseBase& promise) noexcept {
+    if (const NeverAwaited report = never_awaited.load(std::memory_order_relaxed))
+        report(promise.created());
 }
 
 void throw_already_awaited() { throw std::logic_error("cannot reuse already awaited coroutine"); }

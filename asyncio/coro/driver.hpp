@@ -30,12 +30,12 @@
 // Threads: a driver belongs to the thread of its loop.
 #pragma once
 
+#include <asyncio/base/runnable.hpp>
+
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
 #include <string>
-
-#include <asyncio/base/runnable.hpp>
 
 namespace asyncio::coro {
 
@@ -44,7 +44,7 @@ class PromiseBase;
 
 /// What a chain of coroutines waits for; lives in the awaiter, in the innermost frame.
 class Wait {
-public:
+  public:
     Wait() = default;
     Wait(const Wait&) = delete;
     Wait& operator=(const Wait&) = delete;
@@ -53,19 +53,20 @@ public:
     /// throws CancelledError. False: the wait is already over, the driver is or will be woken.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
-    /// The driver this wait is about, when it waits for another task; null otherwise. Lets a
-    /// cancel walk a long chain of tasks without recursion.
+    /// The driver this wait is about, when it waits for another task that is not done; null
+    /// otherwise. Lets a cancel walk a long chain of tasks without recursion, and break a circle of
+    /// them: the await may be resumed before that task is done, and then has to throw.
     virtual Driver* awaited_driver() noexcept { return nullptr; }
 
     /// What is waited for, for stack dumps: "sleep", "future", "receive".
     virtual const char* what() const noexcept = 0;
 
-protected:
+  protected:
     ~Wait() = default;
 };
 
 class Driver : public Runnable {
-public:
+  public:
     Driver(RunQueue& ready, Function step) noexcept : Runnable(step), ready_(&ready) {}
 
     // --- for Waits -------------------------------------------------------------------------
@@ -91,7 +92,8 @@ public:
 
     /// Called by each Wait's await_resume: throws CancelledError if one is due.
     void throw_if_cancelled() {
-        if (must_cancel_ || wait_cancelled_) [[unlikely]] throw_cancelled();
+        if (must_cancel_ || wait_cancelled_) [[unlikely]]
+            throw_cancelled();
     }
 
     /// Another CancelledError is about to be thrown; it stands for this driver's, too.
@@ -116,7 +118,7 @@ public:
     const PromiseBase* innermost() const noexcept { return innermost_; }
     const Wait* waiting_for() const noexcept { return wait_; }
 
-protected:
+  protected:
     ~Driver() = default;
 
     /// Resume the innermost frame and whatever it leads to, until the chain waits or finishes.
@@ -136,7 +138,7 @@ protected:
     bool must_cancel_ = false;     // throw at the next resumption; uncancel() may revoke it
     bool wait_cancelled_ = false;  // the wait was cancelled; not revocable
 
-private:
+  private:
     [[noreturn]] void throw_cancelled();
     [[noreturn]] void report_phantom_suspension() const noexcept;
 };

@@ -18,7 +18,7 @@
 namespace asyncio::coro {
 
 class FramePool {
-public:
+  public:
     static constexpr std::size_t kGranule = 16;
     static constexpr std::size_t kLargest = 1024;
     static constexpr std::size_t kCachedBytesPerClass = 4u << 20;
@@ -55,7 +55,7 @@ public:
         return (size + kGranule - 1) / kGranule * kGranule;
     }
 
-private:
+  private:
     static constexpr std::size_t kClasses = kLargest / kGranule + 1;
 
     struct Block {

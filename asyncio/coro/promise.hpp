@@ -11,16 +11,16 @@
 // this on each compiler. Over-aligned results are refused at compile time.
 #pragma once
 
+#include <asyncio/base/outcome.hpp>
+#include <asyncio/coro/driver.hpp>
+#include <asyncio/coro/frame_pool.hpp>
+
 #include <coroutine>
 #include <cstddef>
 #include <exception>
 #include <source_location>
 #include <type_traits>
 #include <utility>
-
-#include <asyncio/base/outcome.hpp>
-#include <asyncio/coro/driver.hpp>
-#include <asyncio/coro/frame_pool.hpp>
 
 namespace asyncio {
 
@@ -36,7 +36,7 @@ template <class A>
 concept ForDrivers = std::is_base_of_v<DriverAwaitable, std::remove_cvref_t<A>>;
 
 class PromiseBase {
-public:
+  public:
     static void* operator new(std::size_t size) { return FramePool::allocate(size); }
     static void operator delete(void* memory, std::size_t size) noexcept {
         FramePool::deallocate(memory, size);
@@ -60,9 +60,8 @@ public:
         static_assert(ForDrivers<A>,
                       "co_await needs a coroutine, task, future or another asyncio awaitable");
         static_assert(!(std::is_lvalue_reference_v<A> && requires {
-                          typename std::remove_cvref_t<A>::AwaitedOnce;
-                      }),
-                      "a Coro is awaited once: write co_await std::move(coro)");
+            typename std::remove_cvref_t<A>::AwaitedOnce;
+        }), "a Coro is awaited once: write co_await std::move(coro)");
         await_site_ = where;
         return std::forward<A>(awaitable);
     }
@@ -87,11 +86,11 @@ public:
         driver_->run_next(*this);
     }
 
-protected:
+  protected:
     explicit PromiseBase(std::source_location created) noexcept : created_(created) {}
     ~PromiseBase() = default;
 
-private:
+  private:
     friend class Driver;
 
     void returned() noexcept {
@@ -115,7 +114,7 @@ inline void Driver::run_next(PromiseBase& promise) noexcept {
 
 template <class T>
 class Promise final : public PromiseBase {
-public:
+  public:
     static_assert(alignof(T) <= 16, "a coroutine's result must not be aligned to more than 16");
 
     Promise(std::source_location created = std::source_location::current()) noexcept
@@ -132,13 +131,13 @@ public:
 
     Outcome<T>& outcome() noexcept { return outcome_; }
 
-private:
+  private:
     Outcome<T> outcome_;
 };
 
 template <>
 class Promise<void> final : public PromiseBase {
-public:
+  public:
     Promise(std::source_location created = std::source_location::current()) noexcept
         : PromiseBase(created) {}
 
@@ -148,7 +147,7 @@ public:
 
     Outcome<void>& outcome() noexcept { return outcome_; }
 
-private:
+  private:
     Outcome<void> outcome_;
 };
 
