@@ -34,7 +34,7 @@ Coro<Outcome<AwaitResult<A>>> outcome_of(A awaitable) {
 }  // namespace task
 
 template <Awaitable A>
-auto as_outcome(A&& awaitable) {
+ASYNCIO_CORO_WRAPPER auto as_outcome(A&& awaitable) {
     return task::outcome_of(std::decay_t<A>(std::forward<A>(awaitable)));
 }
 

@@ -3,10 +3,10 @@
 // What can be awaited, and what that gives.
 #pragma once
 
+#include <asyncio/coro/coro.hpp>
+
 #include <type_traits>
 #include <utility>
-
-#include <asyncio/coro/coro.hpp>
 
 namespace asyncio {
 
@@ -18,6 +18,22 @@ decltype(auto) awaiter_of(A&& awaitable) {
         return std::forward<A>(awaitable).operator co_await();
     else
         return std::forward<A>(awaitable);
+}
+
+/// std::invoke, but allowed to return a Coro where ASYNCIO_STRICT_LIFETIMES is on.
+template <class F, class... Args>
+ASYNCIO_CORO_WRAPPER decltype(auto) call(F& f, Args&&... args) {
+    return f(std::forward<Args>(args)...);
+}
+template <class Member, class Object, class... Args>
+    requires std::is_member_function_pointer_v<Member>
+ASYNCIO_CORO_WRAPPER decltype(auto) call(Member& member, Object&& object, Args&&... args) {
+    if constexpr (requires { (object.*member)(std::forward<Args>(args)...); })
+        return (object.*member)(std::forward<Args>(args)...);
+    else if constexpr (requires { ((*object).*member)(std::forward<Args>(args)...); })
+        return ((*object).*member)(std::forward<Args>(args)...);
+    else
+        return (object.get().*member)(std::forward<Args>(args)...);  // a reference_wrapper
 }
 
 template <class T>

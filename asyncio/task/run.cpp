@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
+#include <asyncio/loop/signal_handlers.hpp>
 #include <asyncio/task/run.hpp>
 
 #include <csignal>
 #include <vector>
-
-#include <asyncio/base/log.hpp>
-#include <asyncio/loop/signal_handlers.hpp>
 
 namespace asyncio {
 
@@ -76,11 +75,20 @@ void MainRun::translate_cancellation() {
 }
 
 void MainRun::until_done(const AnyFuture& main) {
+    // What the callback stops is given up with this scope: a fatal exception may leave the loop
+    // while the callback is still queued, and the loop's next run is none of its business.
     struct StopWhenDone {
-        StopWhenDone(EventLoop& loop, const AnyFuture& future)
-            : main(future), number(add_done_callback<AnyFuture>(
-                                future.core(), [&loop](AnyFuture&) { loop.stop(); })) {}
-        ~StopWhenDone() { main.remove_done_callback(number); }
+        StopWhenDone(EventLoop& l, const AnyFuture& future)
+            : loop(std::make_shared<EventLoop*>(&l)),
+              main(future),
+              number(add_done_callback<AnyFuture>(future.core(), [target = loop](AnyFuture&) {
+                  if (*target != nullptr) (*target)->stop();
+              })) {}
+        ~StopWhenDone() {
+            *loop = nullptr;
+            main.remove_done_callback(number);
+        }
+        std::shared_ptr<EventLoop*> loop;
         const AnyFuture& main;
         std::uint64_t number;
     } stop(loop_, main);

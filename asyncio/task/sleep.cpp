@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/task_core.hpp>
 
 #include <cmath>
-
-#include <asyncio/task/task_core.hpp>
 
 namespace asyncio::task {
 
@@ -24,13 +23,17 @@ Duration to_duration(double seconds) {
     return Duration(static_cast<Duration::rep>(std::ceil(nanoseconds)));
 }
 
+TimePoint deadline_after(TimePoint now, Duration delay) noexcept {
+    return delay < TimePoint::max() - now ? now + delay : TimePoint::max();
+}
+
 SleepAwaiter::~SleepAwaiter() {
     if (timer_.armed()) loop_of(timer_).timers().cancel(timer_);
 }
 
 void SleepAwaiter::arm() noexcept {
     EventLoop& loop = loop_of(timer_);
-    loop.timers().arm(timer_, loop.time() + delay_);
+    loop.timers().arm(timer_, deadline_after(loop.time(), delay_));
 }
 
 bool SleepAwaiter::cancel(const std::string& message) noexcept {

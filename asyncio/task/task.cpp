@@ -10,7 +10,8 @@ std::vector<AnyTask> all_tasks() { return all_tasks(get_running_loop()); }
 std::vector<AnyTask> all_tasks(EventLoop& loop) {
     std::vector<AnyTask> tasks;
     loop.members().for_each([&](loop::Member& member) {
-        if (coro::Driver* driver = member.driver()) tasks.push_back(AnyTask(task::TaskCore::from(driver)));
+        if (coro::Driver* driver = member.driver())
+            tasks.push_back(AnyTask(task::TaskCore::from(driver)));
     });
     return tasks;
 }

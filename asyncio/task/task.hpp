@@ -17,14 +17,13 @@
 // Threads: the loop's. Not thread-safe.
 #pragma once
 
-#include <functional>
-#include <string_view>
-#include <vector>
-
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/task/awaitable.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/task_core.hpp>
+
+#include <string_view>
+#include <vector>
 
 namespace asyncio {
 
@@ -34,7 +33,7 @@ struct TaskOptions {
 
 /// A handle to a task whose result's type does not matter.
 class AnyTask : public AnyFuture {
-public:
+  public:
     AnyTask() noexcept = default;
     explicit AnyTask(task::TaskCore* core) noexcept : AnyFuture(Ref<task::FutureCore>(core)) {}
     template <class T>
@@ -50,7 +49,7 @@ public:
 
 template <class T>
 class [[nodiscard]] Task : public Future<T> {
-public:
+  public:
     /// An empty handle.
     Task() noexcept : Future<T>(Ref<task::FutureCore>()) {}
     explicit Task(Ref<task::FutureCore> core) noexcept : Future<T>(std::move(core)) {}
@@ -95,11 +94,11 @@ Coro<AwaitResult<A>> await_it(A awaitable) {
 /// Keeps callable and arguments in its frame while what they return is awaited.
 template <class F, class... Args>
 Coro<AwaitResult<std::invoke_result_t<F&, Args...>>> call_it(F f, Args... args) {
-    co_return co_await std::invoke(f, std::move(args)...);
+    co_return co_await call(f, std::move(args)...);
 }
 
 template <class A>
-auto as_coro(A&& awaitable) {
+ASYNCIO_CORO_WRAPPER auto as_coro(A&& awaitable) {
     if constexpr (kIsCoro<A>)
         return std::forward<A>(awaitable);
     else
@@ -123,11 +122,20 @@ auto create_task(F&& f, Args&&... args) {
     static_assert(Awaitable<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>,
                   "create_task needs a function that returns a coroutine (or other awaitable)");
     EventLoop& loop = get_running_loop();
-    return task::start_coro(
-        loop,
-        task::call_it<std::decay_t<F>, std::decay_t<Args>...>(std::forward<F>(f),
-                                                              std::forward<Args>(args)...),
-        TaskOptions(), std::source_location::current());
+    return task::start_coro(loop,
+                            task::call_it<std::decay_t<F>, std::decay_t<Args>...>(
+                                std::forward<F>(f), std::forward<Args>(args)...),
+                            TaskOptions(), std::source_location::current());
+}
+
+/// The same, without arguments, with options.
+template <class F>
+    requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&>)
+auto create_task(F&& f, TaskOptions options,
+                 std::source_location where = std::source_location::current()) {
+    EventLoop& loop = get_running_loop();
+    return task::start_coro(loop, task::call_it<std::decay_t<F>>(std::forward<F>(f)), options,
+                            where);
 }
 
 template <class A>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
+#include <asyncio/loop/slow_report.hpp>
 #include <asyncio/task/task_core.hpp>
 
 #include <atomic>
-
-#include <asyncio/loop/slow_report.hpp>
 
 namespace asyncio::task {
 
@@ -23,9 +23,26 @@ std::uint32_t next_task_number() noexcept {
     return next++;
 }
 
+/// Debug mode: a coroutine was dropped before it started. Cheap to ask, so always installed.
+void report_never_awaited(const std::source_location& created) noexcept {
+    const EventLoop* loop = get_running_loop_or_null();
+    if (loop == nullptr || !loop->get_debug()) return;
+    log(LogLevel::warning, "coroutine '" + std::string(created.function_name()) + "' (" +
+                               created.file_name() + ":" + std::to_string(created.line()) +
+                               ") was never awaited");
+}
+
+[[maybe_unused]] const bool installed = [] {
+    coro::set_never_awaited(&report_never_awaited);
+    return true;
+}();
+
 }  // namespace
 
-TaskCore::~TaskCore() { destroy_chain(); }
+TaskCore::~TaskCore() {
+    report_unretrieved();  // while it is a task still
+    destroy_chain();
+}
 
 void TaskCore::start(coro::PromiseBase& root, std::string_view name) {
     number_ = next_task_number();
@@ -63,13 +80,14 @@ void TaskCore::step() {
 }
 
 void TaskCore::finish() {
-    std::exception_ptr error = take_outcome(*innermost_, must_cancel_);
+    // Decided here: what the parameters' destructors ask of this task comes too late.
+    const bool value_is_lost = must_cancel_;  // it cancelled itself, then returned
+    std::exception_ptr error = take_outcome(*innermost_, value_is_lost);
     destroy_chain();
-    if (!error && !must_cancel_) {
+    if (!error && !value_is_lost) {
         complete_with_result();
         leave_loop();
     } else if (!error || is_cancelled_error(error)) {
-        must_cancel_ = false;  // it cancelled itself, then returned: the value is lost
         end_cancelled(std::move(error));
     } else {
         const bool fatal = is_fatal(error);
@@ -95,6 +113,9 @@ void TaskCore::loop_closed() noexcept {
         ExceptionContext context;
         context.message = "Task was destroyed but it is pending!";
         fill_context(context);
+        context.task = name();
+        context.source_location =
+            std::string(created_.file_name()) + ":" + std::to_string(created_.line());
         core().loop->call_exception_handler(context);
     }
     destroy_chain();
@@ -106,16 +127,30 @@ bool TaskCore::cancel(const std::string& message) {
     mark_retrieved();
     if (done()) return false;
     TaskCore* task = this;
+    const TaskCore* landmark = this;  // Brent: moves up at each power of two, met again in a circle
+    std::size_t steps = 0;
+    std::size_t stretch = 1;
     for (;;) {
         ++task->cancel_requests_;
         coro::Driver* inner = task->wait_ != nullptr ? task->wait_->awaited_driver() : nullptr;
         if (inner == nullptr) break;
-        task = from(inner);  // not done: it takes the request over
+        if (task->cancel_due()) return true;  // it is on its way out of a circle already
+        task = from(inner);                   // not done: it takes the request over
         task->mark_retrieved();
+        if (task == landmark) {  // tasks that wait for each other: one of them has to give up
+            task->deliver_cancel(message);
+            task->wake();
+            return true;
+        }
+        if (++steps == stretch) {
+            landmark = task;
+            stretch *= 2;
+            steps = 0;
+        }
     }
     if (task->wait_ != nullptr && task->wait_->cancel(message)) return true;
+    if (!task->cancel_due()) task->set_message(message);  // the first message is the one thrown
     task->must_cancel_ = true;
-    task->set_message(message);
     return true;
 }
 
@@ -124,13 +159,9 @@ std::uint32_t TaskCore::uncancel() noexcept {
     return cancel_requests_;
 }
 
-std::string TaskCore::name() const {
-    return name_ ? *name_ : "Task-" + std::to_string(number_);
-}
+std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
 
-void TaskCore::set_name(std::string_view name) {
-    name_ = std::make_unique<std::string>(name);
-}
+void TaskCore::set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
 
 std::string TaskCore::description() const {
     static constexpr const char* kStates[] = {"pending", "finished", "failed", "cancelled"};
@@ -138,8 +169,8 @@ std::string TaskCore::description() const {
     text += !done() && cancel_requests_ > 0 ? "cancelling" : kStates[static_cast<int>(state())];
     text += " name='" + name() + "'";
     if (wait_ != nullptr && !done()) text += std::string(" wait_for=") + wait_->what();
-    text += " created at " + std::string(created_.file_name()) + ":" +
-            std::to_string(created_.line());
+    text +=
+        " created at " + std::string(created_.file_name()) + ":" + std::to_string(created_.line());
     return text + ">";
 }
 

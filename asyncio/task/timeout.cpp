@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/task/sleep.hpp>
 #include <asyncio/task/timeout.hpp>
 
 #include <stdexcept>
@@ -8,7 +9,7 @@ namespace asyncio {
 
 Timeout timeout(std::optional<Duration> delay) {
     if (!delay) return Timeout(std::nullopt);
-    return Timeout(get_running_loop().time() + *delay);
+    return Timeout(task::deadline_after(get_running_loop().time(), *delay));
 }
 
 Timeout timeout_at(std::optional<TimePoint> when) { return Timeout(when); }

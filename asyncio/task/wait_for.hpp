@@ -10,11 +10,11 @@
 // std::nullopt waits without limit. Zero or less: a done future's result; a coroutine never starts.
 #pragma once
 
-#include <optional>
-
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/timeout.hpp>
+
+#include <optional>
 
 namespace asyncio {
 
@@ -53,22 +53,23 @@ Coro<AwaitResult<F>> wait_without_time(F future) {
 }
 
 /// No time at all, work that has not begun: it never does.
-template <class T>
-Coro<T> out_of_time() {
-    Outcome<T> outcome(std::make_exception_ptr(TimeoutError()));
+template <class A>
+Coro<AwaitResult<A>> out_of_time(A awaitable) {
+    if constexpr (kIsCoro<A>) const coro::FrameOwner dropped(&awaitable.release());
+    Outcome<AwaitResult<A>> outcome(std::make_exception_ptr(TimeoutError()));
     co_return outcome.take();
 }
 
 }  // namespace task
 
 template <Awaitable A>
-auto wait_for(A&& awaitable, std::optional<Duration> limit) {
+ASYNCIO_CORO_WRAPPER auto wait_for(A&& awaitable, std::optional<Duration> limit) {
     using Held = std::decay_t<A>;
     if (limit && *limit <= Duration::zero()) {
         if constexpr (std::is_base_of_v<AnyFuture, Held>)
             return task::wait_without_time<Held>(std::forward<A>(awaitable));
         else
-            return task::out_of_time<AwaitResult<Held>>();
+            return task::out_of_time<Held>(std::forward<A>(awaitable));
     }
     if (!limit) return task::await_it<Held>(std::forward<A>(awaitable));
     return task::wait_within<Held>(std::forward<A>(awaitable), *limit);

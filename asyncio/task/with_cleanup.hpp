@@ -9,8 +9,6 @@
 // arrives during the clean-up interrupts the clean-up's own await, as in Python.
 #pragma once
 
-#include <functional>
-
 #include <asyncio/task/as_outcome.hpp>
 
 namespace asyncio {
@@ -20,15 +18,15 @@ namespace task {
 template <class Body, class Cleanup>
 Coro<AwaitResult<Body>> clean_up_after(Body body, Cleanup cleanup) {
     Outcome<AwaitResult<Body>> outcome = co_await outcome_of(std::move(body));
-    co_await std::invoke(cleanup);
+    co_await call(cleanup);
     co_return outcome.take();
 }
 
 template <class F, class Cleanup>
 Coro<AwaitResult<std::invoke_result_t<F&>>> call_and_clean_up(F f, Cleanup cleanup) {
     using Result = AwaitResult<std::invoke_result_t<F&>>;
-    Outcome<Result> outcome = co_await outcome_of(std::invoke(f));
-    co_await std::invoke(cleanup);
+    Outcome<Result> outcome = co_await outcome_of(call(f));
+    co_await call(cleanup);
     co_return outcome.take();
 }
 
@@ -36,7 +34,7 @@ Coro<AwaitResult<std::invoke_result_t<F&>>> call_and_clean_up(F f, Cleanup clean
 
 /// `body`: an awaitable, or a callable that returns one. `cleanup`: a callable that does.
 template <class Body, class Cleanup>
-auto with_cleanup(Body&& body, Cleanup&& cleanup) {
+ASYNCIO_CORO_WRAPPER auto with_cleanup(Body&& body, Cleanup&& cleanup) {
     static_assert(Awaitable<std::invoke_result_t<std::decay_t<Cleanup>&>>,
                   "with_cleanup needs a clean-up function that returns a coroutine");
     if constexpr (Awaitable<Body>)
