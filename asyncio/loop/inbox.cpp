@@ -10,7 +10,7 @@ namespace asyncio::loop {
 class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
 public:
     Ticket(Inbox& owner, Inbox::Function function, std::uint64_t number)
-        : Runnable(&take_turn), entry(std::move(function), number), inbox(owner) {}
+        : Runnable(&take_turn), entry(owner, std::move(function), number), inbox(owner) {}
 
     Entry entry;
     Inbox& inbox;
@@ -42,7 +42,7 @@ std::uint64_t Inbox::post(Function function) {
         std::lock_guard lock(mutex_);
         if (closed_) throw std::logic_error("Event loop is closed");
         number = next_number_++;
-        incoming_.emplace_back(std::move(function), number);
+        incoming_.emplace_back(*this, std::move(function), number);
         posted_.store(true, std::memory_order_seq_cst);
         // Under the lock: close() must not take the kernel away between the look and the wake.
         if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) wake_();
@@ -61,34 +61,31 @@ std::uint64_t Inbox::post_locally(Function function) {
 }
 
 void Inbox::deliver() {
-    // A batch that is queued, or running below us on the stack, comes first.
+    // The batch before comes first; it may be running below us on the stack.
     if (!posted_.load(std::memory_order_acquire) || !batch_.empty()) return;
     std::lock_guard lock(mutex_);
     batch_.swap(incoming_);
     posted_.store(false, std::memory_order_relaxed);
-    batch_position_ = 0;
-    ready_.push(batch_turn_);
+    batch_left_ = batch_.size();
+    for (Entry& entry : batch_) ready_.push(entry);
 }
 
-void Inbox::Batch::take_turn(Runnable& runnable, Turn turn) {
-    if (turn == Turn::run) static_cast<Batch&>(runnable).inbox.run_batch();
-}
-
-void Inbox::run_batch() {
-    struct Requeue {  // a fatal exception left the rest of the batch: it stays first in line
-        ~Requeue() {
-            if (inbox.batch_position_ == inbox.batch_.size()) {
-                std::lock_guard lock(inbox.mutex_);
-                inbox.batch_.clear();
-            } else {
-                RunQueue first;
-                first.push(inbox.batch_turn_);
-                inbox.ready_.prepend(first);
-            }
-        }
+void Inbox::Entry::take_turn(Runnable& runnable, Turn turn) {
+    auto& entry = static_cast<Entry&>(runnable);
+    struct Leave {  // also when a fatal exception passes
+        ~Leave() { inbox.leave_batch(); }
         Inbox& inbox;
-    } requeue{*this};
-    while (batch_position_ < batch_.size()) run_entry(batch_[batch_position_++]);
+    } leave{*entry.inbox};
+    if (turn == Turn::run)
+        entry.inbox->run_entry(entry);
+    else
+        entry.inbox->drop_entry(entry);
+}
+
+void Inbox::leave_batch() {
+    if (--batch_left_ != 0) return;
+    std::lock_guard lock(mutex_);
+    batch_.clear();
 }
 
 void Inbox::run_entry(Entry& entry) {
@@ -112,6 +109,14 @@ void Inbox::run_entry(Entry& entry) {
     } catch (...) {
         on_exception();  // rethrows what is fatal
     }
+}
+
+void Inbox::drop_entry(Entry& entry) {
+    Function dropped;  // destroyed after the lock is released
+    std::lock_guard lock(mutex_);
+    State expected = State::waiting;
+    if (entry.state.compare_exchange_strong(expected, State::cancelled))
+        dropped = std::move(entry.function);
 }
 
 Inbox::Entry* Inbox::find(std::uint64_t number) {
@@ -158,14 +163,12 @@ void Inbox::await_end(std::uint64_t number) {
 
 void Inbox::close() {
     // What is dropped is destroyed after the lock is released: it may own handles of its own.
-    std::vector<Entry> dropped_incoming;
-    std::vector<Entry> dropped_batch;
+    // The batch is in the ready queue, which the loop discards.
+    std::vector<Entry> dropped;
     std::lock_guard lock(mutex_);
     closed_ = true;
-    dropped_incoming.swap(incoming_);
-    dropped_batch.swap(batch_);
+    dropped.swap(incoming_);
     posted_.store(false);
-    batch_position_ = 0;
 }
 
 }  // namespace asyncio::loop

@@ -4,8 +4,8 @@
 // takes them out in order.
 //
 // A post appends to a vector under a mutex and wakes the kernel only if the loop may be asleep; it
-// allocates nothing but the vector's growth. The loop swaps the whole vector out and runs it as one
-// batch. The handle is a number; it finds its entry by binary search, so posts need no node of
+// allocates nothing but the vector's growth. The loop swaps the whole vector out and puts its entries
+// into the ready queue; the next batch waits until the last of them had its turn. The handle is a number; it finds its entry by binary search, so posts need no node of
 // their own.
 //
 // Sleep protocol (no lost wake-up): the loop stores `asleep`, then looks at `posted`; a poster
@@ -71,27 +71,27 @@ public:
 
 private:
     enum class State : std::uint8_t { waiting, running, done, cancelled };
-    struct Entry {
-        Entry(Function f, std::uint64_t n) : function(std::move(f)), number(n) {}
-        Entry(Entry&& other) noexcept
-            : function(std::move(other.function)),
+    struct Entry : Runnable {
+        Entry(Inbox& owner, Function f, std::uint64_t n)
+            : Runnable(&take_turn), inbox(&owner), function(std::move(f)), number(n) {}
+        Entry(Entry&& other) noexcept  // not while it is in the ready queue
+            : Runnable(&take_turn),
+              inbox(other.inbox),
+              function(std::move(other.function)),
               number(other.number),
               state(other.state.load(std::memory_order_relaxed)) {}
+        static void take_turn(Runnable& runnable, Turn turn);
+        Inbox* inbox;
         Function function;
         std::uint64_t number;
         std::atomic<State> state{State::waiting};
     };
-    class Batch final : public Runnable {
-    public:
-        explicit Batch(Inbox& owner) noexcept : Runnable(&take_turn), inbox(owner) {}
-        static void take_turn(Runnable& runnable, Turn turn);
-        Inbox& inbox;
-    };
     class Ticket;
 
     Entry* find(std::uint64_t number);
-    void run_batch();
+    void leave_batch();
     void run_entry(Entry& entry);
+    void drop_entry(Entry& entry);
     void await_end(std::unique_lock<std::mutex>& lock, std::uint64_t number);
 
     RunQueue& ready_;
@@ -109,8 +109,7 @@ private:
     std::uint64_t next_number_ = 1;
     bool closed_ = false;
 
-    std::size_t batch_position_ = 0;  // the loop's
-    Batch batch_turn_{*this};
+    std::size_t batch_left_ = 0;  // the loop's: entries of batch_ that did not have their turn
 };
 
 }  // namespace asyncio::loop

@@ -1,0 +1,751 @@
+// SPDX-License-Identifier: MIT
+//
+// Scheduling, running and closing (LOOP-01 ... LOOP-49). What needs a task is in
+// task/run_until_complete_test.cpp, what needs other threads in inbox_test.cpp.
+#include <asyncio/loop/event_loop.hpp>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <asyncio/base/error.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/inbox.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
+
+#include <gtest/gtest.h>
+
+namespace asyncio {
+namespace {
+
+using namespace std::chrono_literals;
+
+using Log = std::vector<std::string>;
+
+/// A kernel without a system: time passes only by waiting, and every wait is remembered.
+class RecordingKernel final : public kernel::Kernel {
+public:
+    struct Record {
+        std::vector<std::optional<Duration>> waits;
+        Duration step{0};  // what reading the clock costs
+    };
+    explicit RecordingKernel(Record& record) : record_(record) {}
+
+    std::string_view name() const noexcept override { return "recording"; }
+    TimePoint now() noexcept override { return now_ += record_.step; }
+    void attach_to_thread() override {}
+    bool submit(kernel::Operation&) noexcept override { return false; }
+    void cancel(kernel::Operation&) noexcept override {}
+    void reclaim(kernel::Operation&) noexcept override {}
+    void close(int) noexcept override {}
+    bool may_have_events() const noexcept override { return true; }
+    void wait(std::optional<Duration> timeout) override {
+        record_.waits.push_back(timeout);
+        if (!timeout) throw std::logic_error("would wait for ever");
+        now_ += *timeout;
+    }
+    void wake() noexcept override {}
+    std::size_t in_flight() const noexcept override { return 0; }
+
+private:
+    Record& record_;
+    TimePoint now_{1000h};
+};
+
+class Loop : public ::testing::Test {
+protected:
+    ~Loop() override {
+        if (!loop.is_closed()) loop.close();
+    }
+    /// Adds a word to the log.
+    auto note(std::string word) {
+        return [this, word] { log.push_back(word); };
+    }
+    /// One iteration, and what was ready in it.
+    void iterate() {
+        loop.stop();
+        loop.run_forever();
+    }
+
+    std::unique_ptr<EventLoop> owned = testing::make_virtual_loop();
+    EventLoop& loop = *owned;
+    testing::ErrorLog errors{loop};
+    Log log;
+};
+
+// --- the ready queue ---------------------------------------------------------------------------
+
+TEST_F(Loop, LOOP_01_call_soon_runs_in_order_and_never_inside_the_call) {
+    for (const char* word : {"a", "b", "c"}) loop.call_soon(note(word));
+    EXPECT_EQ(log, Log{});
+    loop.call_soon([&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(log, (Log{"a", "b", "c"}));
+}
+
+TEST_F(Loop, LOOP_02_a_callback_scheduled_by_a_callback_waits_for_the_next_iteration) {
+    loop.call_soon([&] {
+        log.push_back("first");
+        for (int i = 0; i < 3; ++i) loop.call_soon(note("second"));
+    });
+    loop.call_soon(note("other"));
+    iterate();
+    EXPECT_EQ(log, (Log{"first", "other"}));
+    iterate();
+    EXPECT_EQ(log, (Log{"first", "other", "second", "second", "second"}));
+}
+
+/// Schedules itself for ever.
+struct Endless {
+    void operator()() const {
+        ++rounds;
+        loop.call_soon(*this);
+    }
+    EventLoop& loop;
+    int& rounds;
+};
+
+TEST_F(Loop, LOOP_03_an_endless_chain_of_call_soon_starves_neither_descriptors_nor_timers) {
+    int rounds = 0;
+    const os::Fd event(::eventfd(1, EFD_NONBLOCK));
+    loop.add_reader(event.get(), [&] {
+        log.push_back("readable");
+        loop.remove_reader(event.get());
+        loop.call_at(loop.time(), [&] {
+            log.push_back("timer");
+            loop.stop();
+        });
+    });
+    loop.call_soon(Endless{loop, rounds});
+    loop.run_forever();
+    EXPECT_EQ(log, (Log{"readable", "timer"}));
+    EXPECT_LT(rounds, 10);
+}
+
+TEST_F(Loop, LOOP_04_LOOP_10_ready_callbacks_then_descriptors_then_timers) {
+    const os::Fd event(::eventfd(1, EFD_NONBLOCK));
+    loop.add_reader(event.get(), [&] {
+        log.push_back("descriptor");
+        loop.remove_reader(event.get());
+    });
+    loop.call_at(loop.time(), note("timer"));  // due now, and yet after what is ready
+    loop.call_soon(note("ready"));
+    iterate();
+    EXPECT_EQ(log, (Log{"ready", "descriptor", "timer"}));
+}
+
+TEST_F(Loop, LOOP_05_arguments_are_delivered_unchanged) {
+    int number = 0;
+    auto owned_text = std::make_unique<std::string>("moved");
+    std::string got;
+    loop.call_soon([&](int n, const std::string& text, std::unique_ptr<std::string> last) {
+        got = std::to_string(n) + text + *last;
+    }, 42, std::string("text"), std::move(owned_text));
+    loop.call_soon([](int& n, int by) { n += by; }, std::ref(number), 7);
+    loop.call_later(1s, [](int& n, int by) { n *= by; }, std::ref(number), 3);
+    loop.call_later(2s, [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(got, "42textmoved");
+    EXPECT_EQ(number, 21);
+}
+
+TEST_F(Loop, a_callback_may_return_something) {
+    loop.call_soon([] { return 1; });
+    loop.call_soon_threadsafe([]() -> std::string { return "dropped"; });
+    iterate();
+    EXPECT_TRUE(errors.reports().empty());
+}
+
+template <class F>
+concept IsCallback = requires(EventLoop& loop, F f) { loop::bind_arguments(f)(); };
+static_assert(!IsCallback<int>);                       // DBG-03: refused at compile time
+static_assert(loop::MakesCoroutine<Coro<> (*)()>);     // and so is a coroutine function
+static_assert(!loop::MakesCoroutine<void (*)()>);
+
+// --- timers ------------------------------------------------------------------------------------
+
+TEST_F(Loop, LOOP_06_LOOP_09_call_later_and_call_at_are_never_early) {
+    const TimePoint start = loop.time();
+    std::vector<Duration> fired;
+    loop.call_later(1500ms, [&] { fired.push_back(loop.time() - start); });
+    loop.call_at(loop.time() + 1600ms, [&] {
+        fired.push_back(loop.time() - start);
+        loop.stop();
+    });
+    loop.run_forever();
+    EXPECT_EQ(fired, (std::vector<Duration>{1500ms, 1600ms}));
+}
+
+TEST(LoopOnRealTime, LOOP_06_LOOP_09_LOOP_16_timers_are_not_early_and_time_never_goes_back) {
+    EventLoop loop;
+    const TimePoint start = loop.time();
+    EXPECT_LE(start, Clock::now());
+    TimePoint fired{};
+    TimePoint last = start;
+    loop.call_later(3ms, [&] {
+        fired = loop.time();
+        loop.stop();
+    });
+    for (int i = 0; i < 1000; ++i) {
+        const TimePoint now = loop.time();
+        ASSERT_GE(now, last);
+        last = now;
+    }
+    loop.run_forever();
+    EXPECT_GE(fired - start, Duration(3ms));
+    loop.close();
+}
+
+TEST_F(Loop, LOOP_07_negative_delays_fire_in_the_next_iteration_earlier_deadline_first) {
+    loop.call_later(-1s, note("-1"));
+    loop.call_later(-3s, note("-3"));
+    loop.call_later(-2s, note("-2"));
+    loop.call_soon(note("ready"));
+    iterate();
+    EXPECT_EQ(log, (Log{"ready", "-3", "-2", "-1"}));
+}
+
+template <class... A>
+concept CanCallLater = requires(EventLoop& loop, A... a) { loop.call_later(a...); };
+template <class... A>
+concept CanCallAt = requires(EventLoop& loop, A... a) { loop.call_at(a...); };
+
+TEST_F(Loop, LOOP_08_a_timer_without_a_time_does_not_compile) {
+    using F = void (*)();
+    static_assert(CanCallLater<Duration, F> && CanCallLater<std::chrono::seconds, F>);
+    static_assert(!CanCallLater<F> && !CanCallLater<std::nullptr_t, F> && !CanCallLater<int, F>);
+    static_assert(CanCallAt<TimePoint, F>);
+    static_assert(!CanCallAt<F> && !CanCallAt<std::nullptr_t, F> && !CanCallAt<Duration, F>);
+}
+
+TEST(LoopOnNoSystem, LOOP_11_a_poll_never_waits_longer_than_a_day) {
+    RecordingKernel::Record record;
+    EventLoop loop(std::make_unique<RecordingKernel>(record));
+    const TimePoint when = loop.time() + 60h;
+    TimePoint fired{};
+    loop.call_at(when, [&] {
+        fired = loop.time();
+        loop.stop();
+    });
+    loop.run_forever();
+    EXPECT_EQ(fired, when);
+    EXPECT_EQ(record.waits, (std::vector<std::optional<Duration>>{24h, 24h, 12h}));
+    loop.close();
+}
+
+TEST_F(Loop, LOOP_12_timers_that_became_due_while_a_callback_blocked_run_in_one_iteration) {
+    loop.call_later(3s, note("3"));
+    loop.call_later(1s, note("1"));
+    loop.call_later(2s, note("2"));
+    loop.call_later(9s, note("9"));
+    loop.call_soon([&] { testing::clock_of(loop).advance(5s); });
+    iterate();
+    EXPECT_EQ(log, Log{});
+    iterate();
+    EXPECT_EQ(log, (Log{"1", "2", "3"}));
+}
+
+TEST(LoopOnNoSystem, LOOP_13_LOOP_14_LOOP_15_cancelled_timers_cause_no_wakeup) {
+    RecordingKernel::Record record;
+    EventLoop loop(std::make_unique<RecordingKernel>(record));
+    std::vector<TimerHandle> handles;
+    for (int i = 1; i <= 300; ++i) handles.push_back(loop.call_later(i * 1s, [] { FAIL(); }));
+    loop.call_later(400s, [&] { loop.stop(); });
+    for (TimerHandle& handle : handles) handle.cancel();
+    EXPECT_EQ(loop.timers().size(), 1U);
+    loop.run_forever();
+    EXPECT_EQ(record.waits, (std::vector<std::optional<Duration>>{400s}));
+    loop.close();
+}
+
+TEST_F(Loop, a_timer_that_never_comes) {
+    // Duration::max() after now overflowed; now it saturates.
+    loop.call_later(Duration::max(), note("never"));
+    TimerHandle past = loop.call_at(TimePoint::min(), note("at once"));
+    EXPECT_EQ(past.when(), TimePoint::min());
+    loop.call_later(24h * 365 * 100, [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(log, Log{"at once"});
+}
+
+TEST_F(Loop, equal_deadlines_fire_in_the_order_of_the_calls) {
+    Log expected;
+    const TimePoint when = loop.time() + 1s;
+    for (int i = 0; i < 100; ++i) {
+        expected.push_back(std::to_string(i));
+        loop.call_at(when, note(expected.back()));
+    }
+    loop.call_at(when, [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(log, expected);
+}
+
+TEST(LoopOnNoSystem, LOOP_40_very_short_delays_need_few_iterations) {
+    RecordingKernel::Record record{.waits = {}, .step = 10ns};
+    EventLoop loop(std::make_unique<RecordingKernel>(record));
+    int fired = 0;
+    for (int i = 0; i < 10; ++i) loop.call_later(1ns, [&] { ++fired; });
+    loop.call_later(2ns, [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(fired, 10);
+    EXPECT_LE(record.waits.size(), 3U);
+    loop.close();
+}
+
+TEST(LoopOnRealTime, LOOP_40_no_busy_loop_before_a_deadline) {
+    EventLoop loop;
+    struct Counter final : loop::PollHook {
+        explicit Counter(EventLoop& l) : loop(l) {}
+        void before_poll() noexcept override {
+            ++polls;
+            loop.before_poll(*this);  // for the next iteration, not for this one
+        }
+        EventLoop& loop;
+        int polls = 0;
+    } counter(loop);
+    loop.before_poll(counter);
+    loop.call_later(Duration(2'000'100), [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_LE(counter.polls, 3);
+    counter.unlink();
+    loop.close();
+}
+
+// --- run and stop ------------------------------------------------------------------------------
+
+TEST_F(Loop, LOOP_17_LOOP_18_the_stopping_iteration_ends_and_what_it_scheduled_is_kept) {
+    loop.call_soon([&] {
+        log.push_back("stop");
+        loop.stop();
+        loop.call_soon(note("later"));
+    });
+    loop.call_soon(note("same iteration"));
+    loop.run_forever();
+    EXPECT_EQ(log, (Log{"stop", "same iteration"}));
+    iterate();
+    EXPECT_EQ(log, (Log{"stop", "same iteration", "later"}));
+}
+
+TEST(LoopOnNoSystem, LOOP_19_stop_before_run_gives_one_iteration_that_does_not_block) {
+    RecordingKernel::Record record;
+    EventLoop loop(std::make_unique<RecordingKernel>(record));
+    loop.call_later(1s, [] { FAIL(); });
+    loop.stop();
+    loop.run_forever();
+    EXPECT_EQ(record.waits, (std::vector<std::optional<Duration>>{0s}));
+    int ran = 0;
+    loop.call_soon([&] {
+        ++ran;
+        loop.call_soon([&] { ++ran; });
+    });
+    loop.stop();
+    loop.run_forever();
+    EXPECT_EQ(ran, 1);
+    loop.close();
+}
+
+TEST_F(Loop, LOOP_20_after_a_run_the_loop_is_idle_and_can_run_again) {
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_FALSE(loop.is_running());
+        EXPECT_EQ(get_running_loop_or_null(), nullptr);
+        loop.call_soon([&] {
+            EXPECT_TRUE(loop.is_running());
+            EXPECT_EQ(&get_running_loop(), &loop);
+            loop.stop();
+        });
+        loop.run_forever();
+    }
+    EXPECT_FALSE(loop.is_running());
+    EXPECT_EQ(get_running_loop_or_null(), nullptr);
+}
+
+TEST_F(Loop, LOOP_26_running_a_running_loop_is_refused_and_the_outer_run_goes_on) {
+    loop.call_soon([&] {
+        EXPECT_THROW(loop.run_forever(), std::logic_error);
+        EXPECT_EQ(&get_running_loop(), &loop);
+        EXPECT_TRUE(loop.is_running());
+        loop.call_soon(note("went on"));
+    });
+    loop.call_later(1s, [&] { loop.stop(); });
+    loop.run_forever();
+    EXPECT_EQ(log, Log{"went on"});
+}
+
+TEST_F(Loop, LOOP_27_a_second_loop_in_the_same_thread_is_refused) {
+    auto second = testing::make_virtual_loop();
+    loop.call_soon([&] {
+        EXPECT_THROW(second->run_forever(), std::logic_error);
+        EXPECT_EQ(&get_running_loop(), &loop);
+        EXPECT_FALSE(second->is_running());
+    });
+    iterate();
+    second->stop();
+    second->run_forever();
+    second->close();
+}
+
+TEST(LoopInThreads, LOOP_28_each_thread_runs_its_own) {
+    std::atomic<int> good{0};
+    auto body = [&good] {
+        EventLoop loop;
+        int rounds = 0;
+        loop.call_soon([&] {
+            if (&get_running_loop() == &loop) ++good;
+        });
+        struct Again {
+            void operator()() const {
+                if (++rounds == 100)
+                    loop.stop();
+                else
+                    loop.call_soon(*this);
+            }
+            EventLoop& loop;
+            int& rounds;
+        };
+        loop.call_soon(Again{loop, rounds});
+        loop.run_forever();
+        loop.close();
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) threads.emplace_back(body);
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(good, 4);
+}
+
+TEST_F(Loop, a_loop_may_be_run_by_another_thread_next_time) {
+    loop.call_soon(note("here"));
+    iterate();
+    std::thread([&] {
+        loop.call_soon(note("there"));
+        iterate();
+    }).join();
+    loop.call_soon(note("here again"));
+    iterate();
+    EXPECT_EQ(log, (Log{"here", "there", "here again"}));
+}
+
+TEST_F(Loop, LOOP_49_the_running_loop_is_known_inside_and_an_error_outside) {
+    EXPECT_THROW(get_running_loop(), std::logic_error);
+    EXPECT_EQ(get_running_loop_or_null(), nullptr);
+    EventLoop* seen = nullptr;
+    loop.call_later(1s, [&] {
+        seen = &get_running_loop();
+        loop.stop();
+    });
+    loop.run_forever();
+    EXPECT_EQ(seen, &loop);
+    EXPECT_THROW(get_running_loop(), std::logic_error);
+}
+
+TEST_F(Loop, LOOP_39_a_descriptor_callback_is_not_executed_again_after_stop_and_restart) {
+    const os::Fd event(::eventfd(1, EFD_NONBLOCK));
+    int calls = 0;
+    loop.add_reader(event.get(), [&] {
+        ++calls;
+        std::uint64_t value = 0;
+        EXPECT_EQ(::read(event.get(), &value, sizeof value), 8);
+        loop.stop();
+    });
+    loop.run_forever();
+    EXPECT_EQ(calls, 1);
+    iterate();
+    iterate();
+    EXPECT_EQ(calls, 1);
+}
+
+// --- closing -----------------------------------------------------------------------------------
+
+TEST_F(Loop, LOOP_29_closing_a_running_loop_is_refused) {
+    loop.call_soon([&] { EXPECT_THROW(loop.close(), std::logic_error); });
+    iterate();
+    EXPECT_FALSE(loop.is_closed());
+}
+
+TEST_F(Loop, LOOP_30_close_is_idempotent_and_final) {
+    EXPECT_FALSE(loop.is_closed());
+    loop.close();
+    loop.close();
+    EXPECT_TRUE(loop.is_closed());
+    EXPECT_FALSE(loop.is_running());
+}
+
+TEST_F(Loop, LOOP_31_LOOP_32_a_closed_loop_refuses_everything) {
+    loop.close();
+    EXPECT_THROW(loop.call_soon([] {}), std::logic_error);
+    EXPECT_THROW(loop.call_soon_threadsafe([] {}), std::logic_error);
+    EXPECT_THROW(loop.call_later(1s, [] {}), std::logic_error);
+    EXPECT_THROW(loop.call_at(loop.time(), [] {}), std::logic_error);
+    EXPECT_THROW(loop.run_forever(), std::logic_error);
+    EXPECT_THROW(loop.add_signal_handler(SIGUSR1, [] {}), std::logic_error);
+    EXPECT_THROW(loop.add_reader(0, [] {}), std::logic_error);
+    EXPECT_THROW(loop.add_writer(0, [] {}), std::logic_error);
+    EXPECT_FALSE(loop.remove_reader(0));
+    EXPECT_FALSE(loop.remove_writer(0));
+    EXPECT_FALSE(loop.remove_signal_handler(SIGUSR1));
+    try {
+        loop.call_soon([] {});
+        FAIL();
+    } catch (const std::logic_error& e) {
+        EXPECT_STREQ(e.what(), "Event loop is closed");
+    }
+}
+
+TEST_F(Loop, LOOP_33_close_discards_callbacks_and_timers_and_releases_what_they_own) {
+    const auto owned_by_all = std::make_shared<int>(0);
+    const os::Fd event(::eventfd(1, EFD_NONBLOCK));
+    loop.call_soon([&, owned_by_all] { log.push_back("ran"); });
+    loop.call_soon_threadsafe([&, owned_by_all] { log.push_back("ran"); });
+    std::thread([&] {
+        loop.call_soon_threadsafe([&, owned_by_all] { log.push_back("ran"); });
+    }).join();
+    for (const Duration delay : {Duration(-1s), Duration(1s), Duration(24h * 365 * 50)})
+        loop.call_later(delay, [&, owned_by_all] { log.push_back("ran"); });
+    Handle kept = loop.call_soon([&, owned_by_all] { log.push_back("ran"); });
+    loop.add_reader(event.get(), [&, owned_by_all] { log.push_back("ran"); });
+    EXPECT_EQ(owned_by_all.use_count(), 9);
+    loop.close();
+    EXPECT_EQ(owned_by_all.use_count(), 1);
+    EXPECT_EQ(log, Log{});
+    kept.cancel();
+}
+
+/// Does something when it dies.
+template <class F>
+struct OnDeath {
+    explicit OnDeath(F action) : action_(std::make_shared<Action>(std::move(action))) {}
+    void operator()() const {}
+    struct Action {
+        explicit Action(F f) : run(std::move(f)) {}
+        ~Action() { run(); }
+        F run;
+    };
+    std::shared_ptr<Action> action_;
+};
+
+TEST_F(Loop, closing_survives_callbacks_whose_destructors_use_the_loop) {
+    // Cancelling neighbours from a destructor; once followed a freed timer.
+    std::vector<TimerHandle> handles;
+    std::vector<ThreadsafeHandle> posts;
+    int refused = 0;
+    const auto meddle = [&] {
+        for (TimerHandle& handle : handles) handle.cancel();
+        for (ThreadsafeHandle& post : posts) post.cancel();  // once: dead-lock under the inbox lock
+        try {
+            loop.call_soon([] {});
+        } catch (const std::logic_error&) {
+            ++refused;
+        }
+        loop.remove_reader(0);
+    };
+    for (int i = 0; i < 20; ++i) {
+        handles.push_back(loop.call_later(Duration(1s), OnDeath(meddle)));
+        posts.push_back(loop.call_soon_threadsafe(OnDeath(meddle)));
+    }
+    std::thread([&] {
+        for (int i = 0; i < 5; ++i) posts.push_back(loop.call_soon_threadsafe(OnDeath(meddle)));
+    }).join();
+    loop.close();
+    EXPECT_EQ(refused, 45);
+}
+
+TEST_F(Loop, LOOP_35_a_loop_destroyed_without_close_is_reported_and_closed) {
+    const testing::LogLines lines;
+    auto released = std::make_shared<int>(0);
+    {
+        auto forgotten = testing::make_virtual_loop();
+        forgotten->call_soon([released] {});
+    }
+    EXPECT_TRUE(lines.contains("unclosed event loop"));
+    EXPECT_EQ(released.use_count(), 1);
+    {
+        auto closed = testing::make_virtual_loop();
+        closed->close();
+    }
+    EXPECT_EQ(lines.size(), 1U);
+}
+
+TEST_F(Loop, handles_outlive_the_loop) {
+    Handle ready = loop.call_soon([] {});
+    TimerHandle timer = loop.call_later(1s, [] {});
+    TimerHandle cancelled = loop.call_later(1s, [] {});
+    cancelled.cancel();
+    ThreadsafeHandle post = loop.call_soon_threadsafe([] {});
+    const TimePoint when = timer.when();
+    loop.close();
+    owned.reset();
+    ready.cancel();
+    timer.cancel();
+    post.cancel();
+    EXPECT_TRUE(ready.cancelled());
+    EXPECT_TRUE(cancelled.cancelled());
+    EXPECT_EQ(timer.when(), when);
+    EXPECT_FALSE(post.cancelled());
+    owned = testing::make_virtual_loop();
+    owned->close();
+}
+
+// --- fatal exceptions --------------------------------------------------------------------------
+
+TEST_F(Loop, LOOP_36_a_fatal_exception_leaves_the_loop_and_the_rest_stays_queued) {
+    const auto owned_by_callback = std::make_shared<int>(0);
+    loop.call_soon(note("before"));
+    loop.call_soon([owned_by_callback] { throw SystemExit(3); });
+    loop.call_soon([&] {
+        log.push_back("after");
+        loop.call_soon(note("last"));
+    });
+    try {
+        loop.run_forever();
+        FAIL();
+    } catch (const SystemExit& e) {
+        EXPECT_EQ(e.code, 3);
+    }
+    EXPECT_EQ(log, Log{"before"});
+    EXPECT_FALSE(loop.is_running());
+    EXPECT_EQ(get_running_loop_or_null(), nullptr);
+    EXPECT_EQ(owned_by_callback.use_count(), 1);  // once: leaked
+    loop.call_soon(note("new"));
+    iterate();
+    EXPECT_EQ(log, (Log{"before", "after", "new"}));
+    iterate();
+    EXPECT_EQ(log, (Log{"before", "after", "new", "last"}));
+    EXPECT_TRUE(errors.reports().empty());
+}
+
+TEST_F(Loop, LOOP_36_fatal_exceptions_of_timers_posts_descriptors_and_handlers) {
+    const os::Fd event(::eventfd(1, EFD_NONBLOCK));
+    loop.call_later(1s, [] { throw KeyboardInterrupt(); });
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+
+    loop.call_soon_threadsafe([] { throw KeyboardInterrupt(); });
+    loop.call_soon_threadsafe(note("local post"));
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    std::thread([&] {
+        loop.call_soon_threadsafe([] { throw KeyboardInterrupt(); });
+        loop.call_soon_threadsafe(note("post"));
+        loop.call_soon_threadsafe([] { throw KeyboardInterrupt(); });
+        loop.call_soon_threadsafe(note("last post"));
+    }).join();
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    loop.call_soon(note("after the posts"));
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    iterate();
+    EXPECT_EQ(log, (Log{"local post", "post", "last post", "after the posts"}));
+
+    loop.add_reader(event.get(), [&] {
+        loop.remove_reader(event.get());
+        throw KeyboardInterrupt();
+    });
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    EXPECT_FALSE(loop.remove_reader(event.get()));
+    loop.add_reader(event.get(), [] { throw KeyboardInterrupt(); });
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);  // it is still watched
+    EXPECT_TRUE(loop.remove_reader(event.get()));
+
+    loop.set_exception_handler([](EventLoop&, const ExceptionContext&) { throw SystemExit(1); });
+    loop.call_soon([] { throw std::runtime_error("leads to a handler that leaves"); });
+    EXPECT_THROW(loop.run_forever(), SystemExit);
+}
+
+TEST_F(Loop, closing_after_a_fatal_exception_amid_everything) {
+    const auto owned_by_all = std::make_shared<int>(0);
+    loop.call_soon([] { throw KeyboardInterrupt(); });
+    loop.call_soon([owned_by_all] {});
+    std::thread([&] {
+        loop.call_soon_threadsafe([] { throw KeyboardInterrupt(); });
+        loop.call_soon_threadsafe([owned_by_all] {});
+    }).join();
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    EXPECT_THROW(loop.run_forever(), KeyboardInterrupt);
+    loop.call_soon([owned_by_all] {});
+    loop.close();
+    EXPECT_EQ(owned_by_all.use_count(), 1);
+}
+
+// --- debug mode --------------------------------------------------------------------------------
+
+TEST_F(Loop, DBG_02_DBG_06_debug_mode_refuses_calls_of_foreign_threads) {
+    loop.call_soon([&] {
+        std::thread([&] {
+            loop.call_soon(note("undetected"));  // nobody else uses the loop meanwhile
+            loop.set_debug(true);
+            EXPECT_THROW(loop.call_soon([] {}), std::logic_error);
+            EXPECT_THROW(loop.call_later(1s, [] {}), std::logic_error);
+            EXPECT_THROW(loop.call_at(loop.time(), [] {}), std::logic_error);
+            loop.call_soon_threadsafe([] {});
+            loop.set_debug(false);
+        }).join();
+        loop.set_debug(true);
+        loop.call_soon(note("own thread"));
+    });
+    iterate();
+    iterate();
+    EXPECT_EQ(log, (Log{"undetected", "own thread"}));
+    EXPECT_TRUE(loop.get_debug());
+}
+
+TEST_F(Loop, DBG_04_debug_mode_reports_callbacks_that_take_long) {
+    const testing::LogLines lines;
+    const auto work = [&] { testing::clock_of(loop).advance(150ms); };
+    loop.call_soon(work);
+    iterate();
+    EXPECT_EQ(lines.size(), 0U);
+    loop.set_debug(true);
+    loop.call_soon(work);
+    iterate();
+    EXPECT_TRUE(lines.contains("took 0.150 seconds"));
+    loop.slow_callback_duration = 1s;
+    loop.call_soon(work);
+    iterate();
+    EXPECT_EQ(lines.size(), 1U);
+}
+
+TEST(LoopDebug, DBG_01_the_environment_switches_debug_mode_on) {
+    const auto debug_of_a_new_loop = [] {
+        auto loop = testing::make_virtual_loop();
+        const bool debug = loop->get_debug();
+        loop->close();
+        return debug;
+    };
+    ::setenv("ASYNCIO_DEBUG", "1", 1);
+    EXPECT_TRUE(debug_of_a_new_loop());
+    ::setenv("ASYNCIO_DEBUG", "", 1);
+    EXPECT_FALSE(debug_of_a_new_loop());
+    ::unsetenv("ASYNCIO_DEBUG");
+    EXPECT_FALSE(debug_of_a_new_loop());
+}
+
+// --- hooks -------------------------------------------------------------------------------------
+
+TEST_F(Loop, hooks_run_once_before_the_next_poll) {
+    struct Hook final : loop::PollHook {
+        explicit Hook(Log& l) : log(l) {}
+        void before_poll() noexcept override { log.push_back("hook"); }
+        Log& log;
+    } hook(log);
+    struct Short final : loop::PollHook {
+        void before_poll() noexcept override { FAIL(); }
+    };
+    loop.call_soon([&] {
+        log.push_back("callback");
+        loop.before_poll(hook);
+        loop.before_poll(hook);
+        Short dies_unseen;
+        loop.before_poll(dies_unseen);
+    });
+    iterate();
+    EXPECT_EQ(log, Log{"callback"});
+    iterate();
+    iterate();
+    EXPECT_EQ(log, (Log{"callback", "hook"}));
+}
+
+}  // namespace
+}  // namespace asyncio
