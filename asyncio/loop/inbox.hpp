@@ -71,8 +71,8 @@ public:
 
 private:
     enum class State : std::uint8_t { waiting, running, done, cancelled };
-    struct Entry : Runnable {
-        Entry(Inbox& owner, Function f, std::uint64_t n)
+    struct Entry final : Runnable {
+        Entry(Inbox& owner, Inbox::Function f, std::uint64_t n)
             : Runnable(&take_turn), inbox(&owner), function(std::move(f)), number(n) {}
         Entry(Entry&& other) noexcept  // not while it is in the ready queue
             : Runnable(&take_turn),
@@ -82,7 +82,7 @@ private:
               state(other.state.load(std::memory_order_relaxed)) {}
         static void take_turn(Runnable& runnable, Turn turn);
         Inbox* inbox;
-        Function function;
+        Inbox::Function function;
         std::uint64_t number;
         std::atomic<State> state{State::waiting};
     };
