@@ -27,7 +27,8 @@ void StreamCore::feed(std::span<const std::byte> data) {
     buffer_.append(data);
     std::span<const std::byte> nothing;
     wake_reader_if_satisfied(nothing);
-    if (transport_ && !read_paused_ && buffer_.size() > 2 * limit_) {
+    const bool wants_more = reader_ != nullptr && reader_->linked();
+    if (transport_ && !read_paused_ && !wants_more && buffer_.size() > 2 * limit_) {
         read_paused_ = true;
         transport_->pause_reading();
     }

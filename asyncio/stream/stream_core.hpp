@@ -4,9 +4,9 @@
 //
 // Reading. Bytes the transport brings go into a buffer, or straight into the memory of a waiting
 // read_into(). At most one read waits at a time; it says what it needs (ReadWait::satisfied) and is
-// woken when that is there, not for every piece. Flow control: above 2 x limit buffered the
-// transport is paused; it is resumed when the buffer is at or below the limit after a read, or when
-// a read has to wait.
+// woken when that is there, not for every piece. Flow control: above 2 x limit buffered, and no read
+// waiting for more, the transport is paused; it is resumed when the buffer is at or below the limit
+// after a read, or when a read has to wait.
 //
 // Writing. The transport buffers without bound and tells when it is above its high-water mark;
 // drain() then waits until it fell to the low one.
