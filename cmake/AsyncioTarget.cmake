@@ -16,7 +16,8 @@ endif()
 # asyncio_own_target(TARGET): our warnings and private definitions, for one target of this project.
 function(asyncio_own_target target)
     set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
-    target_compile_definitions(${target} PRIVATE ASYNCIO_HAVE_LIBURING=${ASYNCIO_HAVE_LIBURING})
+    target_compile_definitions(${target} PRIVATE
+        ASYNCIO_HAVE_LIBURING=${ASYNCIO_HAVE_LIBURING} ASYNCIO_NO_COMPILER_NOTE)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow)
     if(ASYNCIO_WERROR)
         target_compile_options(${target} PRIVATE -Werror)

@@ -20,6 +20,11 @@
 #include <stdexcept>
 #include <utility>
 
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ == 12 && \
+    !defined(ASYNCIO_NO_COMPILER_NOTE)
+#pragma message("asyncio: GCC 12 miscompiles some coroutines; see docs/gcc12.md, run asyncio-lint")
+#endif
+
 #if defined(__clang__) && defined(ASYNCIO_STRICT_LIFETIMES)
 #define ASYNCIO_CORO_ATTRIBUTES [[clang::coro_return_type, clang::coro_lifetimebound]]
 #define ASYNCIO_CORO_WRAPPER [[clang::coro_wrapper]]
