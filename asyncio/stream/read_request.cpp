@@ -77,6 +77,13 @@ std::size_t ReadInto::take(StreamCore& core) {
     return count;
 }
 
+bool Peek::ready(const StreamCore& core) const { return !core.buffer().empty() || over(core); }
+
+std::string_view Peek::take(StreamCore& core) {
+    throw_if_failed(core);
+    return core.buffer().view();
+}
+
 bool ReadExactly::ready(const StreamCore& core) const {
     return core.buffer().size() >= wanted || over(core);
 }

@@ -63,6 +63,15 @@ struct ReadInto {
     std::size_t taken = 0;
 };
 
+/// peek(): what is buffered, where it is; at least one byte, unless the stream is over.
+struct Peek : BufferedRequest {
+    static constexpr const char* kName = "peek";
+    using Result = std::string_view;
+
+    bool ready(const StreamCore& core) const;
+    std::string_view take(StreamCore& core);
+};
+
 struct ReadExactly : BufferedRequest {
     static constexpr const char* kName = "readexactly";
     using Result = std::string;

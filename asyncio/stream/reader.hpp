@@ -73,6 +73,12 @@ public:
     auto read_into(std::span<std::byte> memory) const {
         return stream::Read(core_, stream::ReadInto(memory));
     }
+    /// What is buffered, without a copy, waiting for at least one byte; empty at the end of the
+    /// stream. Valid until the next read, consume() or suspension of this task. Nothing is taken
+    /// out until consume(): for parsers, and for passing on without allocating.
+    auto peek() const { return stream::Read(core_, stream::Peek()); }
+    /// Drop the first `count` bytes of what peek() showed. std::out_of_range if there are fewer.
+    void consume(std::size_t count) const;
     /// Exactly n bytes, or IncompleteReadError with what there was.
     auto readexactly(std::size_t n) const { return stream::Read(core_, stream::ReadExactly(n)); }
     /// Through the newline; what is left at the end of the stream. A line longer than the limit:
