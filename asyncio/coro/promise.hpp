@@ -30,6 +30,8 @@ class Coro;
 namespace coro {
 
 /// Base (an empty tag) of every awaiter and awaitable that knows how to suspend a driver.
+/// What is given to co_await makes its awaiter in operator co_await, unless the awaiter can be
+/// moved (GCC 12 moves an awaiter that is awaited itself).
 struct DriverAwaitable {};
 
 template <class A>

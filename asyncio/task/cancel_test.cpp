@@ -1,0 +1,736 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/task/gather.hpp>
+#include <asyncio/task/task.hpp>
+#include <asyncio/task/task_fixture_test.hpp>
+#include <asyncio/task/timeout.hpp>
+#include <asyncio/task/with_cleanup.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace asyncio {
+namespace {
+
+using namespace task_tests;
+
+Coro<> await_future(Future<int> f) {
+    const int v = co_await f;
+    (void)v;
+}
+
+// --- the request ----------------------------------------------------------------------------
+
+TEST(Cancel, CANC_01_takes_effect_later) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task(forever());
+        co_await sleep(0s);
+        EXPECT_TRUE(t.cancel());
+        EXPECT_FALSE(t.cancelled());
+        EXPECT_FALSE(t.done());
+        co_await sleep(0s);
+        EXPECT_TRUE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_02_a_done_task_refuses) {
+    testing::run([]() -> Coro<> {
+        Task<int> t = create_task(at_once(1));
+        co_await t;
+        EXPECT_FALSE(t.cancel());
+        EXPECT_FALSE(t.cancelled());
+        Task<> c = create_task(forever());
+        c.cancel();
+        (void)co_await as_outcome(c);
+        EXPECT_FALSE(c.cancel());
+        EXPECT_TRUE(c.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_03_a_task_that_has_not_begun_never_does) {
+    testing::run([]() -> Coro<> {
+        Events events;
+        auto token = std::make_shared<int>();
+        const auto body = [&](std::shared_ptr<int>) -> Coro<> {
+            events.push_back("ran");
+            co_return;
+        };
+        Task<> t = create_task(body(token));
+        EXPECT_TRUE(t.cancel("early"));
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_EQ(error_of(outcome), "CancelledError: early");
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_TRUE(events.empty());
+        EXPECT_EQ(token.use_count(), 1);
+    });
+}
+
+TEST(Cancel, CANC_04_the_awaited_future_is_cancelled_first) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> t = create_task(await_future(f));
+        co_await sleep(0s);
+        EXPECT_TRUE(t.cancel("m"));
+        EXPECT_TRUE(f.cancelled());
+        EXPECT_FALSE(t.done());
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_EQ(error_of(outcome), "CancelledError: m");
+    });
+}
+
+TEST(Cancel, CANC_05_cancel_reaches_innermost_future) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> inner = create_task(await_future(f));
+        Task<> middle = create_task([inner]() -> Coro<> { co_await inner; });
+        Task<> outer = create_task([middle]() -> Coro<> { co_await middle; });
+        co_await turns(3);
+        EXPECT_TRUE(outer.cancel());
+        EXPECT_TRUE(f.cancelled());
+        EXPECT_EQ(inner.cancelling(), 1u);
+        EXPECT_EQ(middle.cancelling(), 1u);
+        (void)co_await as_outcome(outer);
+        EXPECT_TRUE(inner.cancelled());
+        EXPECT_TRUE(middle.cancelled());
+        EXPECT_TRUE(outer.cancelled());
+    });
+}
+
+struct Note {
+    Note(Events& e, std::string t) : events(e), text(std::move(t)) {}
+    ~Note() { events.push_back(text); }
+    Events& events;
+    std::string text;
+};
+
+TEST(Cancel, CANC_06_unwinds_every_frame_running_cleanup) {
+    Events events;
+    testing::run([&]() -> Coro<> {
+        const auto inner = [&]() -> Coro<> {
+            const Note note(events, "inner");
+            try {
+                co_await forever();
+            } catch (const CancelledError&) {
+                events.push_back("caught");
+                throw;
+            }
+        };
+        const auto middle = [&]() -> Coro<> {
+            const Note note(events, "middle");
+            co_await inner();
+        };
+        const auto outer = [&]() -> Coro<> {
+            const Note note(events, "outer");
+            co_await middle();
+        };
+        Task<> t = create_task(outer());
+        co_await sleep(0s);
+        t.cancel();
+        (void)co_await as_outcome(t);
+    });
+    EXPECT_EQ(events, (Events{"caught", "inner", "middle", "outer"}));
+}
+
+TEST(Cancel, CANC_07_returning_a_value_instead_finishes_the_task) {
+    testing::run([]() -> Coro<> {
+        Task<int> t = create_task(swallow_cancel(5));
+        co_await sleep(0s);
+        EXPECT_TRUE(t.cancel());
+        const int v = co_await t;
+        EXPECT_EQ(v, 5);
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_08_CANC_18_CANC_32_it_is_delivered_once) {
+    testing::run([]() -> Coro<> {
+        Task<std::uint32_t> t = create_task([]() -> Coro<std::uint32_t> {
+            (void)co_await as_outcome(forever());
+            co_await sleep(1s);
+            co_await turns(3);
+            Future<int> f;
+            get_running_loop().call_later(1s, [f] { f.set_result(1); });
+            co_await f;
+            const AnyTask me = current_task();
+            co_return me.cancelling();
+        });
+        co_await sleep(0s);
+        t.cancel();
+        const std::uint32_t requests = co_await t;
+        EXPECT_EQ(requests, 1u);
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_09_it_may_be_turned_into_another_exception) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task([]() -> Coro<> {
+            try {
+                co_await forever();
+            } catch (const CancelledError&) {
+                throw std::runtime_error("other");
+            }
+        });
+        co_await sleep(0s);
+        t.cancel();
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_EQ(error_of(outcome), "std::runtime_error: other");
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_10_throwing_it_oneself_makes_the_task_cancelled) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task([]() -> Coro<> {
+            throw CancelledError("mine");
+            co_return;
+        });
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_EQ(t.cancelling(), 0u);
+        EXPECT_EQ(error_of(outcome), "CancelledError: mine");
+    });
+}
+
+TEST(Cancel, CANC_11_cancelling_the_awaited_future_cancels_its_waiters) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> a = create_task(await_future(f));
+        Task<> b = create_task(await_future(f));
+        co_await sleep(0s);
+        f.cancel("gone");
+        const auto first = co_await as_outcome(a);
+        const auto second = co_await as_outcome(b);
+        EXPECT_EQ(error_of(first), "CancelledError: gone");
+        EXPECT_EQ(error_of(second), "CancelledError: gone");
+        EXPECT_TRUE(a.cancelled());
+        EXPECT_EQ(a.cancelling(), 0u);
+    });
+}
+
+TEST(Cancel, cancelling_one_waiter_of_a_shared_future_cancels_all) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> a = create_task(await_future(f));
+        Task<> b = create_task(await_future(f));
+        co_await sleep(0s);
+        a.cancel();
+        co_await turns(2);
+        EXPECT_TRUE(f.cancelled());
+        EXPECT_TRUE(b.cancelled());
+    });
+}
+
+Coro<> sleep_once(Events& events) {
+    events.push_back("sleeping");
+    co_await sleep(1s);
+}
+
+// --- oneself --------------------------------------------------------------------------------
+
+TEST(Cancel, CANC_12_of_oneself_works_at_the_next_real_suspension) {
+    testing::run([]() -> Coro<> {
+        Events events;
+        Task<> t = create_task([&]() -> Coro<> {
+            current_task().cancel("self");
+            Future<int> done;
+            done.set_result(1);
+            co_await done;
+            co_await return_at_once();
+            events.push_back("not yet");
+            const auto waited = co_await as_outcome(sleep_once(events));
+            events.push_back(error_of(waited));
+            waited.value();
+        });
+        (void)co_await as_outcome(t);
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_EQ(events, (Events{"not yet", "sleeping", "CancelledError: self"}));
+    });
+}
+
+TEST(Cancel, CANC_12_of_oneself_before_each_kind_of_wait) {
+    testing::run([]() -> Coro<> {
+        Future<int> pending;
+        Task<> other = create_task(forever());
+        const auto until_cancelled = [](auto awaitable) -> Coro<std::string> {
+            current_task().cancel("x");
+            const auto outcome = co_await as_outcome(std::move(awaitable));
+            co_return error_of(outcome);
+        };
+        const std::string zero = co_await create_task(until_cancelled(sleep(0s)));
+        const std::string day = co_await create_task(until_cancelled(sleep(24h)));
+        const std::string future = co_await create_task(until_cancelled(pending));
+        const std::string task = co_await create_task(until_cancelled(other));
+        const std::string group = co_await create_task(until_cancelled(gather(forever())));
+        EXPECT_EQ(zero, "CancelledError: x");
+        EXPECT_EQ(day, "CancelledError: x");
+        EXPECT_EQ(future, "CancelledError: x");
+        EXPECT_EQ(task, "CancelledError: x");
+        EXPECT_EQ(group, "CancelledError: x");
+        EXPECT_TRUE(pending.cancelled());
+        EXPECT_TRUE(other.cancelled());
+        EXPECT_EQ(get_running_loop().timers().size(), 0u);
+    });
+}
+
+TEST(Cancel, CANC_13_of_oneself_then_returning_loses_the_value) {
+    testing::run([]() -> Coro<> {
+        auto token = std::make_shared<int>();
+        Task<std::shared_ptr<int>> t = create_task([token]() -> Coro<std::shared_ptr<int>> {
+            current_task().cancel("lost");
+            co_return token;
+        });
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_TRUE(t.cancelled());
+        EXPECT_EQ(error_of(outcome), "CancelledError: lost");
+        EXPECT_EQ(token.use_count(), 1);
+    });
+}
+
+TEST(Cancel, CANC_14_of_oneself_then_throwing_ends_with_that_exception) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task([]() -> Coro<> {
+            current_task().cancel();
+            throw std::runtime_error("stronger");
+            co_return;
+        });
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_EQ(error_of(outcome), "std::runtime_error: stronger");
+        EXPECT_FALSE(t.cancelled());
+    });
+}
+
+// --- races ----------------------------------------------------------------------------------
+
+TEST(Cancel, CANC_15_replaces_a_result_that_was_not_delivered_yet) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> t = create_task(await_future(f));
+        co_await sleep(0s);
+        f.set_result(1);
+        EXPECT_TRUE(t.cancel("late"));
+        const auto outcome = co_await as_outcome(t);
+        EXPECT_EQ(error_of(outcome), "CancelledError: late");
+        EXPECT_EQ(f.result(), 1);
+    });
+}
+
+TEST(Cancel, CANC_16_two_requests_give_one_error_with_the_first_message) {
+    testing::run([]() -> Coro<> {
+        const auto check = [](Task<> t) -> Coro<> {
+            t.cancel("first");
+            t.cancel("second");
+            EXPECT_EQ(t.cancelling(), 2u);
+            const auto outcome = co_await as_outcome(t);
+            EXPECT_EQ(error_of(outcome), "CancelledError: first");
+            EXPECT_EQ(t.cancelling(), 2u);
+        };
+        Future<int> f;
+        Task<> on_future = create_task(await_future(f));
+        Task<> on_sleep = create_task(forever());
+        Task<> on_turns = create_task(turns(100));
+        co_await sleep(0s);
+        co_await check(on_future);
+        co_await check(on_sleep);
+        co_await check(on_turns);
+        co_await check(create_task(forever()));
+    });
+}
+
+TEST(Cancel, CANC_17_cancelling_counts_and_never_goes_below_zero) {
+    testing::run([]() -> Coro<> {
+        Task<int> t = create_task(swallow_cancel(1));
+        EXPECT_EQ(t.uncancel(), 0u);
+        co_await sleep(0s);
+        t.cancel();
+        t.cancel();
+        EXPECT_EQ(t.cancelling(), 2u);
+        EXPECT_EQ(t.uncancel(), 1u);
+        EXPECT_EQ(t.uncancel(), 0u);
+        EXPECT_EQ(t.uncancel(), 0u);
+        EXPECT_EQ(t.cancelling(), 0u);
+        (void)co_await as_outcome(t);
+    });
+}
+
+TEST(Cancel, CANC_19_uncancel_to_zero_revokes_what_was_not_delivered) {
+    testing::run([]() -> Coro<> {
+        Task<int> fresh = create_task(at_once(1));
+        fresh.cancel();
+        EXPECT_EQ(fresh.uncancel(), 0u);
+        const int v = co_await fresh;
+        EXPECT_EQ(v, 1);
+        Task<int> running = create_task([]() -> Coro<int> {
+            current_task().cancel();
+            current_task().uncancel();
+            co_await sleep(0s);
+            co_return 2;
+        });
+        const int w = co_await running;
+        EXPECT_EQ(w, 2);
+        Future<int> f;
+        Task<> woken = create_task(await_future(f));
+        co_await sleep(0s);
+        f.set_result(1);
+        woken.cancel();
+        woken.uncancel();
+        co_await woken;
+    });
+}
+
+TEST(Cancel, CANC_20_uncancel_does_not_revoke_what_the_wait_took_over) {
+    testing::run([]() -> Coro<> {
+        Future<int> f;
+        Task<> on_future = create_task(await_future(f));
+        Task<> on_sleep = create_task(forever());
+        co_await sleep(0s);
+        on_future.cancel("a");
+        on_sleep.cancel("b");
+        EXPECT_EQ(on_future.uncancel(), 0u);
+        EXPECT_EQ(on_sleep.uncancel(), 0u);
+        const auto first = co_await as_outcome(on_future);
+        const auto second = co_await as_outcome(on_sleep);
+        EXPECT_EQ(error_of(first), "CancelledError: a");
+        EXPECT_EQ(error_of(second), "CancelledError: b");
+    });
+}
+
+TEST(Cancel, CANC_21_uncancel_from_two_to_one_leaves_it_in_force) {
+    testing::run([]() -> Coro<> {
+        Task<int> t = create_task(at_once(1));
+        t.cancel();
+        t.cancel();
+        EXPECT_EQ(t.uncancel(), 1u);
+        (void)co_await as_outcome(t);
+        EXPECT_TRUE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_22_uncancel_of_a_finished_task_changes_nothing) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task(forever());
+        t.cancel();
+        (void)co_await as_outcome(t);
+        EXPECT_EQ(t.uncancel(), 0u);
+        EXPECT_TRUE(t.cancelled());
+    });
+}
+
+TEST(Cancel, CANC_23_a_block_that_takes_its_own_request_back_leaves_no_trace) {
+    testing::run([]() -> Coro<> {
+        const AnyTask self = current_task();
+        Handle timer = get_running_loop().call_later(1s, [self] { self.cancel(); });
+        const auto outcome = co_await as_outcome(forever());
+        timer.cancel();
+        EXPECT_TRUE(outcome.cancelled());
+        EXPECT_EQ(self.uncancel(), 0u);
+        co_await sleep(1s);
+        EXPECT_EQ(self.cancelling(), 0u);
+    });
+}
+
+// --- the error ------------------------------------------------------------------------------
+
+TEST(Cancel, CANC_24_the_message_reaches_the_task_and_its_awaiter) {
+    testing::run([]() -> Coro<> {
+        Events events;
+        Task<> inner = create_task(note_cancel(events, "inner"));
+        Task<> outer = create_task([inner]() -> Coro<> { co_await inner; });
+        co_await turns(2);
+        outer.cancel("because");
+        const auto outcome = co_await as_outcome(outer);
+        EXPECT_EQ(events, (Events{"inner cancelled: because"}));
+        EXPECT_EQ(error_of(outcome), "CancelledError: because");
+    });
+}
+
+TEST(Cancel, CANC_25_without_a_message_the_error_has_none) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task(forever());
+        t.cancel();
+        try {
+            co_await t;
+        } catch (const CancelledError& e) {
+            EXPECT_TRUE(e.message().empty());
+        }
+    });
+}
+
+TEST(Cancel, CANC_26_CANC_27_the_same_object_comes_out_every_time_with_its_message) {
+    testing::run([]() -> Coro<> {
+        std::exception_ptr thrown;
+        Task<> t = create_task([&]() -> Coro<> {
+            try {
+                co_await forever();
+            } catch (...) {
+                thrown = std::current_exception();
+                throw;
+            }
+        });
+        co_await sleep(0s);
+        t.cancel("kept");
+        for (int i = 0; i < 3; ++i) {
+            const auto outcome = co_await as_outcome(t);
+            EXPECT_EQ(outcome.error(), thrown);
+            EXPECT_EQ(error_of(outcome), "CancelledError: kept");
+        }
+        EXPECT_THROW(t.exception(), CancelledError);
+        EXPECT_THROW(t.result(), CancelledError);
+    });
+}
+
+TEST(Cancel, CANC_28_task_and_future_both_cancelled_are_cancelled_once) {
+    testing::run([]() -> Coro<> {
+        for (const bool task_first : {true, false}) {
+            Future<int> f;
+            int caught = 0;
+            Task<> t = create_task([&]() -> Coro<> {
+                try {
+                    co_await f;
+                } catch (const CancelledError&) {
+                    ++caught;
+                }
+                co_await sleep(1s);
+            });
+            co_await sleep(0s);
+            if (task_first) t.cancel();
+            f.cancel();
+            if (!task_first) t.cancel();
+            co_await t;
+            EXPECT_EQ(caught, 1);
+        }
+    });
+}
+
+TEST(Cancel, CANC_29_cancelling_a_failed_task_counts_as_seeing_its_exception) {
+    testing::run([]() -> Coro<> {
+        testing::ErrorLog errors(get_running_loop());
+        {
+            Task<int> t = create_task(fail_at_once("seen"));
+            co_await turns(2);
+            EXPECT_FALSE(t.cancel());
+        }
+        co_await turns(2);
+        EXPECT_TRUE(errors.reports().empty());
+        get_running_loop().set_exception_handler(nullptr);
+    });
+}
+
+TEST(Cancel, CANC_30_a_fatal_exception_while_cancelling_leaves_the_loop) {
+    const auto loop = testing::make_virtual_loop();
+    Task<> t;
+    const auto body = []() -> Coro<> {
+        try {
+            co_await forever();
+        } catch (const CancelledError&) {
+            throw SystemExit(1);
+        }
+    };
+    const auto main = [&]() -> Coro<> {
+        t = create_task(body());
+        co_await sleep(0s);
+        t.cancel();
+        co_await turns(5);
+    };
+    EXPECT_THROW(loop->run_until_complete(main()), SystemExit);
+    EXPECT_TRUE(t.done());
+    EXPECT_FALSE(t.cancelled());
+    EXPECT_THROW(t.result(), SystemExit);
+    testing::ErrorLog errors(*loop);
+    loop->close();
+}
+
+TEST(Cancel, CANC_31_removes_the_timer_of_a_sleep) {
+    testing::run([]() -> Coro<> {
+        Task<> t = create_task(forever());
+        co_await sleep(0s);
+        EXPECT_EQ(get_running_loop().timers().size(), 1u);
+        t.cancel();
+        EXPECT_EQ(get_running_loop().timers().size(), 0u);
+        (void)co_await as_outcome(t);
+    });
+}
+
+// --- chains, circles, storms ----------------------------------------------------------------
+
+TEST(CancelStress, a_circle_of_tasks_can_be_cancelled) {
+    for (const int size : {2, 3, 7}) {
+        for (const int tail : {0, 1, 5}) {
+            testing::run([=]() -> Coro<> {
+                std::vector<Task<>> tasks(static_cast<std::size_t>(size + tail));
+                const auto wait_on = [&](std::size_t i) -> Coro<> { co_await tasks[i]; };
+                for (std::size_t i = 0; i < tasks.size(); ++i) {
+                    const std::size_t next = i + 1 < tasks.size() ? i + 1 : std::size_t(tail);
+                    tasks[i] = create_task(wait_on(next));
+                }
+                co_await turns(3);
+                tasks[0].cancel("enough");
+                tasks[0].cancel("again");
+                tasks.back().cancel("again");
+                co_await turns(30);
+                for (const Task<>& t : tasks) EXPECT_TRUE(t.cancelled());
+            });
+        }
+    }
+}
+
+TEST(CancelStress, run_ends_though_tasks_wait_for_each_other) {
+    Task<> a;
+    Task<> b;
+    testing::run([&]() -> Coro<> {
+        a = create_task([&]() -> Coro<> { co_await b; });
+        b = create_task([&]() -> Coro<> { co_await a; });
+        co_await turns(2);
+    });
+    EXPECT_TRUE(a.cancelled());
+    EXPECT_TRUE(b.cancelled());
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kChain = 100'000;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr int kChain = 100'000;
+#else
+constexpr int kChain = 1'000'000;
+#endif
+#else
+constexpr int kChain = 1'000'000;
+#endif
+
+Task<> chain_of_tasks(int length) {
+    Task<> last = create_task(forever());
+    for (int i = 1; i < length; ++i)
+        last = create_task([t = std::move(last)]() -> Coro<> { co_await t; });
+    return last;
+}
+
+TEST(CancelStress, a_long_chain_of_tasks_is_cancelled_without_recursion) {
+    testing::run([]() -> Coro<> {
+        Task<> outermost = chain_of_tasks(kChain);
+        co_await turns(2);
+        EXPECT_TRUE(outermost.cancel());
+        (void)co_await as_outcome(outermost);
+        EXPECT_TRUE(outermost.cancelled());
+    });
+}
+
+TEST(CancelStress, a_long_chain_of_tasks_is_destroyed_with_its_loop) {
+    const auto loop = testing::make_virtual_loop();
+    int reported = 0;
+    loop->set_exception_handler([&](EventLoop&, const ExceptionContext&) { ++reported; });
+    const auto main = []() -> Coro<> {
+        Task<> dropped = chain_of_tasks(kChain / 10);
+        co_await turns(2);
+    };
+    loop->run_until_complete(main());
+    loop->close();
+    EXPECT_EQ(reported, kChain / 10);
+}
+
+/// A body with every kind of suspension; `log` counts how far it came.
+Coro<int> many_suspensions(int& steps) {
+    co_await sleep(0s);
+    ++steps;
+    co_await sleep(1ms);
+    ++steps;
+    Future<int> f;
+    get_running_loop().call_soon([f] {
+        if (!f.done()) f.set_result(1);
+    });
+    co_await f;
+    ++steps;
+    co_await create_task(return_at_once());
+    ++steps;
+    co_await gather(turns(2), sleep(1ms), at_once(1));
+    ++steps;
+    (void)co_await as_outcome(fail_later("x", 1ms));
+    ++steps;
+    co_return steps;
+}
+
+TEST(CancelStress, at_every_suspension_point_it_unwinds_and_leaves_nothing) {
+    int cancelled = 0;
+    for (int after = 0; after < 40; ++after) {
+        int steps = 0;
+        testing::run([&]() -> Coro<> {
+            Task<int> t = create_task(many_suspensions(steps));
+            for (int i = 0; i < after; ++i) {
+                co_await sleep(0s);
+                testing::clock_of(get_running_loop()).advance(200us);
+            }
+            t.cancel();
+            const auto outcome = co_await as_outcome(t);
+            if (outcome.cancelled()) ++cancelled;
+            // as_outcome(fail_later()) swallows one: then it ends well
+            EXPECT_TRUE(outcome || outcome.cancelled());
+            co_await turns(3);
+            EXPECT_EQ(all_tasks().size(), 1u);
+            EXPECT_EQ(get_running_loop().timers().size(), 0u);
+        });
+    }
+    EXPECT_GT(cancelled, 10);
+    EXPECT_LT(cancelled, 40);
+}
+
+TEST(CancelStress, sleep_against_cancel_twenty_thousand_rounds) {
+    constexpr int kRounds = 20'000;
+    int cancelled = 0;
+    int slept = 0;
+    int both = 0;
+    run([&]() -> Coro<> {  // deadline: real time, so that neither side always wins
+        EventLoop& loop = get_running_loop();
+        for (int i = 0; i < kRounds; ++i) {
+            const Duration nap = Duration(std::chrono::nanoseconds((i * 37) % 4000));
+            Task<> t = create_task([nap]() -> Coro<> { co_await sleep(nap); });
+            TimerHandle timer =
+                loop.call_later(Duration((i * 53) % 4000), [t] { t.cancel("storm"); });
+            const auto outcome = co_await as_outcome(t);
+            timer.cancel();
+            if (outcome.cancelled()) {
+                ++cancelled;
+                EXPECT_EQ(error_of(outcome), "CancelledError: storm");
+            } else {
+                ++slept;
+                if (t.cancelling() > 0) ++both;
+            }
+        }
+        EXPECT_EQ(loop.timers().size(), 0u);
+    });
+    EXPECT_EQ(cancelled + slept, kRounds);
+    EXPECT_GE(cancelled, 500);
+    EXPECT_GE(slept, 500);
+    EXPECT_EQ(both, 0);  // a request that was accepted is never lost
+}
+
+TEST(CancelStress, done_callbacks_may_cancel) {
+    testing::run([]() -> Coro<> {
+        Task<> a = create_task(sleep(1s));
+        Task<> b = create_task(sleep(1s));
+        Task<> c = create_task(forever());
+        a.add_done_callback([&](Task<>& t) {
+            EXPECT_FALSE(t.cancel());
+            b.cancel();
+            c.cancel();
+        });
+        (void)co_await as_outcome(c);
+        EXPECT_FALSE(a.cancelled());
+        EXPECT_FALSE(b.cancelled());  // it was done in the same iteration
+        EXPECT_TRUE(c.cancelled());
+    });
+}
+
+TEST(CancelStress, thousands_cancelled_at_once) {
+    testing::run([]() -> Coro<> {
+        std::vector<Task<>> tasks;
+        for (int i = 0; i < 10'000; ++i) tasks.push_back(create_task(forever()));
+        co_await sleep(0s);
+        for (const Task<>& t : tasks) t.cancel();
+        co_await turns(1);
+        for (const Task<>& t : tasks) EXPECT_TRUE(t.cancelled());
+        EXPECT_EQ(all_tasks().size(), 1u);
+    });
+}
+
+}  // namespace
+}  // namespace asyncio
