@@ -22,10 +22,16 @@ Coro<AwaitResult<Body>> clean_up_after(Body body, Cleanup cleanup) {
     co_return outcome.take();
 }
 
+/// As a coroutine, so that what f itself throws is an outcome, too.
+template <class F>
+Coro<AwaitResult<std::invoke_result_t<F&>>> await_call(F& f) {
+    co_return co_await call(f);
+}
+
 template <class F, class Cleanup>
 Coro<AwaitResult<std::invoke_result_t<F&>>> call_and_clean_up(F f, Cleanup cleanup) {
     using Result = AwaitResult<std::invoke_result_t<F&>>;
-    Outcome<Result> outcome = co_await outcome_of(call(f));
+    Outcome<Result> outcome = co_await outcome_of(await_call(f));
     co_await call(cleanup);
     co_return outcome.take();
 }
