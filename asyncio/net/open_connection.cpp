@@ -8,6 +8,7 @@
 #include <system_error>
 #include <vector>
 
+#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/operation_awaiter.hpp>
 #include <asyncio/net/resolve.hpp>
 #include <asyncio/net/socket_transport.hpp>
@@ -44,15 +45,33 @@ void bind_local(int fd, const SocketAddress& remote, const std::vector<SocketAdd
     os::throw_system_error(error, "bind on local address " + tried);
 }
 
+/// A socket while it connects. The kernel knows it then, so the kernel has to close it.
+class Connecting {
+public:
+    Connecting(EventLoop& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
+    Connecting(const Connecting&) = delete;
+    Connecting& operator=(const Connecting&) = delete;
+    ~Connecting() {
+        if (fd_) loop_.kernel().close(fd_.release());
+    }
+
+    int get() const noexcept { return fd_.get(); }
+    os::Fd take() noexcept { return std::move(fd_); }
+
+private:
+    EventLoop& loop_;
+    os::Fd fd_;
+};
+
 Coro<os::Fd> connect_to(SocketAddress remote, const std::vector<SocketAddress>& locals) {
     const std::string what = "connect " + remote.to_string();
     const int number = os::stream_socket(remote.family());
     if (number < 0) os::throw_system_error(-number, what);
-    os::Fd fd(number);
+    Connecting fd(get_running_loop(), number);
     bind_local(fd.get(), remote, locals);
     const int result = co_await net::Connect(get_running_loop(), fd.get(), remote);
     if (result < 0) os::throw_system_error(-result, what);
-    co_return fd;
+    co_return fd.take();
 }
 
 /// One error for all: the first if all say the same, else one that lists them.
@@ -94,11 +113,14 @@ Coro<Streams> connect(std::string host, std::uint16_t port, std::size_t limit,
 }
 
 Coro<Streams> adopt(int sock, std::size_t limit) {
+    if (!os::is_stream_socket(sock)) throw std::invalid_argument("A Stream Socket was expected");
+    os::set_nonblocking(sock);
     co_return make_streams(os::Fd(sock), limit);
 }
 
 }  // namespace
 
+ASYNCIO_CORO_WRAPPER
 Coro<Streams> open_connection(std::string_view host, std::uint16_t port, ConnectOptions options) {
     if (options.sock >= 0)
         throw std::invalid_argument("host/port and sock can not be specified at the same time");
@@ -106,6 +128,7 @@ Coro<Streams> open_connection(std::string_view host, std::uint16_t port, Connect
                    options.local_addr.port);
 }
 
+ASYNCIO_CORO_WRAPPER
 Coro<Streams> open_connection(ConnectOptions options) {
     if (options.sock < 0)
         throw std::invalid_argument("host and port was not specified and no sock specified");

@@ -31,10 +31,11 @@ struct ConnectOptions {
     int sock = -1;  // a connected socket to take over, instead of host and port
 };
 
-/// std::invalid_argument if both or neither of host/port and `sock` are given.
-Coro<std::pair<StreamReader, StreamWriter>> open_connection(std::string_view host,
-                                                            std::uint16_t port,
-                                                            ConnectOptions options = {});
-Coro<std::pair<StreamReader, StreamWriter>> open_connection(ConnectOptions options);
+/// std::invalid_argument if both or neither of host/port and `sock` are given, or if `sock` is no
+/// stream socket (then it is still the caller's).
+ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
+    std::string_view host, std::uint16_t port, ConnectOptions options = {});
+ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
+    ConnectOptions options);
 
 }  // namespace asyncio

@@ -57,7 +57,7 @@ void check_adopted(int sock) {
 
 }  // namespace
 
-Coro<Server> start_server(ClientHandler handler, std::vector<std::string> hosts,
+Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
                           std::uint16_t port, ServerOptions options) {
     if (hosts.empty() == (options.sock < 0))
         throw std::invalid_argument(hosts.empty()
@@ -67,6 +67,7 @@ Coro<Server> start_server(ClientHandler handler, std::vector<std::string> hosts,
     Ref<ServerCore> core(new ServerCore(get_running_loop(), std::move(handler), options));
     if (options.sock >= 0) {
         check_adopted(options.sock);
+        os::set_nonblocking(options.sock);
         core->add_socket(os::Fd(options.sock));
     }
     std::vector<SocketAddress> addresses = co_await resolve_all(std::move(hosts), port);

@@ -10,14 +10,14 @@
 // The handler runs as a task; its streams live as long as that task, and its connection is closed
 // (after what was written is sent) when it returns. An exception of a handler is reported to the
 // loop's exception handler and closes the connection; a cancelled handler closes it silently.
-// A handler may take its streams by value and keep them longer; it may be a plain function.
+// A handler may take its streams by value (or move them away) and keep them longer: closing the
+// writer is up to it then. It may be a plain function.
 //
 // Server is a handle; copies are the same server. Closing it stops listening and leaves established
 // connections alone. Threads: the loop's.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,12 +52,12 @@ public:
     /// Accept until close() is called elsewhere. Cancelled: closes the server, waits for its
     /// connections to end, and passes CancelledError on. std::logic_error if closed, or if another
     /// task does this already.
-    Coro<> serve_forever() const { return net::serve_forever(core_); }
+    ASYNCIO_CORO_WRAPPER Coro<> serve_forever() const { return net::serve_forever(core_); }
 
     /// Stop listening. Idempotent.
     void close() const { core_->close(); }
     /// Wait until the server is closed and all its connections have ended.
-    Coro<> wait_closed() const { return net::wait_closed(core_); }
+    ASYNCIO_CORO_WRAPPER Coro<> wait_closed() const { return net::wait_closed(core_); }
     /// Close all connections, after what they have buffered is sent.
     void close_clients() const { core_->close_clients(); }
     /// Close all connections now.
@@ -82,31 +82,41 @@ template <class F, class... Streams>
 Coro<> run_handler(F& handler, Streams&&... streams) {
     using Result = std::invoke_result_t<F&, Streams&&...>;
     if constexpr (Awaitable<Result>)
-        co_await std::invoke(handler, std::forward<Streams>(streams)...);
+        co_await task::call(handler, std::forward<Streams>(streams)...);
     else
-        std::invoke(handler, std::forward<Streams>(streams)...);
+        task::call(handler, std::forward<Streams>(streams)...);
     co_return;
 }
 
 /// Any handler in the one shape the server calls.
 template <class F>
-ClientHandler make_handler(F handler) {
-    if constexpr (std::is_invocable_v<F&, StreamReader&, StreamWriter&>)
-        return [handler = std::move(handler)](StreamReader& reader, StreamWriter& writer) mutable {
-            if constexpr (std::is_same_v<std::invoke_result_t<F&, StreamReader&, StreamWriter&>,
-                                         Coro<>>)
-                return std::invoke(handler, reader, writer);
+class HandlerOf final : public ClientHandler {
+public:
+    explicit HandlerOf(F handler) : handler_(std::move(handler)) {}
+
+    ASYNCIO_CORO_WRAPPER Coro<> call(StreamReader& reader, StreamWriter& writer) override {
+        if constexpr (std::is_invocable_v<F&, StreamReader&, StreamWriter&>) {
+            using Result = std::invoke_result_t<F&, StreamReader&, StreamWriter&>;
+            if constexpr (std::is_same_v<Result, Coro<>>)
+                return task::call(handler_, reader, writer);
             else
-                return run_handler<F, StreamReader&, StreamWriter&>(handler, reader, writer);
-        };
-    else
-        return [handler = std::move(handler)](StreamReader& reader, StreamWriter& writer) mutable {
+                return run_handler<F, StreamReader&, StreamWriter&>(handler_, reader, writer);
+        } else {
             static_assert(std::is_invocable_v<F&, StreamReader, StreamWriter>,
                           "a connection handler takes (asyncio::StreamReader&, "
                           "asyncio::StreamWriter&)");
-            return run_handler<F, StreamReader, StreamWriter>(handler, std::move(reader),
+            return run_handler<F, StreamReader, StreamWriter>(handler_, std::move(reader),
                                                               std::move(writer));
-        };
+        }
+    }
+
+private:
+    F handler_;
+};
+
+template <class F>
+std::unique_ptr<ClientHandler> make_handler(F handler) {
+    return std::make_unique<HandlerOf<F>>(std::move(handler));
 }
 
 }  // namespace net
@@ -114,7 +124,7 @@ ClientHandler make_handler(F handler) {
 /// Listen on all addresses of `host` (empty: all interfaces); port 0 picks a free one for each
 /// address, see Server::sockets(). std::system_error names the address that could not be bound.
 template <class F>
-Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
                           ServerOptions options = {}) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
@@ -124,15 +134,16 @@ Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
 
 /// The same for several hosts; an address that comes up twice is bound once.
 template <class F>
-Coro<Server> start_server(F handler, std::vector<std::string> hosts, std::uint16_t port,
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::string> hosts, std::uint16_t port,
                           ServerOptions options = {}) {
     return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
                              options);
 }
 
 /// Serve on a socket made elsewhere (options.sock), which is taken over and made to listen.
+/// std::invalid_argument if it is no stream socket (then it is still the caller's).
 template <class F>
-Coro<Server> start_server(F handler, ServerOptions options) {
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, ServerOptions options) {
     return net::start_server(net::make_handler(std::move(handler)), std::vector<std::string>(), 0,
                              options);
 }

@@ -43,7 +43,8 @@ public:
 private:
     static void on_accept(kernel::Operation& operation, const kernel::Completion& completion) {
         auto& self = *static_cast<Listener*>(operation.owner);
-        if (self.take(completion.result)) self.accept();
+        const Ref<ServerCore> keep(&self.server_);
+        if (self.take(completion.result) && keep->is_serving()) self.accept();
     }
 
     /// False if accepting has to pause or end.
@@ -65,13 +66,15 @@ private:
 };
 
 /// One connection, from accept to connection_lost.
-class ServerCore::Client final : public IntrusiveListNode<Client> {
+class ServerCore::Client final : public IntrusiveListNode<Client>, private loop::Member {
 public:
     Client(Ref<ServerCore> owner, Ref<stream::StreamCore> streams)
         : server(std::move(owner)), core(std::move(streams)) {
         core->on_lost = &lost;
         core->on_lost_argument = this;
+        server->loop_.members().push_back(*this);
     }
+    ~Client() { core->on_lost = nullptr; }
 
     Ref<ServerCore> server;
     Ref<stream::StreamCore> core;
@@ -79,41 +82,48 @@ public:
 private:
     static void lost(stream::StreamCore&, void* argument) noexcept {
         const std::unique_ptr<Client> self(static_cast<Client*>(argument));
-        self->unlink();
+        self->IntrusiveListNode<Client>::unlink();
         if (self->server->finished()) self->server->changed_.wake_all();
     }
+    void loop_closed() noexcept override { delete this; }
 };
 
 namespace {
 
-void report_handler(EventLoop& loop, const StreamWriter& writer) {
+void report_handler(EventLoop& loop, const stream::Transport& transport) {
     ExceptionContext context;
     context.message = "Unhandled exception in client_connected_cb";
     context.exception = std::current_exception();
-    context.transport = writer.peername().to_string();
+    context.transport = transport.peername().to_string();
     loop.call_exception_handler(context);
 }
 
-/// The task of one connection. Owns the streams, unless the handler took them over.
+/// The task of one connection. Owns the streams, unless the handler took them over; a handler that
+/// fails loses the connection in either case.
 Coro<> serve_client(Ref<ServerCore> server, StreamReader reader, StreamWriter writer) {
+    const Ref<stream::Transport> transport(writer.transport());
     try {
-        co_await server->handler()(reader, writer);
+        co_await server->handler().call(reader, writer);
     } catch (const CancelledError&) {
-        writer.close();
+        transport->close();
         throw;
     } catch (const FatalException&) {
-        writer.close();
+        transport->close();
         throw;
     } catch (...) {
-        report_handler(server->loop(), writer);
+        report_handler(server->loop(), *transport);
+        transport->close();
     }
-    writer.close();
+    if (writer.valid()) writer.close();
 }
 
 }  // namespace
 
-ServerCore::ServerCore(EventLoop& loop, ClientHandler handler, ServerOptions options) noexcept
-    : loop_(loop), handler_(std::move(handler)), options_(options) {}
+ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<ClientHandler> handler,
+                       ServerOptions options) noexcept
+    : loop_(loop), handler_(std::move(handler)), options_(options) {
+    loop_.members().push_back(*this);
+}
 
 ServerCore::~ServerCore() = default;
 
@@ -130,7 +140,6 @@ void ServerCore::start_serving() {
     }
     stage_ = Stage::serving;
     add_ref();  // its own, until close()
-    loop_.members().push_back(*this);
     for (const auto& listener : listeners_) listener->accept();
 }
 
@@ -167,10 +176,8 @@ void ServerCore::close() {
     stage_ = Stage::closed;
     listeners_.clear();
     changed_.wake_all();
-    if (was_serving) {
-        loop::Member::unlink();
-        (void)drop_ref();
-    }
+    loop::Member::unlink();
+    if (was_serving) (void)drop_ref();
 }
 
 void ServerCore::close_clients() {
@@ -189,9 +196,11 @@ std::vector<int> ServerCore::sockets() const {
 
 void ServerCore::loop_closed() noexcept {
     const Ref<ServerCore> keep(this);
-    log(LogLevel::warning, "unclosed server: its sockets are closed with the loop");
+    const bool was_serving = is_serving();
     stage_ = Stage::closed;
     listeners_.clear();
+    if (!was_serving) return;
+    log(LogLevel::warning, "unclosed server: its sockets are closed with the loop");
     (void)drop_ref();
 }
 

@@ -11,7 +11,7 @@
 //
 // Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, and accepting pauses for
 // kAcceptRetryDelay instead of spinning. The server keeps itself alive from start_serving() to
-// close().
+// close(). The end of the loop closes it, and drops the records of its connections.
 //
 // Threads: the loop's.
 #pragma once
@@ -23,7 +23,6 @@
 #include <vector>
 
 #include <asyncio/base/intrusive_list.hpp>
-#include <asyncio/base/unique_function.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/fd.hpp>
@@ -47,13 +46,19 @@ struct ServerOptions {
 
 namespace net {
 
-using ClientHandler = UniqueFunction<Coro<>(StreamReader&, StreamWriter&)>;
+/// The user's handler, whatever its shape.
+class ClientHandler {
+public:
+    virtual ~ClientHandler() = default;
+    ASYNCIO_CORO_WRAPPER virtual Coro<> call(StreamReader& reader, StreamWriter& writer) = 0;
+};
 
 inline constexpr Duration kAcceptRetryDelay = std::chrono::seconds(1);
 
 class ServerCore final : public RefCounted, private loop::Member {
 public:
-    ServerCore(EventLoop& loop, ClientHandler handler, ServerOptions options) noexcept;
+    ServerCore(EventLoop& loop, std::unique_ptr<ClientHandler> handler,
+               ServerOptions options) noexcept;
     void destroy() noexcept { delete this; }
 
     /// Takes a bound socket; listens when serving starts.
@@ -68,7 +73,7 @@ public:
     bool finished() const noexcept { return is_closed() && clients_.empty(); }
     EventLoop& loop() const noexcept { return loop_; }
     std::vector<int> sockets() const;
-    ClientHandler& handler() noexcept { return handler_; }
+    ClientHandler& handler() noexcept { return *handler_; }
 
     /// Woken by close(), and when the last connection of a closed server has ended.
     task::WaitList& changed() noexcept { return changed_; }
@@ -86,7 +91,7 @@ private:
     void loop_closed() noexcept override;
 
     EventLoop& loop_;
-    ClientHandler handler_;
+    std::unique_ptr<ClientHandler> handler_;
     ServerOptions options_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     IntrusiveList<Client> clients_;
@@ -94,7 +99,7 @@ private:
     Stage stage_ = Stage::created;
 };
 
-Coro<Server> start_server(ClientHandler handler, std::vector<std::string> hosts,
+Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
                           std::uint16_t port, ServerOptions options);
 Coro<> serve_forever(Ref<ServerCore> core);
 Coro<> wait_closed(Ref<ServerCore> core);

@@ -35,8 +35,9 @@ Ref<SocketTransport> SocketTransport::open(EventLoop& loop, os::Fd fd,
     os::set_option(transport->fd_, os::SocketOption::no_delay, 1);  // fails on unix sockets
     transport->add_ref();                                           // its own, until lost
     loop.members().push_back(*transport);
+    transport->reading_ = true;
     transport->protocol_->connection_made(*transport);
-    transport->resume_reading();
+    if (transport->reading_) transport->resume_reading();
     return transport;
 }
 
@@ -79,13 +80,20 @@ void SocketTransport::received(const kernel::Completion& completion) {
         try {
             protocol_->data_received(completion.data);
         } catch (...) {
-            protocol_failed("Fatal error: protocol.data_received() call failed.");
+            lose(std::current_exception());
+            report("Fatal error: protocol.data_received() call failed.");
             return;
         }
     } else if (completion.result == 0) {
         eof_seen_ = true;
         reading_ = false;
-        if (!protocol_->eof_received()) close();
+        try {
+            if (!protocol_->eof_received()) close();
+        } catch (...) {
+            lose(std::current_exception());
+            report("Fatal error: protocol.eof_received() call failed.");
+            return;
+        }
     } else if (completion.result != -ECANCELED) {
         lose(system_error(-completion.result, "receive"));
         return;
@@ -167,12 +175,16 @@ void SocketTransport::flushed() {
 
 void SocketTransport::update_flow() {
     const std::size_t size = write_buffer_size();
-    if (!writing_paused_ && size > high_) {
-        writing_paused_ = true;
-        protocol_->pause_writing();
-    } else if (writing_paused_ && size <= low_) {
-        writing_paused_ = false;
-        protocol_->resume_writing();
+    if (writing_paused_ ? size > low_ : size <= high_) return;
+    writing_paused_ = !writing_paused_;
+    try {
+        if (writing_paused_)
+            protocol_->pause_writing();
+        else
+            protocol_->resume_writing();
+    } catch (...) {
+        report(writing_paused_ ? "protocol.pause_writing() failed"
+                               : "protocol.resume_writing() failed");
     }
 }
 
@@ -208,12 +220,12 @@ void SocketTransport::abort() {
     if (stage_ <= Stage::closing) lose(nullptr);
 }
 
-void SocketTransport::protocol_failed(const char* what) {
+/// Inside a catch: what the protocol threw goes to the loop's exception handler.
+void SocketTransport::report(const char* what) noexcept {
     ExceptionContext context;
     context.message = what;
     context.exception = std::current_exception();
     context.transport = peername().to_string();
-    lose(context.exception);
     loop_.call_exception_handler(context);
 }
 
@@ -250,12 +262,20 @@ void SocketTransport::call_connection_lost() {
     (void)drop_ref();  // its own; `keep` is there
     loop_.kernel().close(std::exchange(fd_, -1));
     const Ref<stream::Protocol> protocol = std::move(protocol_);
-    protocol->connection_lost(error_);
+    try {
+        protocol->connection_lost(error_);
+    } catch (...) {
+        report("protocol.connection_lost() failed");
+    }
 }
 
-/// The loop closes under an open connection: take the operations back and close the socket.
+/// The loop closes under an open connection: take the operations back and close the socket. What
+/// was written in the last iteration still goes out if the system takes it at once.
 void SocketTransport::loop_closed() noexcept {
     const Ref<SocketTransport> keep(this);
+    if (stage_ == Stage::open) log(LogLevel::warning, "unclosed connection: closed with the loop");
+    if (stage_ <= Stage::closing && send_.idle() && !pending_.empty() && sending_.empty())
+        (void)os::try_send(fd_, pending_.bytes());
     PollHook::unlink();
     loop_.kernel().reclaim(receive_);
     loop_.kernel().reclaim(send_);

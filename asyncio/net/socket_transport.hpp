@@ -89,7 +89,7 @@ private:
     void finish_if_idle();
     void call_connection_lost();
     void loop_closed() noexcept override;
-    void protocol_failed(const char* what);
+    void report(const char* what) noexcept;
     const Addresses& addresses() const;
 
     EventLoop& loop_;

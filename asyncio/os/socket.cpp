@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <climits>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -120,6 +121,12 @@ int shutdown(int fd, Shutdown how) noexcept {
                            : how == Shutdown::write ? SHUT_WR
                                                     : SHUT_RDWR;
     return ::shutdown(fd, system_how) == 0 ? 0 : -errno;
+}
+
+int set_nonblocking(int fd) noexcept {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    return ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
 int take_socket_error(int fd) noexcept {

@@ -52,6 +52,9 @@ enum class Shutdown : std::uint8_t { read, write, both };
 
 int shutdown(int fd, Shutdown how) noexcept;
 
+/// For descriptors made elsewhere: those made here are so already.
+int set_nonblocking(int fd) noexcept;
+
 /// The pending error of a socket as a positive errno, taken away from it; 0 for none.
 int take_socket_error(int fd) noexcept;
 

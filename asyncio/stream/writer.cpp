@@ -32,6 +32,7 @@ void DrainAwaiter::finish() {
 }  // namespace stream
 
 StreamWriter& StreamWriter::operator=(StreamWriter&& other) noexcept {
+    if (this == &other) return *this;
     StreamWriter old(std::move(*this));
     core_ = std::move(other.core_);
     return *this;

@@ -88,6 +88,9 @@ public:
     StreamWriter& operator=(StreamWriter&& other) noexcept;
     ~StreamWriter();
 
+    /// False after it was moved from; then nothing else may be called.
+    bool valid() const noexcept { return static_cast<bool>(core_); }
+
     /// std::logic_error after write_eof(). After close() or the loss of the connection the data is
     /// dropped, and drain() tells.
     void write(std::span<const std::byte> data) const;
