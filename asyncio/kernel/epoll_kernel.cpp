@@ -239,6 +239,7 @@ void EpollKernel::wait(std::optional<Duration> timeout) {
     const bool has_work =
         !ready_.empty() || !finished_inputs_.empty() || !finished_outputs_.empty();
     if (has_work) timeout = Duration::zero();
+    received_ = 0;
     epoll_event events[events_per_wait];
     const int count = collect(timeout, events);
     if (count < 0 && errno != EINTR) os::throw_system_error(errno, "wait for events");
@@ -283,8 +284,8 @@ void EpollKernel::on_event(const epoll_event& event) {
     if ((event.events & input_events) != 0) on_input(fd, event.events);
     if ((event.events & output_events) == 0) return;
     // The callback may have closed it, or moved the table.
-    if (entries_[static_cast<std::size_t>(fd)].generation == generation)
-        on_output(fd, event.events);
+    const Entry& now = entries_[static_cast<std::size_t>(fd)];
+    if (now.output != nullptr && now.generation == generation) on_output(fd, event.events);
 }
 
 void EpollKernel::on_input(int fd, std::uint32_t events) {
@@ -305,7 +306,7 @@ void EpollKernel::on_input(int fd, std::uint32_t events) {
 
 void EpollKernel::on_output(int fd, std::uint32_t events) {
     Operation* operation = entries_[static_cast<std::size_t>(fd)].output;
-    if (operation == nullptr) return;
+    assert(operation != nullptr);
     if (operation->opcode == Opcode::poll) {
         const std::uint32_t wanted = operation->events | EPOLLERR | EPOLLHUP;
         if ((events & wanted) != 0) finish(*operation, static_cast<int>(events & wanted));
@@ -324,10 +325,15 @@ void EpollKernel::on_output(int fd, std::uint32_t events) {
 
 void EpollKernel::receive(Operation& operation) {
     Entry& entry = entries_[static_cast<std::size_t>(operation.fd)];
+    if (received_ >= received_per_wait) {
+        ready_.push_back(operation);
+        return;
+    }
     const std::span scratch(scratch_.get(), scratch_size);
     const auto received = os::try_receive(operation.fd, scratch);
     if (received > 0) {
         const auto size = static_cast<std::size_t>(received);
+        received_ += size;
         entry.readable = size == scratch_size || entry.ended;
         if (entry.readable) ready_.push_back(operation);
         operation.callback(operation, Completion{.result = static_cast<int>(received),
