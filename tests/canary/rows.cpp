@@ -11,7 +11,7 @@ int reached = 0;
 
 #if defined(ROW_a_if)
 Task<bool> body() {
-    if (co_await yes()) co_return true;
+    if (co_await yes()) co_return true;  // asyncio-lint: ok
     co_return false;
 }
 #elif defined(ROW_a_while)
