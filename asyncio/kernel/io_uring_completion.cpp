@@ -7,6 +7,7 @@
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/socket.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 namespace asyncio::kernel {
 namespace {
 
+constexpr std::uint64_t ignored_tag = IoUringSlots::tag(IoUringSlots::Kind::ignore, 0, 0);
 constexpr Duration cancel_patience = std::chrono::milliseconds(100);
 
 bool has_more(const IoUringRing::Completion& completion) noexcept {
@@ -29,34 +31,57 @@ bool has_more(const IoUringRing::Completion& completion) noexcept {
 
 }  // namespace
 
+/// One wait() delivers what was there when it began, at most one ring full.
+void IoUringKernel::dispatch() {
+    finish_all(finished_inputs_);
+    std::size_t left = ring_->completion_capacity();
+    for (Completion_ completion; left != 0 && next_deferred(completion); left--)
+        on_completion(completion);
+    ring_->take_ready(std::min<std::size_t>(left, ring_->ready()),
+                      [this](const Completion_& completion) { on_completion(completion); });
+    // By index and copied: a callback may strike out a later one.
+    for (std::size_t i = 0; i < output_count_; i++) deliver(Completion_(outputs_[i]));
+    output_count_ = 0;
+    finish_all(finished_outputs_);
+}
+
+void IoUringKernel::finish_all(List& list) {
+    if (list.empty()) return;
+    List taken;  // those that callbacks add wait for their turn
+    taken.splice_back(list);
+    while (!taken.empty()) {
+        Operation& operation = taken.pop_front();
+        finish(operation, operation.inline_result);
+    }
+}
+
 void IoUringKernel::on_completion(const Completion_& completion) {
-    const Kind kind = IoUringSlots::kind_of(completion.tag);
-    switch (kind) {
-        case Kind::ignore:
+    switch (IoUringSlots::kind_of(completion.tag)) {
+        case Kind::receive:
+            if (Operation* operation = slots_.find(completion.tag)) [[likely]]
+                return on_receive(*operation, completion);
+            return dispose(completion);
+        case Kind::connect:
+        case Kind::send:
+            outputs_[output_count_++] = completion;
             return;
+        case Kind::accept:
+            return deliver(completion);
+        case Kind::poll: {
+            const Operation* operation = slots_.find(completion.tag);
+            if (operation == nullptr || operation->is_input()) return deliver(completion);
+            outputs_[output_count_++] = completion;
+            return;
+        }
         case Kind::wake:
             wake_armed_ = false;
             wake_.acknowledge();
             return;
         case Kind::cancel:
-            on_failed_cancel(completion);
+            return on_failed_cancel(completion);
+        case Kind::ignore:
             return;
-        case Kind::accept:
-        case Kind::receive:
-            deliver(completion);
-            return;
-        case Kind::connect:
-        case Kind::send:
-            outputs_.push_back(completion);
-            return;
-        case Kind::poll:
-            break;
     }
-    const Operation* operation = slots_.find(completion.tag);
-    if (operation != nullptr && !operation->is_input())
-        outputs_.push_back(completion);
-    else
-        deliver(completion);
 }
 
 /// ENOENT: the operation had ended, and its completion stands before or behind this one; or the
@@ -70,7 +95,7 @@ void IoUringKernel::on_failed_cancel(const Completion_& completion) noexcept {
 }
 
 void IoUringKernel::deliver(const Completion_& completion) {
-    if (completion.tag == 0) return;  // struck out meanwhile
+    if (completion.tag == ignored_tag) return;  // struck out meanwhile
     Operation* operation = slots_.find(completion.tag);
     if (operation == nullptr) [[unlikely]]
         return dispose(completion);
@@ -212,13 +237,13 @@ void IoUringKernel::dispose(const Completion_& completion) noexcept {
 bool IoUringKernel::strike_out(Completion_& completion, std::uint64_t tag) noexcept {
     if (completion.tag != tag) return false;
     dispose(completion);
-    completion.tag = IoUringSlots::tag(Kind::ignore, 0, 0);
+    completion.tag = ignored_tag;
     return !has_more(completion);
 }
 
 bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
     bool ended = false;
-    for (Completion_& completion : outputs_) ended |= strike_out(completion, tag);
+    for (std::size_t i = 0; i < output_count_; i++) ended |= strike_out(outputs_[i], tag);
     for (std::size_t i = next_deferred_; i < deferred_.size(); i++)
         ended |= strike_out(deferred_[i], tag);
     for (unsigned i = 0; i < ring_->ready(); i++) ended |= strike_out(ring_->peek(i), tag);
@@ -227,10 +252,7 @@ bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
 
 /// Make room in the ring; the order is kept.
 void IoUringKernel::defer_all() noexcept {
-    while (ring_->ready() != 0) {
-        deferred_.push_back(ring_->peek(0));
-        ring_->pop();
-    }
+    while (ring_->ready() != 0) deferred_.push_back(ring_->pop());
 }
 
 void IoUringKernel::wait_for_end(std::uint64_t tag) noexcept {

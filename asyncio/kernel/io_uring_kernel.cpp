@@ -34,7 +34,7 @@ IoUringKernel::IoUringKernel(const IoUringOptions& options)
       fork_generation_(os::fork_generation()),
       wake_(WakeChannel::Mode::blocking) {
     make_ring();
-    outputs_.reserve(ring_->completion_capacity());
+    outputs_ = std::make_unique<Completion_[]>(ring_->completion_capacity());
     arm_wake();
 }
 
@@ -88,9 +88,13 @@ void IoUringKernel::abandon() noexcept {
 // --- records ------------------------------------------------------------------------------------
 
 std::uint64_t IoUringKernel::tag_of(const Operation& operation) noexcept {
+    return tag_of(operation, slots_.of(operation));
+}
+
+std::uint64_t IoUringKernel::tag_of(const Operation& operation,
+                                    const IoUringSlots::Slot& slot) noexcept {
     static_assert(static_cast<int>(Opcode::accept) == 0 && static_cast<int>(Opcode::poll) == 4);
     constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive, Kind::send, Kind::poll};
-    const IoUringSlots::Slot& slot = slots_.of(operation);
     const Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
     return IoUringSlots::tag(kind, operation.slot, slot.generation);
 }
@@ -106,9 +110,10 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
         operation.inline_result = -ENOMEM;
         return false;
     }
-    slots_[operation.slot].by_readiness =
-        (operation.opcode == Opcode::receive && buffers_ == nullptr) ||
-        (operation.opcode == Opcode::accept && !ring_->has_multishot_accept());
+    if (operation.opcode == Opcode::receive)
+        slots_[operation.slot].by_readiness = buffers_ == nullptr;
+    if (operation.opcode == Opcode::accept)
+        slots_[operation.slot].by_readiness = !ring_->has_multishot_accept();
     operation.state = Operation::State::submitted;
     in_flight_++;
     start(operation);
@@ -125,33 +130,34 @@ void IoUringKernel::start(Operation& operation) noexcept {
         return;
     }
     slot.place = Place::system;
-    prepare(*record, operation);
+    const std::uint64_t tag = tag_of(operation, slot);
+    if (operation.opcode == Opcode::send) [[likely]]
+        prepare_send(*record, operation);
+    else
+        prepare(*record, operation, IoUringSlots::kind_of(tag));
+    record->user_data = tag;
 }
 
-void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation) noexcept {
-    const std::uint64_t tag = tag_of(operation);
-    switch (IoUringSlots::kind_of(tag)) {
+/// All kinds but send.
+void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept {
+    switch (kind) {
         case Kind::accept:
             ::io_uring_prep_multishot_accept(&record, operation.fd, nullptr, nullptr,
                                              SOCK_CLOEXEC | SOCK_NONBLOCK);
-            break;
+            return;
         case Kind::receive:
             ::io_uring_prep_recv_multishot(&record, operation.fd, nullptr, 0, 0);
             record.flags = IOSQE_BUFFER_SELECT;
             record.buf_group = IoUringBuffers::group;
-            break;
+            return;
         case Kind::connect:
             ::io_uring_prep_connect(&record, operation.fd, operation.address, operation.count);
-            break;
-        case Kind::send:
-            prepare_send(record, operation);
-            break;
+            return;
         default:
             ::io_uring_prep_poll_add(
                 &record, operation.fd,
                 operation.opcode == Opcode::poll ? operation.events : unsigned{POLLIN});
     }
-    record.user_data = tag;
 }
 
 void IoUringKernel::prepare_send(io_uring_sqe& record, const Operation& operation) noexcept {
@@ -198,19 +204,17 @@ void IoUringKernel::cancel(Operation& operation) noexcept {
             finish_later(operation, -ECANCELED);
             break;
         case Place::finished:
+        case Place::free:
             break;
     }
 }
 
 void IoUringKernel::fill_from_backlog() noexcept {
     while (!cancels_.empty() && write_cancel(tag_of(cancels_.front()))) cancels_.pop_front();
-    while (!backlog_.empty()) {
-        io_uring_sqe* record = ring_->next_record();
-        if (record == nullptr) return;
-        Operation& operation = backlog_.pop_front();
-        slots_.of(operation).place = Place::system;
-        prepare(*record, operation);
-    }
+    List waiting;
+    waiting.splice_back(backlog_);
+    while (!waiting.empty() && ring_->queued() != ring_->capacity()) start(waiting.pop_front());
+    backlog_.splice_back(waiting);
 }
 
 void IoUringKernel::close(int fd) noexcept { os::Fd(fd).reset(); }
@@ -262,42 +266,22 @@ bool IoUringKernel::enter(unsigned wait_for, std::optional<Duration> timeout) {
     return false;
 }
 
-bool IoUringKernel::next_completion(Completion_& completion) noexcept {
-    if (next_deferred_ != deferred_.size()) [[unlikely]] {
-        completion = deferred_[next_deferred_++];
-        if (next_deferred_ == deferred_.size()) {
-            deferred_.clear();
-            next_deferred_ = 0;
-        }
-        return true;
+bool IoUringKernel::next_deferred(Completion_& completion) noexcept {
+    if (next_deferred_ == deferred_.size()) [[likely]]
+        return false;
+    completion = deferred_[next_deferred_++];
+    if (next_deferred_ == deferred_.size()) {
+        deferred_.clear();
+        next_deferred_ = 0;
     }
-    if (ring_->ready() == 0) return false;
-    completion = ring_->peek(0);
-    ring_->pop();
     return true;
 }
 
-/// One wait() delivers what was there when it began, at most one ring full.
-void IoUringKernel::dispatch() {
-    finish_all(finished_inputs_);
-    const std::size_t there = ring_->ready() + deferred_.size() - next_deferred_;
-    std::size_t left = std::min(there, outputs_.capacity());
-    for (Completion_ completion; left != 0 && next_completion(completion); left--)
-        on_completion(completion);
-    // By index: a callback may strike out a later one.
-    for (std::size_t i = 0; i < outputs_.size(); i++) deliver(Completion_(outputs_[i]));
-    outputs_.clear();
-    finish_all(finished_outputs_);
-}
-
-void IoUringKernel::finish_all(List& list) {
-    if (list.empty()) return;
-    List taken;  // those that callbacks add wait for their turn
-    taken.splice_back(list);
-    while (!taken.empty()) {
-        Operation& operation = taken.pop_front();
-        finish(operation, operation.inline_result);
-    }
+bool IoUringKernel::next_completion(Completion_& completion) noexcept {
+    if (next_deferred(completion)) return true;
+    if (ring_->ready() == 0) return false;
+    completion = ring_->pop();
+    return true;
 }
 
 std::unique_ptr<Kernel> make_io_uring_kernel(const IoUringOptions& options) {

@@ -83,8 +83,10 @@ class IoUringKernel final : public Kernel {
 
     // Records.
     std::uint64_t tag_of(const Operation& operation) noexcept;
+    static std::uint64_t tag_of(const Operation& operation,
+                                const IoUringSlots::Slot& slot) noexcept;
     void start(Operation& operation) noexcept;
-    void prepare(io_uring_sqe& record, const Operation& operation) noexcept;
+    void prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept;
     void prepare_send(io_uring_sqe& record, const Operation& operation) noexcept;
     bool write_cancel(std::uint64_t tag) noexcept;
     void arm_wake() noexcept;
@@ -96,6 +98,7 @@ class IoUringKernel final : public Kernel {
     void hand_over(std::optional<Duration> timeout);
     bool enter(unsigned wait_for, std::optional<Duration> timeout);
     bool next_completion(Completion_& completion) noexcept;
+    bool next_deferred(Completion_& completion) noexcept;
     void dispatch();
     void finish_all(List& list);
 
@@ -140,7 +143,8 @@ class IoUringKernel final : public Kernel {
     List finished_outputs_;
     std::vector<Completion_> deferred_;
     std::size_t next_deferred_ = 0;
-    std::vector<Completion_> outputs_;
+    std::unique_ptr<Completion_[]> outputs_;  // as many as the ring holds
+    std::size_t output_count_ = 0;
 };
 
 }  // namespace asyncio::kernel

@@ -84,7 +84,25 @@ class IoUringRing {
         return reinterpret_cast<Completion&>(
             ring_.cq.cqes[(*ring_.cq.khead + n) & ring_.cq.ring_mask]);
     }
-    void pop() noexcept { io_uring_smp_store_release(ring_.cq.khead, *ring_.cq.khead + 1); }
+    Completion pop() noexcept {
+        const Completion completion = peek(0);
+        io_uring_smp_store_release(ring_.cq.khead, *ring_.cq.khead + 1);
+        return completion;
+    }
+    /// Take up to `limit` of those in memory, one by one: `take` may change what is left.
+    template <class Take>
+    void take_ready(std::size_t limit, Take&& take) {
+        // In registers: nothing that `take` calls moves the rings.
+        unsigned* const head = ring_.cq.khead;
+        unsigned* const tail = ring_.cq.ktail;
+        const auto* const entries = reinterpret_cast<const Completion*>(ring_.cq.cqes);
+        const unsigned mask = ring_.cq.ring_mask;
+        for (; limit != 0 && *head != io_uring_smp_load_acquire(tail); limit--) {
+            const Completion completion = entries[*head & mask];
+            io_uring_smp_store_release(head, *head + 1);
+            take(completion);
+        }
+    }
     unsigned completion_capacity() const noexcept { return ring_.cq.ring_entries; }
 
     /// Something only an enter can bring to memory.

@@ -34,15 +34,18 @@ namespace asyncio::kernel {
 class IoUringSlots {
   public:
     enum class Kind : std::uint8_t { ignore, wake, cancel, accept, receive, connect, send, poll };
-    enum class Place : std::uint8_t { system, backlog, finished };
+    enum class Place : std::uint8_t { free, system, backlog, finished };
 
     struct Slot {
-        Operation* operation = nullptr;  // null: free, or taken back while the system held it
+        union {
+            Operation* operation = nullptr;
+            std::uint32_t next_free;  // when free
+        };
         std::uint32_t generation = 0;
-        std::uint32_t next_free = 0;
-        Place place = Place::system;
+        Place place = Place::free;
         bool by_readiness = false;  // waits by poll, then calls; see IoUringKernel
     };
+    static_assert(sizeof(Slot) == 16, "the table is walked at every completion");
 
     static constexpr std::uint64_t tag(Kind kind, std::uint32_t slot,
                                        std::uint32_t generation) noexcept {
@@ -61,9 +64,10 @@ class IoUringSlots {
         return with_kind(a, Kind::ignore) == with_kind(b, Kind::ignore);
     }
 
-    /// Throws std::bad_alloc.
+    /// A slot for `operation`, to be told where it goes. Throws std::bad_alloc.
     std::uint32_t acquire(Operation& operation) {
-        if (first_free_ == none) grow();
+        if (first_free_ == none) [[unlikely]]
+            grow();
         const std::uint32_t index = first_free_;
         Slot& slot = slots_[index];
         first_free_ = slot.next_free;
@@ -75,7 +79,8 @@ class IoUringSlots {
 
     void release(std::uint32_t index) noexcept {
         Slot& slot = slots_[index];
-        slot.operation = nullptr;
+        assert(slot.place != Place::free);
+        slot.place = Place::free;
         slot.generation++;
         slot.next_free = first_free_;
         first_free_ = index;
@@ -87,22 +92,21 @@ class IoUringSlots {
     }
     Slot& of(const Operation& operation) noexcept {
         Slot& slot = (*this)[operation.slot];
-        assert(slot.operation == &operation);
+        assert(slot.place != Place::free && slot.operation == &operation);
         return slot;
     }
 
-    /// The operation in flight that `tag` means, or null.
+    /// The operation in flight that `tag` means, or null. The tag is one of ours: the system hands
+    /// them back unread. No tag was ever made with the generation of a free slot.
     Operation* find(std::uint64_t tag) noexcept {
-        const std::uint32_t index = tag & index_mask;
-        if (index >= slots_.size()) return nullptr;
-        Slot& slot = slots_[index];
-        return slot.generation == static_cast<std::uint32_t>(tag >> 32) ? slot.operation : nullptr;
+        Slot& slot = (*this)[tag & index_mask];
+        return slot.generation == tag >> 32 ? slot.operation : nullptr;
     }
 
     template <class Visit>
     void for_each_operation(Visit&& visit) {
         for (Slot& slot : slots_)
-            if (slot.operation != nullptr) visit(*slot.operation);
+            if (slot.place != Place::free) visit(*slot.operation);
     }
 
   private:
