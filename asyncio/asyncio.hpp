@@ -17,6 +17,7 @@
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
+#include <asyncio/task/shield.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/timeout.hpp>
