@@ -30,7 +30,6 @@ constexpr std::size_t kMaxLine = 8 << 10;    // bytes, without the line's end
 constexpr std::size_t kMaxName = 32;         // bytes
 constexpr std::size_t kMaxOutbox = 1 << 20;  // bytes a client may leave unread
 constexpr auto kFarewell = 500ms;            // for the last lines to get out
-
 constexpr auto kHelp = "-- /nick NAME, /me ACTION, /who, /help, /quit; all else is said aloud";
 
 /// What a client did wrong. It is told; nobody else is.
