@@ -20,8 +20,7 @@
 #include <stdexcept>
 #include <utility>
 
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ == 12 && \
-    !defined(ASYNCIO_NO_COMPILER_NOTE)
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ == 12 && !defined(ASYNCIO_NO_COMPILER_NOTE)
 #pragma message("asyncio: GCC 12 miscompiles some coroutines; see docs/gcc12.md, run asyncio-lint")
 #endif
 

@@ -12,13 +12,13 @@
 // std::monostate. Use a TaskGroup where a failure should stop the siblings.
 #pragma once
 
+#include <asyncio/task/gather_core.hpp>
+#include <asyncio/task/task.hpp>
+
 #include <array>
 #include <tuple>
 #include <variant>
 #include <vector>
-
-#include <asyncio/task/gather_core.hpp>
-#include <asyncio/task/task.hpp>
 
 namespace asyncio {
 
@@ -30,8 +30,8 @@ inline constexpr ReturnExceptions return_exceptions{};
 namespace task {
 
 template <class T, bool Outcomes>
-using Gathered = std::conditional_t<
-    Outcomes, Outcome<T>, std::conditional_t<std::is_void_v<T>, std::monostate, T>>;
+using Gathered = std::conditional_t<Outcomes, Outcome<T>,
+                                    std::conditional_t<std::is_void_v<T>, std::monostate, T>>;
 
 /// The result of a child that is done; with Outcomes its failure, too.
 template <class T, bool Outcomes>
@@ -50,10 +50,10 @@ template <bool Outcomes, class... Ts>
 class GatherTuple final : public WithResult<std::tuple<Gathered<Ts, Outcomes>...>, GatherCore> {
     using Result = std::tuple<Gathered<Ts, Outcomes>...>;
 
-public:
+  public:
     explicit GatherTuple(loop::Core& core) : WithResult<Result, GatherCore>(core) {}
 
-private:
+  private:
     void collect() override { collect_all(std::index_sequence_for<Ts...>()); }
     template <std::size_t... I>
     void collect_all(std::index_sequence<I...>) {
@@ -65,10 +65,10 @@ template <bool Outcomes, class T>
 class GatherVector final : public WithResult<std::vector<Gathered<T, Outcomes>>, GatherCore> {
     using Result = std::vector<Gathered<T, Outcomes>>;
 
-public:
+  public:
     explicit GatherVector(loop::Core& core) : WithResult<Result, GatherCore>(core) {}
 
-private:
+  private:
     void collect() override {
         Result results;
         results.reserve(this->size());

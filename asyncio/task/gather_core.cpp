@@ -6,13 +6,13 @@
 namespace asyncio::task {
 
 class GatherCore::Child final : public Runnable, public DoneWaiter {
-public:
+  public:
     Child() noexcept : Runnable(&take_turn), DoneWaiter(static_cast<Runnable&>(*this)) {}
 
     GatherCore* gather = nullptr;
     Ref<FutureCore> future;
 
-private:
+  private:
     static void take_turn(Runnable& runnable, Turn turn) {
         auto& self = static_cast<Child&>(runnable);
         if (turn == Turn::run) self.gather->child_done(*self.future);
@@ -30,7 +30,8 @@ void GatherCore::start(std::span<Ref<FutureCore>> children, bool return_exceptio
     for (const Ref<FutureCore>& future : children)
         if (&future->core() != &core())
             throw std::invalid_argument(
-                "The future belongs to a different loop than the one specified as the loop argument");
+                "The future belongs to a different loop than the one specified as the loop "
+                "argument");
     if (children.empty()) {
         complete_all();
         return;

@@ -10,22 +10,22 @@
 // CancelledError (as its exception: it counts as failed, not as cancelled).
 #pragma once
 
-#include <memory>
-#include <span>
-
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
+
+#include <memory>
+#include <span>
 
 namespace asyncio::task {
 
 class GatherCore : public FutureCore, private loop::Member {
-public:
+  public:
     bool cancel(const std::string& message) final;
 
     /// Watch the children. std::invalid_argument if one belongs to another loop.
     void start(std::span<Ref<FutureCore>> children, bool return_exceptions);
 
-protected:
+  protected:
     explicit GatherCore(loop::Core& core) noexcept;
     ~GatherCore() override;
 
@@ -35,7 +35,7 @@ protected:
     /// Build the result of the children's, all done.
     virtual void collect() = 0;
 
-private:
+  private:
     class Child;
 
     void child_done(FutureCore& future);

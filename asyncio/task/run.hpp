@@ -17,11 +17,11 @@
 // process, even if the loop is stuck.
 #pragma once
 
+#include <asyncio/task/task.hpp>
+
 #include <memory>
 #include <optional>
 #include <utility>
-
-#include <asyncio/task/task.hpp>
 
 namespace asyncio {
 
@@ -35,7 +35,7 @@ namespace task {
 
 /// What to do about the pieces of main that need no type.
 class MainRun {
-public:
+  public:
     explicit MainRun(EventLoop& loop);
     ~MainRun();
     MainRun(const MainRun&) = delete;
@@ -49,7 +49,7 @@ public:
     /// the reason.
     void translate_cancellation();
 
-private:
+  private:
     EventLoop& loop_;
     AnyTask main_;
     std::uint64_t signal_number_ = 0;
@@ -59,7 +59,7 @@ private:
 }  // namespace task
 
 class Runner {
-public:
+  public:
     explicit Runner(RunOptions options = {}) noexcept : options_(options) {}
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;
@@ -76,7 +76,7 @@ public:
     /// Cancel and await what is left, close the loop. Idempotent.
     void close();
 
-private:
+  private:
     RunOptions options_;
     std::unique_ptr<EventLoop> loop_;
     bool closed_ = false;

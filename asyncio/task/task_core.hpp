@@ -19,17 +19,17 @@
 // Invariant: while not done, the task is either in the ready queue, or running, or waiting.
 #pragma once
 
-#include <source_location>
-#include <string>
-
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
 
+#include <source_location>
+#include <string>
+
 namespace asyncio::task {
 
 class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
-public:
+  public:
     bool cancel(const std::string& message) final;
     std::uint32_t cancelling() const noexcept { return cancel_requests_; }
     std::uint32_t uncancel() noexcept;
@@ -49,7 +49,7 @@ public:
 
     static TaskCore* from(coro::Driver* driver) noexcept { return static_cast<TaskCore*>(driver); }
 
-protected:
+  protected:
     TaskCore(loop::Core& core, std::source_location created) noexcept
         : FutureCore(core), Driver(core.ready, &take_turn), created_(created) {}
     ~TaskCore() override;
@@ -57,7 +57,7 @@ protected:
     /// Move the root's value into place (or drop it), or return its exception.
     virtual std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept = 0;
 
-private:
+  private:
     static void take_turn(Runnable& runnable, Turn turn);
     void step();
     void finish();
@@ -74,11 +74,11 @@ private:
 
 template <class T>
 class TaskState final : public WithResult<T, TaskCore> {
-public:
+  public:
     TaskState(loop::Core& core, std::source_location created)
         : WithResult<T, TaskCore>(core, created) {}
 
-private:
+  private:
     std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept override {
         Outcome<T>& outcome = static_cast<coro::Promise<T>&>(root).outcome();
         if (!outcome || drop) return outcome.error();

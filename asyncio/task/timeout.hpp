@@ -15,16 +15,16 @@
 // Threads: the loop's.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/task.hpp>
+
+#include <cstdint>
+#include <optional>
 
 namespace asyncio {
 
 class Timeout {
-public:
+  public:
     /// nullopt: no deadline yet. Use timeout() and timeout_at().
     explicit Timeout(std::optional<TimePoint> when) noexcept : when_(when) {}
     Timeout(Timeout&& other);
@@ -48,7 +48,7 @@ public:
     Coro<> aenter();
     Coro<bool> aexit(std::exception_ptr error);
 
-private:
+  private:
     enum class State : std::uint8_t { created, active, expiring, expired, finished };
 
     void expire() noexcept;

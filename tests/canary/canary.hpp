@@ -105,7 +105,9 @@ int verdict(Task<T> task) {
         std::puts("the body never ended");
         return 2;
     }
-    { Task<T> gone = std::move(task); }
+    {
+        Task<T> gone = std::move(task);
+    }
     if (wrong != 0) std::printf("%d objects copied or destroyed wrongly\n", wrong);
     if (!live.empty()) std::printf("%zu objects never destroyed\n", live.size());
     return wrong == 0 && live.empty() ? 0 : 1;

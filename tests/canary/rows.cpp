@@ -40,8 +40,10 @@ Task<bool> body() {
 #elif defined(ROW_a_switch)
 Task<bool> body() {
     switch (co_await take_tracked(3)) {
-        case 3: co_return true;
-        default: co_return false;
+        case 3:
+            co_return true;
+        default:
+            co_return false;
     }
 }
 #elif defined(ROW_a_try)
@@ -108,7 +110,9 @@ Task<int> take_array(std::array<Tracked, 2> a) {
     co_await Pause();
     co_return a[1].value;
 }
-Task<bool> body() { co_return co_await take_array(std::array<Tracked, 2>{Tracked(1), Tracked(2)}) == 2; }
+Task<bool> body() {
+    co_return co_await take_array(std::array<Tracked, 2>{Tracked(1), Tracked(2)}) == 2;
+}
 #elif defined(ROW_b_lambda)
 Task<bool> body() {
     Tracked t(7);
@@ -149,7 +153,9 @@ Task<bool> body() {
 struct Generator {
     struct promise_type {
         int seen = 0;
-        Generator get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+        Generator get_return_object() {
+            return {std::coroutine_handle<promise_type>::from_promise(*this)};
+        }
         std::suspend_never initial_suspend() noexcept { return {}; }
         std::suspend_always final_suspend() noexcept { return {}; }
         std::suspend_always yield_value(Options o) {
@@ -225,15 +231,15 @@ Task<int> take_trivial(Trivial t) {
 }
 Task<bool> body() { co_return co_await take_trivial({.a = 7}) == 7; }
 #elif defined(ROW_ok_library_types)
-Task<bool> take_all(std::pair<Tracked, int>, std::tuple<Tracked>, std::optional<Tracked>, std::string s,
-                    std::vector<Tracked> v) {
+Task<bool> take_all(std::pair<Tracked, int>, std::tuple<Tracked>, std::optional<Tracked>,
+                    std::string s, std::vector<Tracked> v) {
     co_await Pause();
     co_return s.size() + v.size() == 102;
 }
 Task<bool> body() {
     Tracked t(1);
-    co_return co_await take_all(std::pair<Tracked, int>(t, 1), std::tuple<Tracked>(t), t, std::string(100, 'x'),
-                                std::vector<Tracked>(2));
+    co_return co_await take_all(std::pair<Tracked, int>(t, 1), std::tuple<Tracked>(t), t,
+                                std::string(100, 'x'), std::vector<Tracked>(2));
 }
 #elif defined(ROW_ok_lambda_reference)
 Task<bool> body() {
