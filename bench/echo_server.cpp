@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include <sys/resource.h>
+#include "harness.hpp"
 
 namespace {
 
@@ -35,7 +35,7 @@ Coro<> echo(StreamReader& reader, StreamWriter& writer) {
 }
 
 Coro<> echo_into(std::size_t size, StreamReader& reader, StreamWriter& writer) {
-    const auto memory = std::make_unique<std::byte[]>(size);
+    const auto memory = std::make_unique_for_overwrite<std::byte[]>(size);
     for (;;) {
         const std::size_t count = co_await reader.read_into({memory.get(), size});
         if (count == 0) break;
@@ -54,13 +54,6 @@ Coro<> serve(std::uint16_t port, std::size_t into) {
     co_await server.serve_forever();
 }
 
-void allow_many_descriptors() {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -70,7 +63,7 @@ int main(int argc, char** argv) {
     }
     const bool into = argc > 3 && std::string_view(argv[1]) == "--into";
     const std::size_t size = into ? std::strtoul(argv[2], nullptr, 10) : 0;
-    allow_many_descriptors();
+    bench::allow_many_descriptors();
     try {
         asyncio::run(serve(static_cast<std::uint16_t>(std::atoi(argv[argc - 1])), size));
     } catch (const asyncio::KeyboardInterrupt&) {

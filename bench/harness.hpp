@@ -104,6 +104,14 @@ inline double resident_bytes() {
     return pages * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
+/// As many connections as the system lets us have.
+inline void allow_many_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /// Keeps the compiler from seeing through a value.
 template <class T>
 void keep(T& value) {

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# The benchmarks of bench/, and with the peers at hand their comparison. `./dev bench [NAME]` calls it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+    cat <<'TEXT'
+usage: ./dev bench [NAME] [ARGUMENT...]
+
+  micro          coroutines, tasks, timers, posts of other threads, beside their floor
+  echo           throughput and server CPU, on io_uring and epoll
+  idle           memory of an idle connection
+  cost           instructions and system calls per message (needs perf)      (with peers only)
+  compile_time   what #include <asyncio/asyncio.hpp> costs, beside Boost.Asio
+  all            these, one after the other (the default)
+
+environment:
+  ASYNCIO_PEERS      a folder with the peers' runners (run_micro.sh, run_echo.sh, run_cost.sh); without
+                     it ours are measured alone
+  ASYNCIO_PEERS_BIN  where the peers were built (default: $ASYNCIO_PEERS/build)
+  BENCH_PEERS        which peers, separated by commas (default: those below)
+  BENCH_ROUNDS       rounds (default 3)
+More arguments go to the peers' runner: ./dev bench echo -c 64:64,1:65536
+TEXT
+}
+
+BIN=${BENCH_BIN:-build/release}
+ROUNDS=${BENCH_ROUNDS:-3}
+MICRO_PEERS=${BENCH_PEERS:-raw-coro,asio,tokio,go}
+ECHO_PEERS=${BENCH_PEERS:-raw-epoll,raw-uring-64k,libuv,asio-cb,asio-coro,asio-coro-uring,tokio,go}
+
+[ -n "${BENCH_BIN:-}" ] || ./dev build release >/dev/null
+BIN=$(cd "$BIN" && pwd)
+if [ -n "${ASYNCIO_PEERS:-}" ]; then
+    PEERS=$(cd "$ASYNCIO_PEERS" && pwd)
+    export B=${ASYNCIO_PEERS_BIN:-$PEERS/build}
+fi
+
+# peers RUNNER ARGUMENT...: the tables only; the raw lines go where -o says.
+peers() { "$PEERS/$1" "${@:2}" | grep -v '^{'; }
+
+micro() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_micro.sh --peers "$MICRO_PEERS" -r "$ROUNDS" "$@" \
+            asyncio="$BIN/bench_micro" raw-floor="$BIN/bench_floor"
+    else
+        python3 bench/compare.py --rounds "$ROUNDS" "$BIN/bench_floor" "$BIN/bench_micro" -- "$@"
+    fi
+}
+
+ours_echo=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_echo_server"
+    asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_echo_server")
+
+# with_servers COMMAND...: once on each backend, the port as its last argument.
+with_servers() {
+    local backend port=$((20000 + RANDOM % 10000)) server
+    for backend in io_uring epoll; do
+        port=$((port + 1))
+        ASYNCIO_BACKEND=$backend "$BIN/bench_echo_server" "$port" &
+        server=$!
+        "$@" --impl "asyncio-$backend" --pid "$server" "$port" || true
+        kill -TERM "$server"
+        wait "$server" 2>/dev/null || true
+    done
+}
+
+echo_() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_echo.sh --peers "$ECHO_PEERS" -r "$ROUNDS" "$@" "${ours_echo[@]}"
+    else
+        with_servers "$BIN/bench_echo_load" "$@"
+    fi
+}
+
+idle() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_echo.sh --idle 10000 --peers "$ECHO_PEERS" -r 1 "$@" "${ours_echo[@]}"
+    else
+        with_servers "$BIN/bench_echo_load" --idle 10000 "$@"
+    fi
+}
+
+cost() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_cost.sh --peers "$ECHO_PEERS" -r "$ROUNDS" "$@" "${ours_echo[@]}"
+    else
+        echo "cost: needs the peers' runner (ASYNCIO_PEERS)"
+    fi
+}
+
+compile_time() { python3 bench/compile_time.py "$@"; }
+
+name=${1:-all}
+[ $# -eq 0 ] || shift
+case $name in
+    micro | idle | cost | compile_time) "$name" "$@" ;;
+    echo) echo_ "$@" ;;
+    all) for name in micro echo_ idle cost compile_time; do
+        printf '\n== %s\n' "${name%_}"
+        "$name"
+    done ;;
+    -h | --help | help) usage ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+esac
