@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The examples that end by themselves print what they should; the echo server echoes. On both backends."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+BUILD = os.environ.get("ASYNCIO_BUILD_DIR", "build/dev")
+DEADLINE = 20  # seconds
+
+EXPECTED = {
+    "01_hello": "starting pasta\nstarting salad\nstarting pizza\npasta done, salad done, pizza done\n"
+                + "starting soup\n" * 10 + "10 soups\n",
+    "03_cancel": "10\n9\n8\nthe rocket is secured\ncancelled: there is a bird on it\n",
+    "04_retry": "no answer within 50 ms\nno answer within 100 ms\nthe oracle says 42\n",
+}
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in what))
+
+
+def run(name, environment):
+    start = time.monotonic()
+    result = subprocess.run([f"{BUILD}/example_{name}"], capture_output=True, text=True, timeout=DEADLINE, env=environment)
+    check(result.returncode == 0, name, "ended with", result.returncode, result.stderr)
+    check(result.stdout == EXPECTED[name], name, "printed", result.stdout)
+    check(result.stderr == "", name, "complained:", result.stderr)
+    return time.monotonic() - start
+
+
+def echo(environment):
+    server = subprocess.Popen([f"{BUILD}/example_02_echo_server", "0"], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        port = int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", server.stdout.readline())[1])
+        for text in (b"hello\n", b"x" * 60000 + b"\n", b"no newline"):
+            with socket.create_connection(("127.0.0.1", port), DEADLINE) as client:
+                client.settimeout(DEADLINE)
+                client.sendall(text)
+                client.shutdown(socket.SHUT_WR)
+                check(client.makefile("rb").read() == text, "echoed wrongly")
+        server.send_signal(signal.SIGINT)
+        check(server.stdout.read() == "bye\n")
+        check(server.wait(DEADLINE) == 0, "the echo server ended with", server.returncode)
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def main():
+    chosen = os.environ.get("ASYNCIO_BACKEND")
+    for backend in [chosen] if chosen else ["io_uring", "epoll"]:
+        environment = {**os.environ, "ASYNCIO_BACKEND": backend}
+        for name in EXPECTED:
+            print(f"{backend} {name}: ok, {run(name, environment):.2f} s", flush=True)
+        echo(environment)
+        print(f"{backend} 02_echo_server: ok", flush=True)
+
+
+if __name__ == "__main__":
+    main()
