@@ -145,10 +145,23 @@ std::string error_of(const Outcome<T>& outcome) {
     return outcome ? "none" : describe(outcome.error());
 }
 
-/// ASYNCIO_TEST_SCALE=0.1 makes the long tests ten times shorter, but no shorter than `least`.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr double kScale = 0.1;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr double kScale = 0.1;
+#else
+inline constexpr double kScale = 1.0;
+#endif
+#else
+inline constexpr double kScale = 1.0;
+#endif
+
+/// ASYNCIO_TEST_SCALE=0.1 (as under sanitizers) makes the long tests ten times shorter, but no
+/// shorter than `least`.
 inline int scaled(int rounds, int least) {
     const char* text = std::getenv("ASYNCIO_TEST_SCALE");
-    const double scale = text != nullptr ? std::atof(text) : 1.0;
+    const double scale = text != nullptr ? std::atof(text) : kScale;
     return std::max(least, static_cast<int>(rounds * scale));
 }
 

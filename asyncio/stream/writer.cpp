@@ -2,6 +2,7 @@
 #include <asyncio/stream/writer.hpp>
 
 #include <cerrno>
+#include <exception>
 #include <system_error>
 
 #include <asyncio/base/log.hpp>
@@ -40,7 +41,8 @@ StreamWriter& StreamWriter::operator=(StreamWriter&& other) noexcept {
 
 StreamWriter::~StreamWriter() {
     if (!core_ || core_->is_closing()) return;
-    log(LogLevel::warning, "unclosed StreamWriter: its connection is closed now");
+    if (std::uncaught_exceptions() == 0)  // else there is something worse to report
+        log(LogLevel::warning, "unclosed StreamWriter: its connection is closed now");
     core_->transport()->close();
 }
 

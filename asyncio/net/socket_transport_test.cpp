@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: MIT
+//
+// Connections under attack: resets, half-closes, peers that do not read, protocols that throw. The
+// peer is a raw socket of the test.
+#include <asyncio/net/net_fixture_test.hpp>
+#include <asyncio/net/socket_transport.hpp>
+
+#include <optional>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace asyncio {
+namespace {
+
+using namespace net_tests;
+
+/// Reads from `fd` until `size` bytes are there or it ended.
+Coro<std::string> receive_all(const Fd& fd, std::size_t size) {
+    std::string all;
+    auto done = [&] {
+        all += raw_receive(fd);
+        return all.size() >= size;
+    };
+    const bool there = co_await until(done);
+    EXPECT_TRUE(there);
+    co_return all;
+}
+
+Coro<> expect_end(const Fd& fd) {
+    auto ended = [&] { return raw_ended(fd); };
+    const bool there = co_await until(ended);
+    EXPECT_TRUE(there);
+}
+
+TEST(SocketTransport, WR_01_WR_02_bytes_arrive_in_order) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        std::string expected;
+        for (int i = 0; i < 2000; ++i) {
+            const std::string piece = std::to_string(i) + std::string(i % 100 == 0 ? 20000 : 3, '.');
+            peer.writer.write(piece);
+            expected += piece;
+            if (i % 300 == 0) co_await sleep(0s);
+        }
+        const std::string all = co_await receive_all(peer.raw, expected.size());
+        EXPECT_TRUE(all == expected);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, WR_10_close_flushes_first) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const std::string data(8 << 20, 'x');
+        peer.writer.write(data);
+        EXPECT_GT(peer.writer.write_buffer_size(), 0u);
+        peer.writer.close();
+        peer.writer.close();
+        EXPECT_TRUE(peer.writer.is_closing());
+        peer.writer.write("ignored");
+        const std::string all = co_await receive_all(peer.raw, data.size());
+        EXPECT_EQ(all.size(), data.size());
+        co_await peer.writer.wait_closed();
+        co_await expect_end(peer.raw);
+        const auto drained = co_await as_outcome(peer.writer.drain());
+        EXPECT_EQ(error_of(drained),
+                  "std::system_error: Connection lost: Connection reset by peer");
+    });
+}
+
+TEST(SocketTransport, WR_11_WR_13_wait_closed_with_unread_data) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        raw_send(peer.raw, "unread");
+        const std::string first = co_await peer.reader.read(1);
+        EXPECT_EQ(first, "u");
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+        const std::string rest = co_await peer.reader.read();
+        EXPECT_EQ(rest, "nread");
+        EXPECT_TRUE(peer.reader.at_eof());
+    });
+}
+
+TEST(SocketTransport, WR_12_half_close_from_our_side) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const std::string data(1 << 20, 'x');
+        peer.writer.write(data);
+        peer.writer.write_eof();
+        peer.writer.write_eof();
+        EXPECT_THROW(peer.writer.write("more"), std::logic_error);
+        const std::string all = co_await receive_all(peer.raw, data.size());
+        EXPECT_EQ(all.size(), data.size());
+        co_await expect_end(peer.raw);
+        raw_send(peer.raw, "answer");
+        const std::string answer = co_await peer.reader.readexactly(6);
+        EXPECT_EQ(answer, "answer");
+        peer.raw.reset();
+        const std::string rest = co_await peer.reader.read();
+        EXPECT_EQ(rest, "");
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, half_close_from_the_peers_side) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        raw_send(peer.raw, "question");
+        os::shutdown(peer.raw.get(), os::Shutdown::write);
+        const std::string question = co_await peer.reader.read();
+        EXPECT_EQ(question, "question");
+        EXPECT_FALSE(peer.writer.is_closing());
+        const std::string answer(1 << 20, 'a');
+        peer.writer.write(answer);
+        const std::string all = co_await receive_all(peer.raw, answer.size());
+        EXPECT_EQ(all.size(), answer.size());
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, a_reset_fails_reads_drains_and_wait_closed) {
+    testing::run([]() -> Coro<> {
+        const std::string reset_text = "Connection reset by peer";
+        Peer peer;
+        Task<std::string> reading = create_task(peer.reader.read());
+        co_await sleep(0s);
+        reset(peer.raw);
+        const auto read = co_await as_outcome(reading);
+        EXPECT_EQ(error_of(read), "std::system_error: receive: " + reset_text);
+        const auto closed = co_await as_outcome(peer.writer.wait_closed());
+        EXPECT_EQ(error_of(closed), "std::system_error: receive: " + reset_text);
+        const auto drained = co_await as_outcome(peer.writer.drain());
+        EXPECT_EQ(error_of(drained), "std::system_error: receive: " + reset_text);
+        for (int i = 0; i < 3; ++i) peer.writer.write("ignored");
+    });
+}
+
+TEST(SocketTransport, the_peer_resets_while_we_write) {
+    testing::run([]() -> Coro<> {
+        for (int round = 0; round < 20; ++round) {
+            Peer peer;
+            Task<> writing = create_task([&]() -> Coro<> {
+                for (;;) {
+                    peer.writer.write(std::string(100'000, 'x'));
+                    co_await peer.writer.drain();
+                }
+            });
+            for (int i = 0; i < round; ++i) {
+                co_await sleep(0s);
+                (void)raw_receive(peer.raw, 50'000);
+            }
+            reset(peer.raw);
+            const auto outcome = co_await as_outcome(writing);
+            EXPECT_FALSE(outcome);
+            EXPECT_FALSE(outcome.cancelled());
+            (void)co_await as_outcome(peer.writer.wait_closed());
+            EXPECT_TRUE(peer.writer.is_closing());
+        }
+    });
+}
+
+TEST(SocketTransport, a_peer_that_never_reads_costs_the_high_water_mark) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        std::size_t written = 0;
+        std::size_t most = 0;
+        Task<> writing = create_task([&]() -> Coro<> {
+            const std::string chunk(64 << 10, 'x');
+            for (std::size_t i = 0; i < (1u << 30) / chunk.size(); ++i) {
+                peer.writer.write(chunk);
+                written += chunk.size();
+                most = std::max(most, peer.writer.write_buffer_size());
+                co_await peer.writer.drain();
+            }
+        });
+        for (int i = 0; i < 100; ++i) co_await sleep(1ms);
+        EXPECT_FALSE(writing.done());
+        EXPECT_LE(most, net::SocketTransport::kHighWater + (64u << 10));
+        EXPECT_LT(written, 64u << 20);  // the rest is in the system's buffers
+        writing.cancel();
+        (void)co_await as_outcome(writing);
+        peer.writer.abort();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, a_slow_reader_gets_everything_within_the_bounds) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const std::size_t total = static_cast<std::size_t>(scaled(1 << 30, 32 << 20));
+        std::size_t most = 0;
+        Task<> writing = create_task([&]() -> Coro<> {
+            const std::string chunk(64 << 10, 'x');
+            for (std::size_t sent = 0; sent < total; sent += chunk.size()) {
+                peer.writer.write(chunk);
+                most = std::max(most, peer.writer.write_buffer_size());
+                co_await peer.writer.drain();
+            }
+            peer.writer.close();
+        });
+        std::size_t received = 0;
+        std::vector<std::byte> memory(1 << 18);
+        auto ended = [&] {
+            const std::ptrdiff_t count = os::try_receive(peer.raw.get(), memory);
+            if (count > 0) received += static_cast<std::size_t>(count);
+            return count == 0;
+        };
+        const bool there = co_await until(ended);
+        EXPECT_TRUE(there);
+        EXPECT_GE(received, total);
+        EXPECT_LE(most, net::SocketTransport::kHighWater + (64u << 10));
+        co_await writing;
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, abort_drops_what_is_buffered) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        peer.writer.write(std::string(16 << 20, 'x'));
+        Task<> waiting = create_task(peer.writer.wait_closed());
+        co_await sleep(0s);
+        peer.writer.abort();
+        peer.writer.abort();
+        peer.writer.close();
+        EXPECT_TRUE(peer.writer.is_closing());
+        co_await waiting;
+        std::size_t received = 0;
+        auto ended = [&] {
+            const std::size_t count = raw_receive(peer.raw).size();
+            received += count;
+            return count == 0 && raw_ended(peer.raw);
+        };
+        const bool there = co_await until(ended);
+        EXPECT_TRUE(there);
+        EXPECT_LT(received, 16u << 20);
+    });
+}
+
+TEST(SocketTransport, several_drains_wait_for_one_slow_peer) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const std::size_t size = 8 << 20;
+        peer.writer.write(std::string(size, 'x'));
+        std::vector<Task<>> drains;
+        for (int i = 0; i < 5; ++i) drains.push_back(create_task(peer.writer.drain()));
+        co_await sleep(0s);
+        drains[1].cancel();
+        (void)co_await receive_all(peer.raw, size);
+        for (Task<>& drain : drains) {
+            const auto outcome = co_await as_outcome(drain);
+            EXPECT_EQ(static_cast<bool>(outcome), &drain != &drains[1]);
+        }
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, the_reader_bounds_what_it_buffers) {
+    testing::run([]() -> Coro<> {
+        Peer peer(1000);
+        std::string expected;
+        bool sent_all = false;
+        auto fill = [&] {  // the system's buffers, too
+            const std::string piece(5000, static_cast<char>('a' + expected.size() / 5000 % 26));
+            const std::ptrdiff_t count = os::try_send(peer.raw.get(), bytes_of(piece));
+            if (count > 0) expected += piece.substr(0, static_cast<std::size_t>(count));
+            sent_all = count <= 0;
+            return sent_all || expected.size() > (32u << 20);
+        };
+        (void)co_await until(fill);
+        for (int i = 0; i < 50; ++i) co_await sleep(0s);
+        EXPECT_TRUE(sent_all);  // it did not take everything there was
+        EXPECT_LT(peer.core->buffer().size(), 4u << 20);
+        peer.raw.get();
+        os::shutdown(peer.raw.get(), os::Shutdown::write);
+        const std::string all = co_await peer.reader.read();
+        EXPECT_EQ(all.size(), expected.size());
+        EXPECT_TRUE(all == expected);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, pausing_and_resuming_loses_nothing) {
+    testing::run([]() -> Coro<> {
+        std::mt19937 random(3);
+        Peer peer;
+        std::string expected;
+        std::string seen;
+        const int rounds = scaled(5000, 1000);
+        for (int i = 0; i < rounds; ++i) {
+            const std::string piece = std::to_string(i) + ";";
+            raw_send(peer.raw, piece);
+            expected += piece;
+            for (unsigned actions = random() % 4; actions > 0; --actions) {
+                if (random() % 2 == 0)
+                    peer.transport->pause_reading();
+                else
+                    peer.transport->resume_reading();
+                if (random() % 2 == 0) co_await sleep(0s);
+            }
+            peer.transport->resume_reading();
+            if (random() % 4 == 0) seen += co_await peer.reader.read(1 + random() % 20);
+        }
+        seen += co_await peer.reader.readexactly(expected.size() - seen.size());
+        EXPECT_TRUE(seen == expected);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, what_is_written_in_the_last_iteration_is_sent) {
+    std::optional<Fd> raw;
+    {
+        testing::LogLines lines;
+        auto loop = testing::make_virtual_loop();
+        loop->run_until_complete([&]() -> Coro<> {
+            Peer peer;
+            raw.emplace(std::move(peer.raw));
+            peer.writer.write("last words");
+            peer.writer.close();
+            co_return;
+        });
+        loop->close();
+    }
+    EXPECT_EQ(raw_receive(*raw), "last words");
+    EXPECT_TRUE(raw_ended(*raw));
+}
+
+TEST(SocketTransport, everything_after_the_loss_is_harmless) {
+    testing::run([]() -> Coro<> {
+        testing::LogLines lines;
+        Peer peer;
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+        for (int i = 0; i < 6; ++i) peer.writer.write("x");
+        EXPECT_TRUE(lines.contains("write() on a connection that is closed"));
+        EXPECT_EQ(lines.size(), 2u);  // the fifth and the sixth
+        peer.writer.write_eof();
+        peer.writer.close();
+        peer.writer.abort();
+        peer.transport->pause_reading();
+        peer.transport->resume_reading();
+        peer.writer.set_write_buffer_limits(10, 5);
+        EXPECT_EQ(peer.transport->fileno(), -1);
+        EXPECT_EQ(peer.writer.write_buffer_size(), 0u);
+        EXPECT_EQ(peer.writer.peername().to_string(), "");
+    });
+}
+
+TEST(SocketTransport, the_addresses_outlive_the_connection_once_asked_for) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const std::string name = peer.writer.peername().to_string();
+        EXPECT_TRUE(name.starts_with("127.0.0.1:"));
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+        EXPECT_EQ(peer.writer.peername().to_string(), name);
+    });
+}
+
+TEST(SocketTransport, write_buffer_limits_are_checked) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        EXPECT_THROW(peer.writer.set_write_buffer_limits(1, 2), std::invalid_argument);
+        EXPECT_NO_THROW(peer.writer.set_write_buffer_limits(0, 0));
+        peer.writer.write("x");
+        Task<> drain = create_task(peer.writer.drain());
+        co_await drain;  // sent, so the buffer is at 0 again
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
+// --- protocols that throw ------------------------------------------------------------------------
+
+struct ThrowingProtocol final : stream::Protocol {
+    enum class In : std::uint8_t { data, eof, lost, pause, nothing };
+
+    explicit ThrowingProtocol(In in) : where(in) {}
+    void connection_made(stream::Transport& t) override {
+        if (where == In::nothing) t.pause_reading();
+    }
+    void data_received(std::span<const std::byte> data) override {
+        received += data.size();
+        fail(In::data);
+    }
+    bool eof_received() override {
+        fail(In::eof);
+        return false;
+    }
+    void connection_lost(std::exception_ptr e) override {
+        ++losses;
+        error = e;
+        fail(In::lost);
+    }
+    void pause_writing() override { fail(In::pause); }
+    void resume_writing() override { fail(In::pause); }
+    void destroy() noexcept override { delete this; }
+    void fail(In in) const {
+        if (in == where) throw std::runtime_error("protocol");
+    }
+
+    In where;
+    std::size_t received = 0;
+    int losses = 0;
+    std::exception_ptr error;
+};
+
+TEST(SocketTransport, what_a_protocol_throws_is_reported) {
+    using In = ThrowingProtocol::In;
+    testing::run([]() -> Coro<> {
+        testing::ErrorLog errors(get_running_loop());
+        const int before = open_descriptors();
+        const std::vector<std::pair<In, std::string>> cases = {
+            {In::data, "Fatal error: protocol.data_received() call failed."},
+            {In::eof, "Fatal error: protocol.eof_received() call failed."},
+            {In::lost, "protocol.connection_lost() failed"},
+            {In::pause, "protocol.pause_writing() failed"}};
+        for (const auto& [where, message] : cases) {
+            auto sockets = tcp_pair();
+            const Ref<ThrowingProtocol> protocol(new ThrowingProtocol(where));
+            const auto transport = net::SocketTransport::open(
+                get_running_loop(), std::move(sockets.first), protocol);
+            const std::string much(where == In::pause ? 16 << 20 : 0, 'x');
+            transport->write(bytes_of(much));
+            raw_send(sockets.second, "x");
+            sockets.second.reset();
+            auto lost = [&] { return protocol->losses > 0; };
+            const bool there = co_await until(lost);
+            EXPECT_TRUE(there) << message;
+            for (int i = 0; i < 3; ++i) co_await sleep(0s);
+            EXPECT_EQ(protocol->losses, 1);
+            EXPECT_FALSE(errors.messages().empty());
+            if (!errors.messages().empty()) {
+                EXPECT_EQ(errors.messages()[0], message);
+            }
+            const bool fails_with_it = where == In::data || where == In::eof;
+            if (fails_with_it) {
+                EXPECT_EQ(describe(protocol->error), "std::runtime_error: protocol");
+            }
+            errors.clear();
+        }
+        EXPECT_EQ(open_descriptors(), before);
+    });
+}
+
+TEST(SocketTransport, pausing_in_connection_made_is_honoured) {
+    testing::run([]() -> Coro<> {
+        auto sockets = tcp_pair();
+        const Ref<ThrowingProtocol> protocol(new ThrowingProtocol(ThrowingProtocol::In::nothing));
+        const auto transport =
+            net::SocketTransport::open(get_running_loop(), std::move(sockets.first), protocol);
+        raw_send(sockets.second, "x");
+        for (int i = 0; i < 10; ++i) co_await sleep(1ms);
+        EXPECT_EQ(protocol->received, 0u);
+        transport->resume_reading();
+        auto there = [&] { return protocol->received == 1; };
+        EXPECT_TRUE(co_await until(there));
+        transport->abort();
+        auto lost = [&] { return protocol->losses > 0; };
+        EXPECT_TRUE(co_await until(lost));
+        EXPECT_EQ(protocol->error, nullptr);
+    });
+}
+
+}  // namespace
+}  // namespace asyncio
