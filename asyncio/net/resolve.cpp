@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 
@@ -56,7 +57,7 @@ public:
     void submit(UniqueFunction<void()> job) {
         std::lock_guard lock(mutex_);
         jobs_.push_back(std::move(job));
-        if (idle_ > 0 || threads_ == kMaxLookupThreads) {
+        if (jobs_.size() <= idle_ || threads_ == kMaxLookupThreads) {
             available_.notify_one();
             return;
         }
@@ -84,7 +85,7 @@ private:
     std::condition_variable available_;
     std::deque<UniqueFunction<void()>> jobs_;
     int threads_ = 0;
-    int idle_ = 0;
+    std::size_t idle_ = 0;
 };
 
 using Addresses = Outcome<std::vector<SocketAddress>>;
@@ -100,10 +101,14 @@ struct Mailbox {
 void deliver(const std::shared_ptr<Mailbox>& mailbox, Addresses addresses) {
     std::lock_guard lock(mailbox->mutex);
     if (mailbox->loop == nullptr) return;
-    mailbox->loop->call_soon_threadsafe([mailbox, addresses = std::move(addresses)]() mutable {
-        if (mailbox->answer != nullptr && !mailbox->answer->done())
-            mailbox->answer->set_result(std::move(addresses));
-    });
+    try {
+        mailbox->loop->call_soon_threadsafe([mailbox, addresses = std::move(addresses)]() mutable {
+            if (mailbox->answer != nullptr && !mailbox->answer->done())
+                mailbox->answer->set_result(std::move(addresses));
+        });
+    } catch (const std::logic_error&) {
+        // The loop is closing, and will let go as soon as it has the lock.
+    }
 }
 
 Addresses try_look_up(const std::string& host, std::uint16_t port) {
