@@ -379,6 +379,73 @@ TEST(SocketTransport, write_buffer_limits_are_checked) {
     });
 }
 
+TEST(SocketTransport, sigpipe_is_never_raised) {
+    testing::run([]() -> Coro<> {
+        for (int i = 0; i < scaled(1000, 200); ++i) {
+            Peer peer;
+            reset(peer.raw);
+            peer.writer.write(i % 2 == 0 ? std::string(20'000, 'x') : std::string("x"));
+            peer.writer.write("y");
+            (void)co_await as_outcome(peer.writer.wait_closed());
+        }
+    });
+}
+
+TEST(SocketTransport, the_connection_is_lost_while_the_handler_is_between_awaits) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        raw_send(peer.raw, "abc");
+        const std::string first = co_await peer.reader.read(1);
+        EXPECT_EQ(first, "a");
+        reset(peer.raw);
+        auto lost = [&] { return peer.core->lost(); };
+        EXPECT_TRUE(co_await until(lost));
+        peer.writer.write("into the void");
+        const auto drained = co_await as_outcome(peer.writer.drain());
+        EXPECT_FALSE(drained);
+        const auto read = co_await as_outcome(peer.reader.read(1));
+        EXPECT_FALSE(read);
+    });
+}
+
+TEST(SocketTransport, closing_under_a_waiting_read_ends_it) {
+    testing::run([]() -> Coro<> {
+        for (const bool abort : {false, true}) {
+            Peer peer;
+            Task<std::string> reading = create_task(peer.reader.read());
+            Task<std::string> line = create_task([]() -> Coro<std::string> { co_return ""; });
+            co_await sleep(0s);
+            if (abort)
+                peer.writer.abort();
+            else
+                peer.writer.close();
+            const std::string all = co_await reading;
+            EXPECT_EQ(all, "");
+            co_await line;
+            co_await peer.writer.wait_closed();
+        }
+    });
+}
+
+TEST(SocketTransport, the_streams_may_be_dropped_at_any_moment) {
+    testing::run([]() -> Coro<> {
+        testing::LogLines lines;
+        const int before = open_descriptors();
+        for (int i = 0; i < 50; ++i) {
+            std::optional<Peer> peer;
+            peer.emplace();
+            if (i % 3 != 0) peer->writer.write(std::string(i % 2 == 0 ? 10 : 1 << 20, 'x'));
+            raw_send(peer->raw, "unread");
+            for (int turns = i % 5; turns > 0; --turns) co_await sleep(0s);
+            if (i % 7 == 0) peer->writer.write_eof();
+            peer.reset();
+        }
+        auto closed = [&] { return open_descriptors() == before; };
+        EXPECT_TRUE(co_await until(closed));
+        EXPECT_TRUE(lines.contains("unclosed StreamWriter"));
+    });
+}
+
 // --- protocols that throw ------------------------------------------------------------------------
 
 struct ThrowingProtocol final : stream::Protocol {
