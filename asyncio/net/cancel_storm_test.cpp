@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Storms of cancels against completions (catalogue A1-A3): whoever wins, nothing is lost and nothing
-// leaks. Each storm demands that both sides won often.
+// Storms of cancels against completions (catalogue A1-A3): whoever wins, nothing is lost and
+// nothing leaks. Each storm demands that both sides won often.
 #include <asyncio/net/net_fixture_test.hpp>
 
 #include <charconv>

@@ -115,7 +115,8 @@ inline void raw_send(const Fd& fd, std::string_view data) {
 
 /// A connection of ours to a raw socket.
 struct Peer {
-    explicit Peer(std::size_t limit = stream::StreamCore::kDefaultLimit) : Peer(tcp_pair(), limit) {}
+    explicit Peer(std::size_t limit = stream::StreamCore::kDefaultLimit)
+        : Peer(tcp_pair(), limit) {}
     Peer(std::pair<Fd, Fd> sockets, std::size_t limit)
         : raw(std::move(sockets.second)),
           core(new stream::StreamCore(limit)),

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/open_connection.hpp>
+#include <asyncio/net/operation_awaiter.hpp>
+#include <asyncio/net/resolve.hpp>
+#include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/socket.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -7,13 +13,6 @@
 #include <string>
 #include <system_error>
 #include <vector>
-
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/net/operation_awaiter.hpp>
-#include <asyncio/net/resolve.hpp>
-#include <asyncio/net/socket_transport.hpp>
-#include <asyncio/os/error.hpp>
-#include <asyncio/os/socket.hpp>
 
 namespace asyncio {
 
@@ -47,7 +46,7 @@ void bind_local(int fd, const SocketAddress& remote, const std::vector<SocketAdd
 
 /// A socket while it connects. The kernel knows it then, so the kernel has to close it.
 class Connecting {
-public:
+  public:
     Connecting(EventLoop& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
     Connecting(const Connecting&) = delete;
     Connecting& operator=(const Connecting&) = delete;
@@ -58,7 +57,7 @@ public:
     int get() const noexcept { return fd_.get(); }
     os::Fd take() noexcept { return std::move(fd_); }
 
-private:
+  private:
     EventLoop& loop_;
     os::Fd fd_;
 };

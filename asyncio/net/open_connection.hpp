@@ -9,13 +9,13 @@
 // fail in different ways, one error that names them all. Cancelling closes the socket.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-#include <utility>
-
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
 
 namespace asyncio {
 

@@ -39,8 +39,7 @@ TEST(OpenConnection, WR_18_a_closed_port_is_refused_and_named) {
     testing::run([]() -> Coro<> {
         const int before = open_descriptors();
         const auto outcome = co_await as_outcome(open_connection("127.0.0.1", 1));
-        EXPECT_EQ(error_of(outcome),
-                  "std::system_error: connect 127.0.0.1:1: Connection refused");
+        EXPECT_EQ(error_of(outcome), "std::system_error: connect 127.0.0.1:1: Connection refused");
         EXPECT_EQ(error_in(outcome, std::system_error(0, std::generic_category())).code(),
                   std::errc::connection_refused);
         EXPECT_EQ(open_descriptors(), before);

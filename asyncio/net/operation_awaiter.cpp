@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/net/operation_awaiter.hpp>
-
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/net/operation_awaiter.hpp>
 
 namespace asyncio::net {
 

@@ -20,7 +20,7 @@
 namespace asyncio::net {
 
 class OperationAwaiter final : public coro::Wait {
-public:
+  public:
     /// `name`: for stack dumps. `fill_in(operation)` says what is asked.
     template <class FillIn>
     OperationAwaiter(EventLoop& loop, kernel::Opcode code, const char* name,
@@ -44,7 +44,7 @@ public:
     bool cancel(const std::string& message) noexcept override;
     const char* what() const noexcept override { return name_; }
 
-private:
+  private:
     static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
     bool submit(coro::Driver& driver) noexcept;
 
@@ -57,19 +57,20 @@ private:
 
 /// co_await Connect(loop, fd, address): 0, or -errno. `address` must outlive the await.
 class [[nodiscard]] Connect : public coro::DriverAwaitable {
-public:
+  public:
     Connect(EventLoop& loop, int fd, const SocketAddress& address) noexcept
         : loop_(loop), fd_(fd), address_(address) {}
 
     OperationAwaiter operator co_await() const noexcept {
-        return OperationAwaiter(loop_, kernel::Opcode::connect, "connect", [this](kernel::Operation& operation) {
-            operation.fd = fd_;
-            operation.address = address_.raw();
-            operation.count = address_.size();
-        });
+        return OperationAwaiter(loop_, kernel::Opcode::connect, "connect",
+                                [this](kernel::Operation& operation) {
+                                    operation.fd = fd_;
+                                    operation.address = address_.raw();
+                                    operation.count = address_.size();
+                                });
     }
 
-private:
+  private:
     EventLoop& loop_;
     int fd_;
     const SocketAddress& address_;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/resolve.hpp>
-
-#include <netdb.h>
+#include <asyncio/os/error.hpp>
+#include <asyncio/task/future.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,9 +13,7 @@
 #include <system_error>
 #include <thread>
 
-#include <asyncio/loop/event_loop.hpp>
-#include <asyncio/os/error.hpp>
-#include <asyncio/task/future.hpp>
+#include <netdb.h>
 
 namespace asyncio::net {
 
@@ -22,7 +21,7 @@ namespace {
 
 /// getaddrinfo's errors are numbers of their own.
 class ResolverCategory final : public std::error_category {
-public:
+  public:
     const char* name() const noexcept override { return "getaddrinfo"; }
     std::string message(int code) const override { return ::gai_strerror(code); }
 };
@@ -48,7 +47,7 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) 
 
 /// The process's lookup threads. Never destroyed: a lookup may outlive main().
 class Resolver {
-public:
+  public:
     static Resolver& instance() {
         static auto* const resolver = new Resolver;
         return *resolver;
@@ -65,7 +64,7 @@ public:
         ++threads_;
     }
 
-private:
+  private:
     void work() {
         std::unique_lock lock(mutex_);
         for (;;) {
@@ -90,8 +89,8 @@ private:
 
 using Addresses = Outcome<std::vector<SocketAddress>>;
 
-/// Where a lookup's answer goes. The loop's side lets go (under the lock) when it is not awaited any
-/// more, so the thread never touches a loop that may be gone.
+/// Where a lookup's answer goes. The loop's side lets go (under the lock) when it is not awaited
+/// any more, so the thread never touches a loop that may be gone.
 struct Mailbox {
     std::mutex mutex;
     EventLoop* loop = nullptr;
@@ -133,7 +132,8 @@ Coro<std::vector<SocketAddress>> look_up_elsewhere(std::string host, std::uint16
         }
         Mailbox& mailbox;
     } let_go{*mailbox};
-    Resolver::instance().submit([mailbox, host, port] { deliver(mailbox, try_look_up(host, port)); });
+    Resolver::instance().submit(
+        [mailbox, host, port] { deliver(mailbox, try_look_up(host, port)); });
     Addresses& addresses = co_await answer;
     co_return addresses.take();
 }

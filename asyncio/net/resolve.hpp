@@ -8,12 +8,12 @@
 // own and its answer is dropped.
 #pragma once
 
+#include <asyncio/coro/coro.hpp>
+#include <asyncio/os/socket_address.hpp>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <asyncio/coro/coro.hpp>
-#include <asyncio/os/socket_address.hpp>
 
 namespace asyncio::net {
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/net/server.hpp>
-
-#include <algorithm>
-#include <cerrno>
-#include <stdexcept>
-
 #include <asyncio/net/resolve.hpp>
+#include <asyncio/net/server.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/sleep.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
 
 namespace asyncio {
 
@@ -51,8 +50,7 @@ void check_adopted(int sock) {
     SocketAddress name;
     const int result = os::local_address(sock, name);
     if (result < 0) os::throw_system_error(-result, "getsockname");
-    if (!os::is_stream_socket(sock))
-        throw std::invalid_argument("A Stream Socket was expected");
+    if (!os::is_stream_socket(sock)) throw std::invalid_argument("A Stream Socket was expected");
 }
 
 }  // namespace
@@ -76,12 +74,14 @@ Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<st
         if (fd) core->add_socket(std::move(fd));
     }
     if (core->sockets().empty())
-        os::throw_system_error(EADDRNOTAVAIL, "could not bind on any address out of " +
-                                                  (addresses.empty() ? std::string("none")
-                                                                     : addresses.front().to_string()));
+        os::throw_system_error(
+            EADDRNOTAVAIL,
+            "could not bind on any address out of " +
+                (addresses.empty() ? std::string("none") : addresses.front().to_string()));
     if (options.start_serving) {
         core->start_serving();
-        co_await sleep(Duration::zero());  // as in asyncio: the listener is in place when this returns
+        co_await sleep(
+            Duration::zero());  // as in asyncio: the listener is in place when this returns
     }
     co_return Server(std::move(core));
 }

@@ -17,11 +17,6 @@
 // connections alone. Threads: the loop's.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/server_core.hpp>
 #include <asyncio/os/socket_address.hpp>
@@ -29,22 +24,27 @@
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/awaitable.hpp>
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace asyncio {
 
 /// What one may know of a listening socket.
 class ServerSocket {
-public:
+  public:
     ServerSocket(int fd, SocketAddress name) noexcept : fd_(fd), name_(name) {}
     const SocketAddress& getsockname() const noexcept { return name_; }
     int fileno() const noexcept { return fd_; }
 
-private:
+  private:
     int fd_;
     SocketAddress name_;
 };
 
 class Server {
-public:
+  public:
     explicit Server(Ref<net::ServerCore> core) noexcept : core_(std::move(core)) {}
 
     /// Begin to accept. Idempotent. std::logic_error once closed.
@@ -72,7 +72,7 @@ public:
     Coro<> aenter() const;
     Coro<bool> aexit(std::exception_ptr) const;
 
-private:
+  private:
     Ref<net::ServerCore> core_;
 };
 
@@ -91,7 +91,7 @@ Coro<> run_handler(F& handler, Streams&&... streams) {
 /// Any handler in the one shape the server calls.
 template <class F>
 class HandlerOf final : public ClientHandler {
-public:
+  public:
     explicit HandlerOf(F handler) : handler_(std::move(handler)) {}
 
     ASYNCIO_CORO_WRAPPER Coro<> call(StreamReader& reader, StreamWriter& writer) override {
@@ -110,7 +110,7 @@ public:
         }
     }
 
-private:
+  private:
     F handler_;
 };
 
@@ -125,7 +125,7 @@ std::unique_ptr<ClientHandler> make_handler(F handler) {
 /// address, see Server::sockets(). std::system_error names the address that could not be bound.
 template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
-                          ServerOptions options = {}) {
+                                               ServerOptions options = {}) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
     return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
@@ -134,8 +134,8 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host,
 
 /// The same for several hosts; an address that comes up twice is bound once.
 template <class F>
-ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::string> hosts, std::uint16_t port,
-                          ServerOptions options = {}) {
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::string> hosts,
+                                               std::uint16_t port, ServerOptions options = {}) {
     return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
                              options);
 }

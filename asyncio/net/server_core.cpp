@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/net/server_core.hpp>
-
-#include <cerrno>
-#include <stdexcept>
-
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/net/server_core.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/task/task.hpp>
 
+#include <cerrno>
+#include <stdexcept>
+
 namespace asyncio::net {
 
 /// A listening socket and its accept operation.
 class ServerCore::Listener {
-public:
+  public:
     Listener(ServerCore& server, os::Fd fd) : fd_(fd.release()), server_(server) {
         accept_.owner = this;
         accept_.fd = fd_;
@@ -40,7 +39,7 @@ public:
         retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { accept(); });
     }
 
-private:
+  private:
     static void on_accept(kernel::Operation& operation, const kernel::Completion& completion) {
         auto& self = *static_cast<Listener*>(operation.owner);
         const Ref<ServerCore> keep(&self.server_);
@@ -67,7 +66,7 @@ private:
 
 /// One connection, from accept to connection_lost.
 class ServerCore::Client final : public IntrusiveListNode<Client>, private loop::Member {
-public:
+  public:
     Client(Ref<ServerCore> owner, Ref<stream::StreamCore> streams)
         : server(std::move(owner)), core(std::move(streams)) {
         core->on_lost = &lost;
@@ -79,7 +78,7 @@ public:
     Ref<ServerCore> server;
     Ref<stream::StreamCore> core;
 
-private:
+  private:
     static void lost(stream::StreamCore&, void* argument) noexcept {
         const std::unique_ptr<Client> self(static_cast<Client*>(argument));
         self->IntrusiveListNode<Client>::unlink();
@@ -163,8 +162,8 @@ void ServerCore::accepted(os::Fd fd) {
 void ServerCore::accept_failed(Listener& listener, int errno_value) {
     ExceptionContext context;
     context.message = "socket.accept() out of system resource";
-    context.exception = std::make_exception_ptr(
-        std::system_error(errno_value, std::generic_category(), "accept"));
+    context.exception =
+        std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), "accept"));
     listener.accept_later();
     loop_.call_exception_handler(context);
 }

@@ -16,12 +16,6 @@
 // Threads: the loop's.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -30,25 +24,31 @@
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/wait_list.hpp>
 
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace asyncio {
 
 class Server;
 
 struct ServerOptions {
     std::size_t limit = stream::StreamCore::kDefaultLimit;  // of each reader, bytes
-    int backlog = 100;           // connections the system queues before they are accepted
+    int backlog = 100;  // connections the system queues before they are accepted
     bool reuse_address = true;
-    bool reuse_port = false;     // several servers, one port: the system spreads connections
-    bool keep_alive = false;     // TCP keep-alive on the connections
-    bool start_serving = true;   // false: only after Server::start_serving()
-    int sock = -1;               // a bound stream socket to take over, instead of host and port
+    bool reuse_port = false;    // several servers, one port: the system spreads connections
+    bool keep_alive = false;    // TCP keep-alive on the connections
+    bool start_serving = true;  // false: only after Server::start_serving()
+    int sock = -1;              // a bound stream socket to take over, instead of host and port
 };
 
 namespace net {
 
 /// The user's handler, whatever its shape.
 class ClientHandler {
-public:
+  public:
     virtual ~ClientHandler() = default;
     ASYNCIO_CORO_WRAPPER virtual Coro<> call(StreamReader& reader, StreamWriter& writer) = 0;
 };
@@ -56,7 +56,7 @@ public:
 inline constexpr Duration kAcceptRetryDelay = std::chrono::seconds(1);
 
 class ServerCore final : public RefCounted, private loop::Member {
-public:
+  public:
     ServerCore(EventLoop& loop, std::unique_ptr<ClientHandler> handler,
                ServerOptions options) noexcept;
     void destroy() noexcept { delete this; }
@@ -80,7 +80,7 @@ public:
 
     bool served_forever = false;  // a task is in serve_forever()
 
-private:
+  private:
     enum class Stage : std::uint8_t { created, serving, closed };
     class Listener;
     class Client;

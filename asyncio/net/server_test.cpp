@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Servers: each behaviour of area SRV, handlers of every shape, and what happens to handles, records
-// and descriptors when things end in an unusual order.
+// Servers: each behaviour of area SRV, handlers of every shape, and what happens to handles,
+// records and descriptors when things end in an unusual order.
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/server.hpp>
 
@@ -152,8 +152,8 @@ TEST(Server, SRV_02_a_failing_handler_is_reported_and_closed) {
             if (&server != &servers.back()) streams.second.write("x");
             const std::string all = co_await streams.first.read();
             EXPECT_EQ(all, "before");
-            EXPECT_EQ(errors.messages(), (std::vector<std::string>{
-                                             "Unhandled exception in client_connected_cb"}));
+            EXPECT_EQ(errors.messages(),
+                      (std::vector<std::string>{"Unhandled exception in client_connected_cb"}));
             if (errors.reports().size() == 1) {
                 EXPECT_EQ(describe(errors.reports()[0].exception), "std::runtime_error: handler");
                 EXPECT_EQ(errors.reports()[0].transport, streams.second.sockname().to_string());
@@ -329,7 +329,9 @@ TEST(Server, SRV_10_wait_closed_before_close_does_not_return) {
 TEST(Server, SRV_11_a_connection_that_closes_in_the_same_iteration) {
     testing::run([]() -> Coro<> {
         std::optional<StreamWriter> kept;
-        auto handler = [&](StreamReader&, StreamWriter& writer) { kept.emplace(std::move(writer)); };
+        auto handler = [&](StreamReader&, StreamWriter& writer) {
+            kept.emplace(std::move(writer));
+        };
         Server server = co_await start_server(handler, "127.0.0.1", 0);
         auto streams = co_await open_connection("127.0.0.1", port_of(server));
         auto arrived = [&] { return kept.has_value(); };
@@ -428,8 +430,9 @@ TEST(Server, SRV_17_host_and_sock_exclude_each_other) {
         Fd datagram(os::datagram_socket(AF_INET));
         options.sock = datagram.get();
         const auto both = co_await as_outcome(start_server(echo, "127.0.0.1", 0, options));
-        EXPECT_EQ(error_of(both),
-                  "std::invalid_argument: host/port and sock can not be specified at the same time");
+        EXPECT_EQ(
+            error_of(both),
+            "std::invalid_argument: host/port and sock can not be specified at the same time");
         const auto wrong = co_await as_outcome(start_server(echo, options));
         EXPECT_EQ(error_of(wrong), "std::invalid_argument: A Stream Socket was expected");
         EXPECT_GE(::fcntl(datagram.get(), F_GETFD), 0);  // still ours
@@ -489,7 +492,8 @@ TEST(Server, SRV_22_more_connections_than_the_backlog_of_one_event) {
         Server server = co_await start_server(handler, "127.0.0.1", 0);
         std::vector<Fd> clients;
         for (int i = 0; i < 90; ++i) clients.push_back(raw_connect(port_of(server)));
-        for (int i = 0; i < 90; i += 3) reset(clients[static_cast<std::size_t>(i)]);  // before accept
+        for (int i = 0; i < 90; i += 3)
+            reset(clients[static_cast<std::size_t>(i)]);  // before accept
         auto all = [&] { return calls >= 60; };
         EXPECT_TRUE(co_await until(all));
         const std::string more = "x";

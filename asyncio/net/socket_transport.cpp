@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/log.hpp>
+#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/socket_transport.hpp>
-
-#include <sys/uio.h>
+#include <asyncio/os/socket.hpp>
 
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
-#include <asyncio/base/error.hpp>
-#include <asyncio/base/log.hpp>
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/os/socket.hpp>
+#include <sys/uio.h>
 
 namespace asyncio::net {
 
 namespace {
 
 std::exception_ptr system_error(int errno_value, const char* what) {
-    return std::make_exception_ptr(
-        std::system_error(errno_value, std::generic_category(), what));
+    return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
 }
 
 }  // namespace

@@ -21,9 +21,6 @@
 // Threads: the loop's.
 #pragma once
 
-#include <exception>
-#include <memory>
-
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/kernel/operation.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -32,13 +29,16 @@
 #include <asyncio/stream/buffer.hpp>
 #include <asyncio/stream/transport.hpp>
 
+#include <exception>
+#include <memory>
+
 namespace asyncio::net {
 
 class SocketTransport final : public stream::Transport,
                               private loop::PollHook,
                               private loop::Member,
                               private Runnable {
-public:
+  public:
     static constexpr std::size_t kHighWater = 65536;
     static constexpr std::size_t kLowWater = kHighWater / 4;
     /// From this size on a write is worth a system call of its own instead of a copy.
@@ -67,7 +67,7 @@ public:
     int fileno() const noexcept override { return fd_; }
     void destroy() noexcept override { delete this; }
 
-private:
+  private:
     enum class Stage : std::uint8_t { open, closing, losing, lost };
     struct Addresses;
 

@@ -39,7 +39,8 @@ TEST(SocketTransport, WR_01_WR_02_bytes_arrive_in_order) {
         Peer peer;
         std::string expected;
         for (int i = 0; i < 2000; ++i) {
-            const std::string piece = std::to_string(i) + std::string(i % 100 == 0 ? 20000 : 3, '.');
+            const std::string piece =
+                std::to_string(i) + std::string(i % 100 == 0 ? 20000 : 3, '.');
             peer.writer.write(piece);
             expected += piece;
             if (i % 300 == 0) co_await sleep(0s);
@@ -494,8 +495,8 @@ TEST(SocketTransport, what_a_protocol_throws_is_reported) {
         for (const auto& [where, message] : cases) {
             auto sockets = tcp_pair();
             const Ref<ThrowingProtocol> protocol(new ThrowingProtocol(where));
-            const auto transport = net::SocketTransport::open(
-                get_running_loop(), std::move(sockets.first), protocol);
+            const auto transport =
+                net::SocketTransport::open(get_running_loop(), std::move(sockets.first), protocol);
             const std::string much(where == In::pause ? 16 << 20 : 0, 'x');
             transport->write(bytes_of(much));
             raw_send(sockets.second, "x");

@@ -19,7 +19,7 @@ namespace asyncio::stream {
 
 /// The thread's spare blocks: at most kBlocks, of at most kLargestBlock bytes each.
 class BlockCache {
-public:
+  public:
     static constexpr std::size_t kBlocks = 16;
     static constexpr std::size_t kLargestBlock = 512u << 10;
 
@@ -29,7 +29,7 @@ public:
 };
 
 class Buffer {
-public:
+  public:
     static constexpr std::size_t kKept = 1024;
 
     bool empty() const noexcept { return start_ == bytes_.size(); }
@@ -76,7 +76,7 @@ public:
         if (bytes_.capacity() > kKept) give_block_back();
     }
 
-private:
+  private:
     void compact() {
         bytes_.erase(0, start_);
         start_ = 0;

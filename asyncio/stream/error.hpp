@@ -12,7 +12,7 @@ namespace asyncio {
 
 /// The stream ended before what was asked for was complete.
 class IncompleteReadError final : public std::runtime_error {
-public:
+  public:
     IncompleteReadError(std::string partial, std::optional<std::size_t> expected);
 
     /// What had arrived; taken out of the stream.
@@ -20,21 +20,21 @@ public:
     /// How many bytes were asked for; nullopt when reading up to a separator.
     std::optional<std::size_t> expected() const noexcept { return expected_; }
 
-private:
+  private:
     std::string partial_;
     std::optional<std::size_t> expected_;
 };
 
 /// A separator did not come within the stream's limit. The data stays in the stream.
 class LimitOverrunError final : public std::runtime_error {
-public:
+  public:
     LimitOverrunError(const std::string& message, std::size_t consumed)
         : std::runtime_error(message), consumed_(consumed) {}
 
     /// Bytes that can be read and dropped without missing a separator.
     std::size_t consumed() const noexcept { return consumed_; }
 
-private:
+  private:
     std::size_t consumed_;
 };
 

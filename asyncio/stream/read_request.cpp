@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/stream/error.hpp>
 #include <asyncio/stream/read_request.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
-
-#include <asyncio/stream/error.hpp>
 
 namespace asyncio::stream {
 

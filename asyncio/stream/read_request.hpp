@@ -8,13 +8,13 @@
 // is cancelled between its wake-up and its turn: no byte is lost.
 #pragma once
 
+#include <asyncio/stream/stream_core.hpp>
+
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <asyncio/stream/stream_core.hpp>
 
 namespace asyncio::stream {
 
@@ -99,7 +99,7 @@ struct ReadUntil : BufferedRequest {
     std::size_t match_start = 0;
     std::size_t match_end = 0;  // missing_over_limit: what can be dropped safely, in match_start
 
-private:
+  private:
     void search(std::string_view data, std::size_t limit);
 
     std::vector<std::string> separators_;
@@ -127,7 +127,7 @@ struct NextLine : ReadLine {
 
 template <class Request>
 class ReadAwaiter final : public ReadWait {
-public:
+  public:
     ReadAwaiter(Ref<StreamCore> core, Request request) noexcept
         : core_(std::move(core)), request_(std::move(request)) {}
     ~ReadAwaiter() { core_->reader_gone(*this); }
@@ -157,7 +157,7 @@ public:
         return request_.accept(core, fresh) || request_.ready(core);
     }
 
-private:
+  private:
     Ref<StreamCore> core_;
     Request request_;
 };

@@ -14,14 +14,14 @@
 // each read. Threads: the loop's.
 #pragma once
 
+#include <asyncio/stream/read_request.hpp>
+#include <asyncio/stream/stream_core.hpp>
+
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <asyncio/stream/read_request.hpp>
-#include <asyncio/stream/stream_core.hpp>
 
 namespace asyncio {
 
@@ -30,7 +30,7 @@ namespace stream {
 /// An awaitable read.
 template <class Request>
 class [[nodiscard]] Read : public coro::DriverAwaitable {
-public:
+  public:
     Read(Ref<StreamCore> core, Request request) noexcept
         : core_(std::move(core)), request_(std::move(request)) {}
 
@@ -38,26 +38,26 @@ public:
         return ReadAwaiter<Request>(std::move(core_), std::move(request_));
     }
 
-private:
+  private:
     Ref<StreamCore> core_;
     Request request_;
 };
 
 /// Async iteration over lines, newline included.
 class Lines {
-public:
+  public:
     explicit Lines(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
     /// The next line, or nullopt at the end of the stream. Errors as readline().
     Read<NextLine> next() const { return Read<NextLine>(core_, NextLine()); }
 
-private:
+  private:
     Ref<StreamCore> core_;
 };
 
 }  // namespace stream
 
 class StreamReader {
-public:
+  public:
     /// A reader without a connection, to be fed by hand. std::invalid_argument if limit is 0.
     explicit StreamReader(std::size_t limit = stream::StreamCore::kDefaultLimit)
         : core_(new stream::StreamCore(limit)) {}
@@ -109,7 +109,7 @@ public:
     void set_exception(std::exception_ptr error) const { core_->set_error(std::move(error)); }
     void set_transport(stream::Transport& transport) const { core_->connection_made(transport); }
 
-private:
+  private:
     Ref<stream::StreamCore> core_;
 };
 

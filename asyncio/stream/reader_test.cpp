@@ -490,7 +490,9 @@ TEST(StreamReader, peek_shows_without_taking) {
 TEST(StreamReader, a_read_that_is_dropped_unawaited_changes_nothing) {
     testing::run([]() -> Coro<> {
         StreamReader reader;
-        { [[maybe_unused]] auto dropped = reader.read(5); }
+        {
+            [[maybe_unused]] auto dropped = reader.read(5);
+        }
         reader.feed_data("abc");
         EXPECT_EQ(co_await reader.read(5), "abc");
     });
@@ -524,15 +526,16 @@ TEST(StreamReader, the_loop_may_close_under_a_waiting_read) {
     loop->close();
     loop = nullptr;
     reader.feed_data("late");  // nobody is there any more
-    EXPECT_EQ(errors.messages(), (std::vector<std::string>{"Task was destroyed but it is pending!"}));
+    EXPECT_EQ(errors.messages(),
+              (std::vector<std::string>{"Task was destroyed but it is pending!"}));
 }
 
 // --- against a model ---------------------------------------------------------------------------
 
-/// A random stream in random pieces, read by a random mix of reads of which many are cancelled, some
-/// between their wake-up and their turn. What the reads returned, joined, is the stream.
+/// A random stream in random pieces, read by a random mix of reads of which many are cancelled,
+/// some between their wake-up and their turn. What the reads returned, joined, is the stream.
 class RandomReads {
-public:
+  public:
     explicit RandomReads(unsigned seed) : random_(seed), reader_(8 + seed % 200) {
         const std::size_t size = 2000 + below(3000);
         for (std::size_t i = 0; i < size; ++i) stream_ += "abcdefg|#\n"[below(10)];
@@ -559,7 +562,7 @@ public:
         EXPECT_GT(cancels_, 10);
     }
 
-private:
+  private:
     std::size_t below(std::size_t n) {
         return std::uniform_int_distribution<std::size_t>(0, n - 1)(random_);
     }
@@ -570,7 +573,8 @@ private:
             eof_fed_ = true;
             return;
         }
-        const std::size_t size = std::min(stream_.size() - fed_, 1 + below(below(10) == 0 ? 300 : 9));
+        const std::size_t size =
+            std::min(stream_.size() - fed_, 1 + below(below(10) == 0 ? 300 : 9));
         reader_.feed_data(std::string_view(stream_).substr(fed_, size));
         fed_ += size;
     }

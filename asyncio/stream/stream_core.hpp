@@ -4,9 +4,9 @@
 //
 // Reading. Bytes the transport brings go into a buffer, or straight into the memory of a waiting
 // read_into(). At most one read waits at a time; it says what it needs (ReadWait::satisfied) and is
-// woken when that is there, not for every piece. Flow control: above 2 x limit buffered, and no read
-// waiting for more, the transport is paused; it is resumed when the buffer is at or below the limit
-// after a read, or when a read has to wait.
+// woken when that is there, not for every piece. Flow control: above 2 x limit buffered, and no
+// read waiting for more, the transport is paused; it is resumed when the buffer is at or below the
+// limit after a read, or when a read has to wait.
 //
 // Writing. The transport buffers without bound and tells when it is above its high-water mark;
 // drain() then waits until it fell to the low one.
@@ -20,13 +20,13 @@
 // Threads: the loop's.
 #pragma once
 
-#include <cstddef>
-#include <exception>
-#include <span>
-
 #include <asyncio/stream/buffer.hpp>
 #include <asyncio/stream/transport.hpp>
 #include <asyncio/task/wait_list.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <span>
 
 namespace asyncio::stream {
 
@@ -34,7 +34,7 @@ class StreamCore;
 
 /// A read that waits.
 class ReadWait : public task::ListWait {
-public:
+  public:
     /// Can the read be completed now? May take `fresh`, data not in the buffer yet, into the
     /// reader's own memory; returns how much of it by reference.
     virtual bool satisfied(StreamCore& core, std::span<const std::byte>& fresh) = 0;
@@ -42,7 +42,7 @@ public:
 };
 
 class StreamCore final : public Protocol {
-public:
+  public:
     static constexpr std::size_t kDefaultLimit = 65536;
 
     /// std::invalid_argument if limit is 0. Without a transport: data is fed by hand.
@@ -95,7 +95,7 @@ public:
     void resume_writing() override;
     void destroy() noexcept override { delete this; }
 
-private:
+  private:
     ~StreamCore() = default;
     void wake_reader_if_satisfied(std::span<const std::byte>& fresh);
 

@@ -14,12 +14,12 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/ref.hpp>
+
 #include <cstddef>
 #include <exception>
 #include <span>
 #include <string>
-
-#include <asyncio/base/ref.hpp>
 
 namespace asyncio {
 class EventLoop;
@@ -29,7 +29,7 @@ class SocketAddress;
 namespace asyncio::stream {
 
 class Transport : public RefCounted {
-public:
+  public:
     /// Send, or keep until it can be sent. Never suspends, never limits: see flow control.
     /// std::logic_error after write_eof(); ignored after the connection was lost.
     virtual void write(std::span<const std::byte> data) = 0;
@@ -55,12 +55,12 @@ public:
 
     virtual void destroy() noexcept = 0;
 
-protected:
+  protected:
     ~Transport() = default;
 };
 
 class Protocol : public RefCounted {
-public:
+  public:
     virtual void connection_made(Transport& transport) = 0;
     virtual void data_received(std::span<const std::byte> data) = 0;
     /// The peer sends no more. False: the transport closes itself.
@@ -72,7 +72,7 @@ public:
 
     virtual void destroy() noexcept = 0;
 
-protected:
+  protected:
     ~Protocol() = default;
 };
 

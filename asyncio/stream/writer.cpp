@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
 #include <asyncio/stream/writer.hpp>
 
 #include <cerrno>
 #include <exception>
 #include <system_error>
-
-#include <asyncio/base/log.hpp>
 
 namespace asyncio {
 

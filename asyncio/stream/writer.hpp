@@ -15,11 +15,11 @@
 // sent) and says so in the log. Threads: the loop's.
 #pragma once
 
+#include <asyncio/stream/stream_core.hpp>
+
 #include <cstddef>
 #include <span>
 #include <string_view>
-
-#include <asyncio/stream/stream_core.hpp>
 
 namespace asyncio {
 
@@ -28,7 +28,7 @@ class SocketAddress;
 namespace stream {
 
 class DrainAwaiter final : public task::ListWait {
-public:
+  public:
     explicit DrainAwaiter(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
     bool await_ready() const noexcept {
         return core_->error() || (!core_->paused() && !core_->is_closing());
@@ -38,11 +38,12 @@ public:
         suspend_in(frame.promise().driver());
     }
     void await_resume() {
-        if (driver_ != nullptr || core_->error()) [[unlikely]] finish();
+        if (driver_ != nullptr || core_->error()) [[unlikely]]
+            finish();
     }
     const char* what() const noexcept override { return "drain"; }
 
-private:
+  private:
     void suspend_in(coro::Driver& driver) noexcept;
     void finish();
 
@@ -51,7 +52,7 @@ private:
 };
 
 class ClosedAwaiter final : public task::ListWait {
-public:
+  public:
     explicit ClosedAwaiter(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
     bool await_ready() const noexcept { return core_->lost(); }
     template <class P>
@@ -64,25 +65,25 @@ public:
     }
     const char* what() const noexcept override { return "wait_closed"; }
 
-private:
+  private:
     Ref<StreamCore> core_;
 };
 
 /// An awaitable that can be stored and made into a task; A is the awaiter.
 template <class A>
 class [[nodiscard]] OnStream : public coro::DriverAwaitable {
-public:
+  public:
     explicit OnStream(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
     A operator co_await() const noexcept { return A(core_); }
 
-private:
+  private:
     Ref<StreamCore> core_;
 };
 
 }  // namespace stream
 
 class StreamWriter {
-public:
+  public:
     explicit StreamWriter(Ref<stream::StreamCore> core) noexcept : core_(std::move(core)) {}
     StreamWriter(StreamWriter&&) noexcept = default;
     StreamWriter& operator=(StreamWriter&& other) noexcept;
@@ -128,7 +129,7 @@ public:
     /// The transport, for what is not here; null without a connection.
     stream::Transport* transport() const noexcept { return core_->transport(); }
 
-private:
+  private:
     Ref<stream::StreamCore> core_;
 };
 
