@@ -9,16 +9,6 @@
 
 namespace asyncio::coro {
 
-void Driver::resume_chain() {
-    wait_ = nullptr;
-    do {
-        run_next_ = false;
-        innermost_->handle().resume();
-    } while (run_next_);
-    if (wait_ == nullptr && !finished_) [[unlikely]]
-        report_phantom_suspension();
-}
-
 void Driver::destroy_chain() noexcept {
     wait_ = nullptr;
     while (PromiseBase* frame = innermost_) {

@@ -21,7 +21,7 @@ class FramePool {
   public:
     static constexpr std::size_t kGranule = 16;
     static constexpr std::size_t kLargest = 1024;
-    static constexpr std::size_t kCachedBytesPerClass = 4u << 20;
+    static constexpr std::size_t kCachedBytesPerClass = 16u << 20;
 
     /// Memory for `size` bytes, aligned to 16. Throws std::bad_alloc.
     [[nodiscard]] static void* allocate(std::size_t size) {

@@ -109,6 +109,16 @@ class PromiseBase {
     std::source_location created_;
 };
 
+inline void Driver::resume_chain() {
+    wait_ = nullptr;
+    do {
+        run_next_ = false;
+        innermost_->handle().resume();
+    } while (run_next_);
+    if (wait_ == nullptr && !finished_) [[unlikely]]
+        report_phantom_suspension();
+}
+
 inline void Driver::run_next(PromiseBase& promise) noexcept {
     innermost_ = &promise;
     run_next_ = true;

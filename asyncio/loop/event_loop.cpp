@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/loop/event_loop.hpp>
-
-#include <algorithm>
-#include <cstdlib>
-#include <stdexcept>
-
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
 #include <asyncio/loop/signal_handlers.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/loop/watchers.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
 
 namespace asyncio {
 
@@ -96,10 +95,22 @@ void EventLoop::run_once() {
     hooks.splice_back(hooks_);
     while (!hooks.empty()) hooks.pop_front().before_poll();
     poll();
-    if (inbox_->has_posts()) [[unlikely]] inbox_->deliver();
-    if (signals_->pending()) [[unlikely]] signals_->deliver();
+    if (inbox_->has_posts()) [[unlikely]]
+        inbox_->deliver();
+    if (signals_->pending()) [[unlikely]]
+        signals_->deliver();
     if (!timers_.empty()) timers_.expire(kernel_->now(), core_->ready);
     run_ready();
+}
+
+/// How long the poll may block for a deadline, which is rounded up to the kernel's grid.
+Duration EventLoop::time_until(TimePoint deadline) const noexcept {
+    const TimePoint now = kernel_->now();
+    if (deadline <= now) return Duration::zero();
+    if (deadline - now > kLongestPoll) return kLongestPoll;
+    const Duration::rep grid = kernel_->timer_grid().count();
+    const Duration::rep wake = (deadline.time_since_epoch().count() + grid - 1) / grid * grid;
+    return TimePoint(Duration(wake)) - now;
 }
 
 void EventLoop::poll() {
@@ -108,10 +119,7 @@ void EventLoop::poll() {
         return;
     }
     std::optional<Duration> timeout;
-    if (const auto deadline = timers_.next_wakeup()) {
-        const TimePoint now = kernel_->now();
-        timeout = *deadline <= now ? Duration::zero() : std::min(*deadline - now, kLongestPoll);
-    }
+    if (const auto deadline = timers_.next_wakeup()) timeout = time_until(*deadline);
     if (!inbox_->go_to_sleep() || signals_->pending()) timeout = Duration::zero();
     kernel_->wait(timeout);
     inbox_->wake_up();

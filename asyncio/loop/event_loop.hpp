@@ -22,11 +22,6 @@
 // handle it returns, is_running(), is_closed() and time().
 #pragma once
 
-#include <atomic>
-#include <memory>
-#include <string_view>
-#include <thread>
-
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
@@ -36,6 +31,12 @@
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/handle.hpp>
 #include <asyncio/loop/timer_queue.hpp>
+
+#include <atomic>
+#include <memory>
+#include <source_location>
+#include <string_view>
+#include <thread>
 
 namespace asyncio {
 
@@ -64,28 +65,27 @@ struct Core final : RefCounted {
 
 /// Calling an F gives a coroutine, which a callback's caller would drop unstarted.
 template <class F>
-concept MakesCoroutine = requires {
-    typename std::remove_cvref_t<std::invoke_result_t<F&>>::AwaitedOnce;
-};
+concept MakesCoroutine =
+    requires { typename std::remove_cvref_t<std::invoke_result_t<F&>>::AwaitedOnce; };
 
 /// Something to do once, just before the next poll; for output that was buffered meanwhile.
 class PollHook : public IntrusiveListNode<PollHook> {
-public:
+  public:
     virtual void before_poll() noexcept = 0;
 
-protected:
+  protected:
     ~PollHook() = default;
 };
 
 /// Something that lives on a loop and must hear of its end: a task, a gather in progress.
 class Member : public IntrusiveListNode<Member> {
-public:
+  public:
     /// The loop closes under it. Already unlinked.
     virtual void loop_closed() noexcept = 0;
     /// Its driver, if it is one.
     virtual coro::Driver* driver() noexcept { return nullptr; }
 
-protected:
+  protected:
     ~Member() = default;
 };
 
@@ -94,21 +94,21 @@ protected:
 /// call_soon_threadsafe's handle; usable from any thread. cancel() before the callback starts
 /// guarantees that it does not run; while it runs on another thread, both calls block.
 class ThreadsafeHandle {
-public:
+  public:
     ThreadsafeHandle(std::shared_ptr<loop::Inbox> inbox, std::uint64_t number) noexcept
         : inbox_(std::move(inbox)), number_(number) {}
     void cancel();
     /// True if this handle's cancel() kept the callback from running.
     bool cancelled() const;
 
-private:
+  private:
     std::shared_ptr<loop::Inbox> inbox_;
     std::uint64_t number_;
     bool cancelled_ = false;
 };
 
 class EventLoop {
-public:
+  public:
     /// Throws std::system_error if no kernel can be made.
     explicit EventLoop(Backend backend = Backend::automatic);
     explicit EventLoop(std::unique_ptr<kernel::Kernel> kernel);
@@ -156,7 +156,8 @@ public:
     /// After `delay`; negative: in the next iteration.
     template <class F, class... Args>
     TimerHandle call_later(Duration delay, F&& f, Args&&... args) {
-        return call_at(deadline_after(time(), delay), std::forward<F>(f), std::forward<Args>(args)...);
+        return call_at(deadline_after(time(), delay), std::forward<F>(f),
+                       std::forward<Args>(args)...);
     }
 
     /// At `when` on the loop's clock. Equal deadlines fire in the order of the calls.
@@ -180,7 +181,7 @@ public:
     TimePoint time() const noexcept;
 
     template <class T>
-    Future<T> create_future();
+    Future<T> create_future(std::source_location where = std::source_location::current());
     template <class A>
     auto create_task(A&& awaitable);
     template <class A>
@@ -242,12 +243,13 @@ public:
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
     void check_usable() const {
-        if (closed_.load(std::memory_order_relaxed) || debug_) [[unlikely]] check_usable_slowly();
+        if (closed_.load(std::memory_order_relaxed) || debug_) [[unlikely]]
+            check_usable_slowly();
     }
     /// The handler for what a callback throws; to be called inside catch. Rethrows what is fatal.
     void callback_failed(const char* message, const Handle& handle);
 
-private:
+  private:
     template <bool Timed, class F, class... Args>
     auto* make_callback(F&& f, Args&&... args) {
         auto callable = loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...);
@@ -262,6 +264,7 @@ private:
     void check_usable_slowly() const;
     void run_once();
     void poll();
+    Duration time_until(TimePoint deadline) const noexcept;
     void run_ready();
     void drop_everything() noexcept;
 

@@ -14,20 +14,20 @@
 //   * a pairing heap ordered by (deadline, sequence number), for the current tick and the past.
 //     When a slot of level 0 is reached, its timers move into the heap.
 // So ordering costs O(log n) only within one millisecond. A cancelled timer leaves at once and
-// never causes a wake-up (asyncio keeps it in its heap; M6 allows any bounded garbage, ours is none).
-// A binary heap with back-index was measured as the peers' choice: 7 us per sleep at 100k.
+// never causes a wake-up (asyncio keeps it in its heap; M6 allows any bounded garbage, ours is
+// none). A binary heap with back-index was measured as the peers' choice: 7 us per sleep at 100k.
 //
 // Invariants: a wheel timer's tick is > elapsed_; elapsed_ <= tick(now) at the last expire().
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/runnable.hpp>
+#include <asyncio/base/time.hpp>
+
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <optional>
-
-#include <asyncio/base/runnable.hpp>
-#include <asyncio/base/time.hpp>
 
 namespace asyncio::loop {
 
@@ -36,7 +36,7 @@ class TimerQueue;
 /// One deadline; lives in the awaiting frame or in a callback's node. When it expires, `target`
 /// enters the ready queue. Must not die while armed.
 class Timer {
-public:
+  public:
     Timer() noexcept = default;
     explicit Timer(Runnable& target) noexcept : target_(&target) {}
     Timer(const Timer&) = delete;
@@ -48,23 +48,24 @@ public:
     Runnable& target() const noexcept { return *target_; }
     void set_target(Runnable& target) noexcept { target_ = &target; }
 
-private:
+  private:
     friend class TimerQueue;
     enum class Place : std::uint8_t { none, wheel, heap };
 
-    TimePoint when_{};
-    Timer* next_ = nullptr;   // wheel: ring; heap: right sibling
-    Timer* prev_ = nullptr;   // wheel: ring; heap: left sibling, or parent of a first child
-    Timer* child_ = nullptr;  // heap: first child; wheel heads use nothing
+    // What is not initialised here is set when the timer is armed; a sleep of no time never is.
+    TimePoint when_;
+    Timer* next_;   // wheel: ring; heap: right sibling
+    Timer* prev_;   // wheel: ring; heap: left sibling, or parent of a first child
+    Timer* child_;  // heap: first child; wheel heads use nothing
     Runnable* target_ = nullptr;
-    std::uint32_t sequence_ = 0;
+    std::uint32_t sequence_;
     Place place_ = Place::none;
-    std::uint8_t slot_level_ = 0;
-    std::uint8_t slot_index_ = 0;
+    std::uint8_t slot_level_;
+    std::uint8_t slot_index_;
 };
 
 class TimerQueue {
-public:
+  public:
     explicit TimerQueue(TimePoint now) noexcept;
     TimerQueue(const TimerQueue&) = delete;
     TimerQueue& operator=(const TimerQueue&) = delete;
@@ -88,7 +89,7 @@ public:
     /// Disarm everything, in no particular order, telling `dropped` each target.
     void clear(void (*dropped)(Runnable&)) noexcept;
 
-private:
+  private:
     static constexpr int kTickBits = 20;
     static constexpr int kLevelBits = 6;
     static constexpr int kLevels = 6;

@@ -27,9 +27,7 @@ TimePoint deadline_after(TimePoint now, Duration delay) noexcept {
     return delay < TimePoint::max() - now ? now + delay : TimePoint::max();
 }
 
-SleepAwaiter::~SleepAwaiter() {
-    if (timer_.armed()) loop_of(timer_).timers().cancel(timer_);
-}
+void SleepAwaiter::disarm() noexcept { loop_of(timer_).timers().cancel(timer_); }
 
 void SleepAwaiter::arm() noexcept {
     EventLoop& loop = loop_of(timer_);

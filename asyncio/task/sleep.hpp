@@ -27,7 +27,10 @@ TimePoint deadline_after(TimePoint now, Duration delay) noexcept;
 class SleepAwaiter final : public coro::Wait {
   public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
-    ~SleepAwaiter();
+    ~SleepAwaiter() {
+        if (timer_.armed()) [[unlikely]]
+            disarm();
+    }
 
     bool await_ready() const noexcept { return false; }
     template <class P>
@@ -42,6 +45,7 @@ class SleepAwaiter final : public coro::Wait {
   private:
     void suspend(coro::Driver& driver) noexcept;
     void arm() noexcept;
+    void disarm() noexcept;
 
     loop::Timer timer_;
     Duration delay_;

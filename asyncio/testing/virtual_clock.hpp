@@ -21,6 +21,9 @@
 // does not know that somebody is about to post.
 #pragma once
 
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/task/run.hpp>
+
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -28,13 +31,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/task/run.hpp>
-
 namespace asyncio::testing {
 
 class VirtualClock final : public kernel::Kernel {
-public:
+  public:
     /// Real time for operations in flight before virtual time jumps.
     static constexpr Duration kGrace = std::chrono::milliseconds(5);
     /// Real time after which an endless wait is called a deadlock.
@@ -52,6 +52,7 @@ public:
 
     std::string_view name() const noexcept override { return real_->name(); }
     TimePoint now() noexcept override { return TimePoint(Duration(now_.load())); }
+    Duration timer_grid() const noexcept override { return Duration(1); }
     void attach_to_thread() override { real_->attach_to_thread(); }
     bool submit(kernel::Operation& operation) noexcept override;
     void cancel(kernel::Operation& operation) noexcept override { real_->cancel(operation); }
@@ -62,7 +63,7 @@ public:
     void wake() noexcept override;
     std::size_t in_flight() const noexcept override { return real_->in_flight(); }
 
-private:
+  private:
     static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
     bool look(Duration real_timeout);
     void forget(kernel::Operation& operation) noexcept;
