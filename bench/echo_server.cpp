@@ -34,7 +34,10 @@ Coro<> echo(StreamReader& reader, StreamWriter& writer) {
     }
 }
 
-Coro<> echo_into(std::size_t size, StreamReader& reader, StreamWriter& writer) {
+std::size_t into_bytes = 0;  // of each connection's memory; 0: read(n)
+
+Coro<> echo_into(StreamReader& reader, StreamWriter& writer) {
+    const std::size_t size = into_bytes;
     const auto memory = std::make_unique_for_overwrite<std::byte[]>(size);
     for (;;) {
         const std::size_t count = co_await reader.read_into({memory.get(), size});
@@ -44,13 +47,11 @@ Coro<> echo_into(std::size_t size, StreamReader& reader, StreamWriter& writer) {
     }
 }
 
-Coro<> serve(std::uint16_t port, std::size_t into) {
+Coro<> serve(std::uint16_t port) {
     const asyncio::ServerOptions options{.backlog = 4096};
-    auto handler = [into](StreamReader& reader, StreamWriter& writer) ASYNCIO_CORO_WRAPPER {
-        return into == 0 ? echo(reader, writer) : echo_into(into, reader, writer);
-    };
+    const auto handler = into_bytes == 0 ? &echo : &echo_into;
     const asyncio::Server server =
-        co_await asyncio::start_server(std::move(handler), "127.0.0.1", port, options);
+        co_await asyncio::start_server(handler, "127.0.0.1", port, options);
     co_await server.serve_forever();
 }
 
@@ -62,10 +63,10 @@ int main(int argc, char** argv) {
         return 2;
     }
     const bool into = argc > 3 && std::string_view(argv[1]) == "--into";
-    const std::size_t size = into ? std::strtoul(argv[2], nullptr, 10) : 0;
+    if (into) into_bytes = std::strtoul(argv[2], nullptr, 10);
     bench::allow_many_descriptors();
     try {
-        asyncio::run(serve(static_cast<std::uint16_t>(std::atoi(argv[argc - 1])), size));
+        asyncio::run(serve(static_cast<std::uint16_t>(std::atoi(argv[argc - 1]))));
     } catch (const asyncio::KeyboardInterrupt&) {
     }
 }
