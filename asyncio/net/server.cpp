@@ -86,6 +86,8 @@ Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<st
     co_return Server(std::move(core));
 }
 
+Coro<> nothing_to_await() { co_return; }
+
 Coro<> wait_closed(Ref<ServerCore> core) {
     while (!core->finished()) co_await task::NextWake(core->changed());
 }

@@ -78,14 +78,11 @@ class Server {
 
 namespace net {
 
-template <class F, class... Streams>
-Coro<> run_handler(F& handler, Streams&&... streams) {
-    using Result = std::invoke_result_t<F&, Streams&&...>;
-    if constexpr (Awaitable<Result>)
-        co_await task::call(handler, std::forward<Streams>(streams)...);
-    else
-        task::call(handler, std::forward<Streams>(streams)...);
-    co_return;
+Coro<> nothing_to_await();
+
+template <class A>
+Coro<> await_and_drop(A awaitable) {
+    (void)co_await std::move(awaitable);
 }
 
 /// Any handler in the one shape the server calls.
@@ -96,21 +93,31 @@ class HandlerOf final : public ClientHandler {
 
     ASYNCIO_CORO_WRAPPER Coro<> call(StreamReader& reader, StreamWriter& writer) override {
         if constexpr (std::is_invocable_v<F&, StreamReader&, StreamWriter&>) {
-            using Result = std::invoke_result_t<F&, StreamReader&, StreamWriter&>;
-            if constexpr (std::is_same_v<Result, Coro<>>)
-                return task::call(handler_, reader, writer);
-            else
-                return run_handler<F, StreamReader&, StreamWriter&>(handler_, reader, writer);
+            return call_with(reader, writer);
         } else {
             static_assert(std::is_invocable_v<F&, StreamReader, StreamWriter>,
                           "a connection handler takes (asyncio::StreamReader&, "
                           "asyncio::StreamWriter&)");
-            return run_handler<F, StreamReader, StreamWriter>(handler_, std::move(reader),
-                                                              std::move(writer));
+            return call_with(std::move(reader), std::move(writer));
         }
     }
 
   private:
+    // No coroutine here: its frame would hold an F, and GCC warns about that where F is local.
+    template <class R, class W>
+    ASYNCIO_CORO_WRAPPER Coro<> call_with(R&& reader, W&& writer) {
+        using Result = std::invoke_result_t<F&, R, W>;
+        if constexpr (std::is_same_v<Result, Coro<>>) {
+            return task::call(handler_, std::forward<R>(reader), std::forward<W>(writer));
+        } else if constexpr (Awaitable<Result>) {
+            return await_and_drop<std::decay_t<Result>>(
+                task::call(handler_, std::forward<R>(reader), std::forward<W>(writer)));
+        } else {
+            (void)task::call(handler_, std::forward<R>(reader), std::forward<W>(writer));
+            return nothing_to_await();
+        }
+    }
+
     F handler_;
 };
 

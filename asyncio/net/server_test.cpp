@@ -88,6 +88,34 @@ TEST(Server, SRV_01_a_handler_may_own_what_cannot_be_copied) {
     });
 }
 
+TEST(Server, SRV_01_a_handler_may_return_any_awaitable) {
+    testing::run([]() -> Coro<> {
+        auto value = [](StreamReader&, StreamWriter& writer) -> Coro<int> {
+            writer.write("value");
+            co_return 5;
+        };
+        auto spawns = [](StreamReader, StreamWriter writer) {
+            return create_task(
+                [](StreamWriter w) -> Coro<> {
+                    w.write("task");
+                    co_await w.drain();
+                    w.close();
+                },
+                std::move(writer));
+        };
+        std::vector<Server> servers;
+        servers.push_back(co_await start_server(value, "127.0.0.1", 0));
+        servers.push_back(co_await start_server(spawns, "127.0.0.1", 0));
+        for (const Server& server : servers) {
+            auto streams = co_await open_connection("127.0.0.1", port_of(server));
+            const std::string all = co_await streams.first.read();
+            EXPECT_EQ(all, &server == &servers.front() ? "value" : "task");
+            streams.second.close();
+            co_await end(server);
+        }
+    });
+}
+
 TEST(Server, SRV_01_a_handler_may_take_its_streams_by_value) {
     testing::run([]() -> Coro<> {
         auto handler = [](StreamReader reader, StreamWriter writer) -> Coro<> {
