@@ -38,6 +38,7 @@ IoUringBuffers::~IoUringBuffers() {
 }
 
 void IoUringBuffers::grow() noexcept {
+    if (mean_size_ > small_message) return;
     const unsigned goal = std::min(lent_ * 2, count_);
     while (lent_ < goal) lend(lent_++);
 }

@@ -131,6 +131,7 @@ void IoUringKernel::on_receive(Operation& operation, const Completion_& completi
     if (result > 0) [[likely]] {
         if (!has_more(completion)) begin_anew(operation);
         const auto data = buffers_->data(completion.flags, static_cast<std::size_t>(result));
+        buffers_->received(data.size());
         operation.callback(operation, Completion{.result = result, .more = true, .data = data});
         buffers_->give_back(completion.flags);
         return;

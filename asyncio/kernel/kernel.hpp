@@ -46,9 +46,9 @@ class Kernel {
     /// The loop's clock. Monotonic.
     virtual TimePoint now() noexcept { return Clock::now(); }
 
-    /// Timers wake the loop on multiples of this, so that many of them share a wake-up. Never early;
-    /// late by this at most. (asyncio and tokio: 1 ms.) 100,000 sleeps over one second cost 7 us of
-    /// CPU each with a wake-up per timer, about 1.5 us with this, spawning included.
+    /// Timers wake the loop on multiples of this, so that many of them share a wake-up. Never
+    /// early; late by this at most. (asyncio and tokio: 1 ms.) 100,000 sleeps over one second cost
+    /// 7 us of CPU each with a wake-up per timer, about 1.5 us with this, spawning included.
     virtual Duration timer_grid() const noexcept { return Duration(1 << 19); }
 
     /// Called by the thread that is about to run the loop. A backend bound to a thread rebinds;

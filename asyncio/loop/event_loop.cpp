@@ -28,6 +28,11 @@ bool debug_from_environment() noexcept {
 
 }  // namespace
 
+loop::ThreadMark loop::this_thread() noexcept {
+    static thread_local constinit char mark = 0;
+    return &mark;
+}
+
 EventLoop& get_running_loop() {
     if (running_loop == nullptr) throw std::logic_error("no running event loop");
     return *running_loop;
@@ -75,12 +80,12 @@ void EventLoop::run_forever() {
     kernel_->attach_to_thread();
     struct Running {
         explicit Running(EventLoop& l) : loop(l) {
-            loop.running_in_ = std::this_thread::get_id();
+            loop.running_in_ = loop::this_thread();
             running_loop = &loop;
         }
         ~Running() {
             loop.stopping_ = false;
-            loop.running_in_ = std::thread::id();
+            loop.running_in_ = nullptr;
             running_loop = nullptr;
         }
         EventLoop& loop;
@@ -91,6 +96,7 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_once() {
+    ++iteration_;
     IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
     hooks.splice_back(hooks_);
     while (!hooks.empty()) hooks.pop_front().before_poll();
@@ -161,8 +167,8 @@ void EventLoop::drop_everything() noexcept {
 
 void EventLoop::check_usable_slowly() const {
     if (is_closed()) throw std::logic_error("Event loop is closed");
-    const std::thread::id owner = running_in_.load();
-    if (debug_ && owner != std::thread::id() && owner != std::this_thread::get_id())
+    const loop::ThreadMark owner = running_in_.load();
+    if (debug_ && owner != nullptr && owner != loop::this_thread())
         throw std::logic_error(
             "Non-thread-safe operation invoked on an event loop other than the current one");
 }

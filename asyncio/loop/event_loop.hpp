@@ -36,7 +36,6 @@
 #include <memory>
 #include <source_location>
 #include <string_view>
-#include <thread>
 
 namespace asyncio {
 
@@ -54,6 +53,10 @@ namespace loop {
 class Inbox;
 class Watchers;
 class SignalHandlers;
+
+/// Tells threads apart, without the weight of <thread>.
+using ThreadMark = const void*;
+ThreadMark this_thread() noexcept;
 
 /// What a loop shares with the futures and tasks bound to it.
 struct Core final : RefCounted {
@@ -138,7 +141,7 @@ class EventLoop {
     /// Throws what run_forever() would throw at once.
     void check_can_run() const;
 
-    bool is_running() const noexcept { return running_in_.load() != std::thread::id(); }
+    bool is_running() const noexcept { return running_in_.load() != nullptr; }
     bool is_closed() const noexcept { return closed_.load(); }
 
     // --- scheduling ------------------------------------------------------------------------
@@ -239,6 +242,8 @@ class EventLoop {
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
     }
+    /// Counts the iterations, from 1.
+    std::uint64_t iteration() const noexcept { return iteration_; }
     coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
@@ -277,8 +282,9 @@ class EventLoop {
     std::unique_ptr<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
-    std::atomic<std::thread::id> running_in_{};
+    std::atomic<loop::ThreadMark> running_in_{nullptr};
     std::atomic<bool> closed_{false};
+    std::uint64_t iteration_ = 0;
     bool stopping_ = false;
     bool debug_ = false;
 };

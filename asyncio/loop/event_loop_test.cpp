@@ -2,24 +2,23 @@
 //
 // Scheduling, running and closing (LOOP-01 ... LOOP-49). What needs a task is in
 // task/run_until_complete_test.cpp, what needs other threads in inbox_test.cpp.
+#include <asyncio/base/error.hpp>
+#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/event_loop.hpp>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include <asyncio/loop/inbox.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <asyncio/base/error.hpp>
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/loop/inbox.hpp>
-#include <asyncio/os/fd.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
-
 #include <gtest/gtest.h>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace asyncio {
 namespace {
@@ -30,7 +29,7 @@ using Log = std::vector<std::string>;
 
 /// A kernel without a system: time passes only by waiting, and every wait is remembered.
 class RecordingKernel final : public kernel::Kernel {
-public:
+  public:
     struct Record {
         std::vector<std::optional<Duration>> waits;
         Duration step{0};  // what reading the clock costs
@@ -39,6 +38,7 @@ public:
 
     std::string_view name() const noexcept override { return "recording"; }
     TimePoint now() noexcept override { return now_ += record_.step; }
+    Duration timer_grid() const noexcept override { return Duration(1); }
     void attach_to_thread() override {}
     bool submit(kernel::Operation&) noexcept override { return false; }
     void cancel(kernel::Operation&) noexcept override {}
@@ -53,13 +53,13 @@ public:
     void wake() noexcept override {}
     std::size_t in_flight() const noexcept override { return 0; }
 
-private:
+  private:
     Record& record_;
     TimePoint now_{1000h};
 };
 
 class Loop : public ::testing::Test {
-protected:
+  protected:
     ~Loop() override {
         if (owned) loop.close();
     }
@@ -144,9 +144,11 @@ TEST_F(Loop, LOOP_05_arguments_are_delivered_unchanged) {
     int number = 0;
     auto owned_text = std::make_unique<std::string>("moved");
     std::string got;
-    loop.call_soon([&](int n, const std::string& text, std::unique_ptr<std::string> last) {
-        got = std::to_string(n) + text + *last;
-    }, 42, std::string("text"), std::move(owned_text));
+    loop.call_soon(
+        [&](int n, const std::string& text, std::unique_ptr<std::string> last) {
+            got = std::to_string(n) + text + *last;
+        },
+        42, std::string("text"), std::move(owned_text));
     loop.call_soon([](int& n, int by) { n += by; }, std::ref(number), 7);
     loop.call_later(1s, [](int& n, int by) { n *= by; }, std::ref(number), 3);
     loop.call_later(2s, [&] { loop.stop(); });
@@ -164,9 +166,13 @@ TEST_F(Loop, a_callback_may_return_something) {
 
 template <class F>
 concept IsCallback = requires(EventLoop& loop, F f) { loop::bind_arguments(f)(); };
-static_assert(!IsCallback<int>);                       // DBG-03: refused at compile time
-static_assert(loop::MakesCoroutine<Coro<> (*)()>);     // and so is a coroutine function
-static_assert(!loop::MakesCoroutine<void (*)()>);
+
+TEST_F(Loop, DBG_03_what_cannot_be_called_and_coroutine_functions_do_not_compile) {
+    static_assert(!IsCallback<int>);
+    static_assert(!std::is_constructible_v<UniqueFunction<void()>, Coro<>>);
+    static_assert(loop::MakesCoroutine<Coro<> (*)()>);
+    static_assert(!loop::MakesCoroutine<void (*)()>);
+}
 
 // --- timers ------------------------------------------------------------------------------------
 

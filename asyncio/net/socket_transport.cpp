@@ -109,7 +109,7 @@ void SocketTransport::write(std::span<const std::byte> data) {
             log(LogLevel::warning, "write() on a connection that is closed");
         return;
     }
-    if (data.size() >= kInlineWrite && write_buffer_size() == 0) {
+    if (write_buffer_size() == 0 && worth_a_send(data.size())) {
         const std::ptrdiff_t taken = os::try_send(fd_, data);
         if (taken > 0) data = data.subspan(static_cast<std::size_t>(taken));
         if (taken < 0 && taken != -EAGAIN) {
@@ -118,9 +118,15 @@ void SocketTransport::write(std::span<const std::byte> data) {
         }
         if (data.empty()) return;
     }
-    pending_.append(data);
+    pending().append(data);
     if (send_.idle()) loop_.before_poll(*this);
     update_flow();
+}
+
+/// The first write of an iteration, and every large one, goes out at once.
+bool SocketTransport::worth_a_send(std::size_t size) noexcept {
+    const bool first = std::exchange(last_write_, loop_.iteration()) != loop_.iteration();
+    return first || size >= kInlineWrite;
 }
 
 void SocketTransport::before_poll() noexcept {
@@ -132,9 +138,9 @@ void SocketTransport::before_poll() noexcept {
 void SocketTransport::send_buffered() {
     if (!vector_) vector_ = std::make_unique<iovec>();
     for (;;) {
-        if (sending_.empty()) std::swap(sending_, pending_);
-        if (sending_.empty()) break;
-        const std::string_view bytes = sending_.view();
+        if (sending().empty()) which_ ^= 1;
+        if (sending().empty()) break;
+        const std::string_view bytes = sending().view();
         *vector_ = iovec{const_cast<char*>(bytes.data()), bytes.size()};
         send_.buffers = vector_.get();
         send_.count = 1;
@@ -158,7 +164,7 @@ bool SocketTransport::sent(int result) {
         lose(system_error(-result, "send"));
         return false;
     }
-    sending_.consume(static_cast<std::size_t>(result));
+    sending().consume(static_cast<std::size_t>(result));
     update_flow();
     return stage_ <= Stage::closing;
 }
@@ -233,7 +239,7 @@ void SocketTransport::lose(std::exception_ptr error) {
     stage_ = Stage::losing;
     error_ = std::move(error);
     reading_ = false;
-    pending_.clear();
+    pending().clear();
     PollHook::unlink();
     kernel::Kernel& kernel = loop_.kernel();
     kernel.cancel(receive_);
@@ -255,7 +261,7 @@ void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
 void SocketTransport::call_connection_lost() {
     const Ref<SocketTransport> keep(this);
     stage_ = Stage::lost;
-    sending_.clear();
+    sending().clear();
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there
     loop_.kernel().close(std::exchange(fd_, -1));
@@ -272,8 +278,8 @@ void SocketTransport::call_connection_lost() {
 void SocketTransport::loop_closed() noexcept {
     const Ref<SocketTransport> keep(this);
     if (stage_ == Stage::open) log(LogLevel::warning, "unclosed connection: closed with the loop");
-    if (stage_ <= Stage::closing && send_.idle() && !pending_.empty() && sending_.empty())
-        (void)os::try_send(fd_, pending_.bytes());
+    if (stage_ <= Stage::closing && send_.idle() && !pending().empty() && sending().empty())
+        (void)os::try_send(fd_, pending().bytes());
     PollHook::unlink();
     loop_.kernel().reclaim(receive_);
     loop_.kernel().reclaim(send_);

@@ -5,9 +5,9 @@
 // Reading is one multishot receive operation, submitted while reading is wanted. Each completion
 // hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer.
 //
-// Writing. Small writes are gathered in `pending_` and go out just before the next poll (as one
+// Writing. Small writes are gathered in `pending()` and go out just before the next poll (as one
 // send, however many there were); a write of kInlineWrite bytes or more with nothing buffered is
-// tried at once, straight from the caller's memory. What is being sent is `sending_`, which does
+// tried at once, straight from the caller's memory. What is being sent is `sending()`, which does
 // not change while the kernel looks at it; then the two change places.
 //
 //        close(), peer's end          buffers out            both operations idle
@@ -58,7 +58,7 @@ class SocketTransport final : public stream::Transport,
     void pause_reading() override;
     void resume_reading() override;
     std::size_t write_buffer_size() const noexcept override {
-        return sending_.size() + pending_.size();
+        return buffers_[0].size() + buffers_[1].size();
     }
     void set_write_buffer_limits(std::size_t high, std::size_t low) override;
     EventLoop& loop() const noexcept override { return loop_; }
@@ -78,8 +78,12 @@ class SocketTransport final : public stream::Transport,
     static void on_send(kernel::Operation& operation, const kernel::Completion& completion);
     static void take_turn(Runnable& runnable, Turn turn);
 
+    stream::Buffer& sending() noexcept { return buffers_[which_]; }
+    stream::Buffer& pending() noexcept { return buffers_[which_ ^ 1]; }
+
     void receive();
     void received(const kernel::Completion& completion);
+    bool worth_a_send(std::size_t size) noexcept;
     void before_poll() noexcept override;
     void send_buffered();
     bool sent(int result);
@@ -96,11 +100,11 @@ class SocketTransport final : public stream::Transport,
     Ref<stream::Protocol> protocol_;
     kernel::Operation receive_{kernel::Opcode::receive, &on_receive};
     kernel::Operation send_{kernel::Opcode::send, &on_send};
-    stream::Buffer sending_;
-    stream::Buffer pending_;
+    stream::Buffer buffers_[2];      // they change places by their number: moving one costs more
     std::unique_ptr<iovec> vector_;  // of the send in flight
     mutable std::unique_ptr<Addresses> addresses_;
-    std::exception_ptr error_;  // what the connection is lost with
+    std::exception_ptr error_;      // what the connection is lost with
+    std::uint64_t last_write_ = 0;  // the iteration of the loop it was in
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     int fd_;
@@ -112,6 +116,7 @@ class SocketTransport final : public stream::Transport,
     bool eof_seen_ = false;
     bool writing_paused_ = false;
     bool turn_queued_ = false;
+    std::uint8_t which_ = 0;  // of buffers_: what is being sent
 };
 
 }  // namespace asyncio::net
