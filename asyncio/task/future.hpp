@@ -16,12 +16,13 @@
 // Threads: the loop's. Errors: InvalidStateError when completed twice or read too early.
 #pragma once
 
-#include <cstdint>
-#include <type_traits>
-
 #include <asyncio/task/done_callback.hpp>
 #include <asyncio/task/future_awaiter.hpp>
 #include <asyncio/task/future_core.hpp>
+
+#include <cstdint>
+#include <source_location>
+#include <type_traits>
 
 namespace asyncio {
 
@@ -30,15 +31,32 @@ namespace task {
 /// A future that is completed through its handle. (Tasks complete themselves.)
 template <class T>
 class PlainFuture final : public WithResult<T, FutureCore> {
-public:
-    explicit PlainFuture(loop::Core& core) : WithResult<T, FutureCore>(core) {}
+  public:
+    PlainFuture(loop::Core& core, std::source_location created)
+        : WithResult<T, FutureCore>(core), created_(created) {}
+    ~PlainFuture() override { this->report_unretrieved(); }
+
+    const std::source_location* created_at() const noexcept override { return &created_; }
+
+  private:
+    std::source_location created_;
 };
+
+/// Can a T really be copied? A vector of move-only elements says it can, and does not compile.
+template <class T>
+struct IsCopyable : std::is_copy_constructible<T> {};
+template <class T>
+    requires requires {
+        typename T::value_type;
+        typename T::allocator_type;
+    }
+struct IsCopyable<T> : IsCopyable<typename T::value_type> {};
 
 /// `taken`: the future was a temporary, so its result is moved out if nobody else can see it.
 template <class T>
 T take_result(FutureCore& future) {
     T& result = *static_cast<T*>(future.result_address());
-    if constexpr (std::is_copy_constructible_v<T>) {
+    if constexpr (IsCopyable<T>::value) {
         if (future.references() > 1) return result;
     }
     return std::move(result);
@@ -46,7 +64,7 @@ T take_result(FutureCore& future) {
 
 template <class T, bool Taken>
 class FutureAwaiter final : public EndAwaiter {
-public:
+  public:
     using EndAwaiter::EndAwaiter;
 
     std::conditional_t<Taken || std::is_void_v<T>, T, std::add_lvalue_reference_t<T>>
@@ -66,7 +84,7 @@ public:
 
 /// A handle to a future or task whose result's type does not matter; all handles convert to it.
 class AnyFuture : public coro::DriverAwaitable {
-public:
+  public:
     AnyFuture() noexcept = default;
     explicit AnyFuture(Ref<task::FutureCore> core) noexcept : core_(std::move(core)) {}
 
@@ -96,19 +114,20 @@ public:
     task::FutureCore& core() const noexcept { return *core_; }
     const Ref<task::FutureCore>& ref() const noexcept { return core_; }
 
-protected:
+  protected:
     Ref<task::FutureCore> core_;
 };
 
 template <class T>
 class [[nodiscard]] Future : public AnyFuture {
-public:
+  public:
     using value_type = T;
 
     /// A new pending future on the running loop; std::logic_error if there is none.
-    Future() : Future(get_running_loop()) {}
-    explicit Future(EventLoop& loop)
-        : AnyFuture(Ref<task::FutureCore>(new task::PlainFuture<T>(loop.core()))) {}
+    Future(std::source_location where = std::source_location::current())
+        : Future(get_running_loop(), where) {}
+    explicit Future(EventLoop& loop, std::source_location where = std::source_location::current())
+        : AnyFuture(Ref<task::FutureCore>(new task::PlainFuture<T>(loop.core(), where))) {}
     explicit Future(Ref<task::FutureCore> core) noexcept : AnyFuture(std::move(core)) {}
 
     /// The result. Throws the exception, CancelledError, or InvalidStateError while pending.
@@ -158,8 +177,8 @@ public:
 };
 
 template <class T>
-Future<T> EventLoop::create_future() {
-    return Future<T>(*this);
+Future<T> EventLoop::create_future(std::source_location where) {
+    return Future<T>(*this, where);
 }
 
 }  // namespace asyncio

@@ -364,5 +364,17 @@ TEST(Gather, ten_thousand_children) {
     });
 }
 
+TEST(Gather, a_vector_of_move_only_results) {
+    testing::run([]() -> Coro<> {
+        const auto make = [](int n) -> Coro<std::unique_ptr<int>> {
+            co_return std::make_unique<int>(n);
+        };
+        std::vector<Coro<std::unique_ptr<int>>> coros;
+        for (int i = 0; i < 3; ++i) coros.push_back(make(i));
+        const std::vector<std::unique_ptr<int>> results = co_await gather(std::move(coros));
+        EXPECT_EQ(*results.at(2), 2);
+    });
+}
+
 }  // namespace
 }  // namespace asyncio

@@ -130,7 +130,7 @@ inline Task<int> take_reference(const Options& options) {
     co_await Pause();
     co_return options.tracked.value;
 }
-inline Task<int> take_default(int, Options options = {}) {
+inline Task<int> take_default(int, Options options = {}) {  // asyncio-lint: ok
     co_await Pause();
     co_return options.tracked.value;
 }
