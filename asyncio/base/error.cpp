@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 
-#include <cxxabi.h>
-
 #include <cstdlib>
 #include <typeinfo>
+
+#include <cxxabi.h>
 
 namespace asyncio {
 

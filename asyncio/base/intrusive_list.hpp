@@ -17,7 +17,7 @@ class IntrusiveList;
 
 template <class T, class Tag = void>
 class IntrusiveListNode {
-public:
+  public:
     IntrusiveListNode() = default;
     IntrusiveListNode(const IntrusiveListNode&) = delete;
     IntrusiveListNode& operator=(const IntrusiveListNode&) = delete;
@@ -33,7 +33,7 @@ public:
         next_ = prev_ = nullptr;
     }
 
-private:
+  private:
     friend class IntrusiveList<T, Tag>;
     IntrusiveListNode* next_ = nullptr;
     IntrusiveListNode* prev_ = nullptr;
@@ -43,7 +43,7 @@ template <class T, class Tag = void>
 class IntrusiveList {
     using Node = IntrusiveListNode<T, Tag>;
 
-public:
+  public:
     IntrusiveList() noexcept { clear_links(); }
     IntrusiveList(const IntrusiveList&) = delete;
     IntrusiveList& operator=(const IntrusiveList&) = delete;
@@ -90,7 +90,7 @@ public:
         }
     }
 
-private:
+  private:
     void insert_before(Node& position, T& element) noexcept {
         Node& node = element;
         assert(!node.linked());

@@ -10,13 +10,13 @@
 //     else use(*r);
 #pragma once
 
+#include <asyncio/base/error.hpp>
+
 #include <cassert>
 #include <exception>
 #include <new>
 #include <type_traits>
 #include <utility>
-
-#include <asyncio/base/error.hpp>
 
 namespace asyncio {
 
@@ -24,7 +24,7 @@ template <class T = void>
 class [[nodiscard]] Outcome {
     static_assert(!std::is_reference_v<T>, "an Outcome holds a value; use T* or a wrapper");
 
-public:
+  public:
     using value_type = T;
 
     Outcome() noexcept {}
@@ -61,7 +61,8 @@ public:
     template <class... Args>
     T& set_value(Args&&... args) {
         assert(kind_ == Kind::empty);
-        T* value = ::new (static_cast<void*>(std::addressof(value_))) T(std::forward<Args>(args)...);
+        T* value =
+            ::new (static_cast<void*>(std::addressof(value_))) T(std::forward<Args>(args)...);
         kind_ = Kind::value;
         return *value;
     }
@@ -101,7 +102,7 @@ public:
     T* operator->() { return std::addressof(value()); }
     const T* operator->() const { return std::addressof(value()); }
 
-private:
+  private:
     enum class Kind : unsigned char { empty, value, error };
 
     void reset() noexcept {
@@ -119,7 +120,7 @@ private:
 
 template <>
 class [[nodiscard]] Outcome<void> {
-public:
+  public:
     using value_type = void;
 
     Outcome() noexcept = default;
@@ -138,7 +139,7 @@ public:
     void take() const { value(); }
     void operator*() const { value(); }
 
-private:
+  private:
     std::exception_ptr error_;
 };
 

@@ -12,7 +12,7 @@
 namespace asyncio {
 
 class RefCounted {
-public:
+  public:
     RefCounted() = default;
     RefCounted(const RefCounted&) = delete;
     RefCounted& operator=(const RefCounted&) = delete;
@@ -25,16 +25,16 @@ public:
     }
     std::uint32_t references() const noexcept { return references_; }
 
-protected:
+  protected:
     ~RefCounted() = default;
 
-private:
+  private:
     std::uint32_t references_ = 0;
 };
 
 template <class T>
 class Ref {
-public:
+  public:
     Ref() noexcept = default;
     explicit Ref(T* object) noexcept : object_(object) {
         if (object_ != nullptr) object_->add_ref();
@@ -58,7 +58,7 @@ public:
     explicit operator bool() const noexcept { return object_ != nullptr; }
     friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.object_ == b.object_; }
 
-private:
+  private:
     T* object_ = nullptr;
 };
 

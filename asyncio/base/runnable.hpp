@@ -16,7 +16,7 @@
 namespace asyncio {
 
 class Runnable {
-public:
+  public:
     enum class Turn : bool { run, discard };
     using Function = void (*)(Runnable&, Turn);
 
@@ -27,10 +27,10 @@ public:
     void run() { function_(*this, Turn::run); }
     void discard() { function_(*this, Turn::discard); }
 
-protected:
+  protected:
     ~Runnable() = default;
 
-private:
+  private:
     friend class RunQueue;
     Runnable* next_ = nullptr;
     Function function_;
@@ -38,7 +38,7 @@ private:
 
 /// FIFO of runnables.
 class RunQueue {
-public:
+  public:
     RunQueue() = default;
     RunQueue(const RunQueue&) = delete;
     RunQueue& operator=(const RunQueue&) = delete;
@@ -78,7 +78,7 @@ public:
         other.first_ = nullptr;
     }
 
-private:
+  private:
     Runnable* first_ = nullptr;
     Runnable* last_ = nullptr;  // meaningful only while first_ is set
 };

@@ -17,7 +17,7 @@ class UniqueFunction;
 
 template <class R, class... Args>
 class UniqueFunction<R(Args...)> {
-public:
+  public:
     UniqueFunction() noexcept = default;
     UniqueFunction(std::nullptr_t) noexcept {}
 
@@ -51,7 +51,7 @@ public:
         return ops_->call(storage_, std::forward<Args>(args)...);
     }
 
-private:
+  private:
     static constexpr std::size_t kInlineSize = 3 * sizeof(void*);
 
     struct Ops {
@@ -73,15 +73,15 @@ private:
     }
 
     template <class F>
-    static constexpr Ops kInline = {
-        [](void* at, Args&&... args) -> R {
-            return invoke(*static_cast<F*>(at), std::forward<Args>(args)...);
-        },
-        [](void* to, void* from) noexcept {
-            ::new (to) F(std::move(*static_cast<F*>(from)));
-            static_cast<F*>(from)->~F();
-        },
-        [](void* at) noexcept { static_cast<F*>(at)->~F(); }};
+    static constexpr Ops kInline = {[](void* at, Args&&... args) -> R {
+                                        return invoke(*static_cast<F*>(at),
+                                                      std::forward<Args>(args)...);
+                                    },
+                                    [](void* to, void* from) noexcept {
+                                        ::new (to) F(std::move(*static_cast<F*>(from)));
+                                        static_cast<F*>(from)->~F();
+                                    },
+                                    [](void* at) noexcept { static_cast<F*>(at)->~F(); }};
 
     template <class F>
     static constexpr Ops kHeap = {

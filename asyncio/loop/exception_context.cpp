@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/loop/exception_context.hpp>
-
-#include <cstdio>
-
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/slow_report.hpp>
+
+#include <cstdio>
 
 namespace asyncio {
 
 std::string to_string(const ExceptionContext& context) {
-    std::string text = context.message.empty() ? "Unhandled exception in event loop" : context.message;
+    std::string text =
+        context.message.empty() ? "Unhandled exception in event loop" : context.message;
     const auto line = [&text](const char* key, const std::string& value) {
         if (!value.empty()) text += "\n  " + std::string(key) + ": " + value;
     };
@@ -29,8 +29,7 @@ void EventLoop::default_exception_handler(const ExceptionContext& context) {
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
-    exception_handler_ =
-        handler ? std::make_shared<ExceptionHandler>(std::move(handler)) : nullptr;
+    exception_handler_ = handler ? std::make_shared<ExceptionHandler>(std::move(handler)) : nullptr;
 }
 
 void EventLoop::call_exception_handler(const ExceptionContext& context) {

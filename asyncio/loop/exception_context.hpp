@@ -5,11 +5,11 @@
 // asyncio passes a dict; these are its keys. Only `message` is always there.
 #pragma once
 
-#include <exception>
-#include <string>
-
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/loop/handle.hpp>
+
+#include <exception>
+#include <string>
 
 namespace asyncio {
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/exception_context.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -7,18 +11,13 @@
 #include <type_traits>
 #include <vector>
 
-#include <asyncio/base/error.hpp>
-#include <asyncio/loop/event_loop.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
-
 #include <gtest/gtest.h>
 
 namespace asyncio {
 namespace {
 
 class ExceptionHandlerTest : public ::testing::Test {
-protected:
+  protected:
     ~ExceptionHandlerTest() override { loop.close(); }
     void iterate() {
         loop.stop();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/loop/handle.hpp>
-
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/loop/handle.hpp>
 #include <asyncio/loop/slow_report.hpp>
 
 namespace asyncio::loop {
@@ -27,7 +26,7 @@ void CallbackNode::take_turn(Runnable& runnable, Turn turn) {
     auto& self = static_cast<CallbackNode&>(runnable);
     const Handle keep{Ref<CallbackNode>(&self)};
     (void)self.drop_ref();  // the queue's; `keep` is the last line of defence
-    struct Over {  // also when a fatal exception passes
+    struct Over {           // also when a fatal exception passes
         ~Over() { node.drop_callable(); }
         CallbackNode& node;
     } over{self};

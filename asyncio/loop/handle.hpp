@@ -10,17 +10,17 @@
 // Threads: the loop's. For other threads see call_soon_threadsafe in event_loop.hpp.
 #pragma once
 
-#include <cstdint>
-#include <new>
-#include <tuple>
-#include <type_traits>
-#include <utility>
-
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/frame_pool.hpp>
 #include <asyncio/loop/timer_queue.hpp>
+
+#include <cstdint>
+#include <new>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 
 namespace asyncio {
 
@@ -29,7 +29,7 @@ class EventLoop;
 namespace loop {
 
 class CallbackNode : public Runnable, public RefCounted {
-public:
+  public:
     struct Ops {
         void (*call)(CallbackNode&);
         void (*drop_callable)(CallbackNode&) noexcept;
@@ -46,12 +46,12 @@ public:
     /// Null for call_soon callbacks.
     Timer* timer() noexcept { return timer_; }
 
-protected:
+  protected:
     CallbackNode(EventLoop& loop, const Ops& ops, Timer* timer) noexcept
         : Runnable(&take_turn), loop_(&loop), ops_(&ops), timer_(timer) {}
     ~CallbackNode() = default;
 
-private:
+  private:
     static void take_turn(Runnable& runnable, Turn turn);
     void run_callback();
     void drop_callable() noexcept;
@@ -72,7 +72,7 @@ class Callback final : public CallbackNode {
     };
     using TimerOrNot = std::conditional_t<Timed, Timer, NoTimer>;
 
-public:
+  public:
     static Callback* make(EventLoop& loop, F&& f) {
         void* memory = coro::FramePool::allocate(sizeof(Callback));
         try {
@@ -85,7 +85,7 @@ public:
 
     F& callable() noexcept { return callable_; }
 
-private:
+  private:
     Callback(EventLoop& loop, F&& f)
         : CallbackNode(loop, kOps, pointer_to(timer_storage_)), timer_storage_(*this) {
         ::new (static_cast<void*>(&callable_)) F(std::move(f));
@@ -116,10 +116,11 @@ auto bind_arguments(F&& f, Args&&... args) {
     if constexpr (sizeof...(Args) == 0) {
         return std::decay_t<F>(std::forward<F>(f));
     } else {
-        return [fn = std::decay_t<F>(std::forward<F>(f)),
-                arguments = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
-            std::apply(fn, std::move(arguments));
-        };
+        return
+            [fn = std::decay_t<F>(std::forward<F>(f)),
+             arguments = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]() mutable {
+                std::apply(fn, std::move(arguments));
+            };
     }
 }
 
@@ -127,7 +128,7 @@ auto bind_arguments(F&& f, Args&&... args) {
 
 /// A scheduled callback. Copyable; dropping it does not cancel.
 class Handle {
-public:
+  public:
     Handle() noexcept = default;
     explicit Handle(Ref<loop::CallbackNode> node) noexcept : node_(std::move(node)) {}
 
@@ -139,13 +140,13 @@ public:
 
     friend bool operator==(const Handle&, const Handle&) noexcept = default;
 
-protected:
+  protected:
     Ref<loop::CallbackNode> node_;
 };
 
 /// A callback with a deadline.
 class TimerHandle : public Handle {
-public:
+  public:
     using Handle::Handle;
 
     /// The absolute deadline on the loop's clock.

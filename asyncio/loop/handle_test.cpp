@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/handle.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <array>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <asyncio/loop/event_loop.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
 
 #include <gtest/gtest.h>
 
@@ -19,7 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 class HandleTest : public ::testing::Test {
-protected:
+  protected:
     ~HandleTest() override { loop.close(); }
     void iterate() {
         loop.stop();

@@ -8,14 +8,14 @@ namespace asyncio::loop {
 
 /// One entry posted from the loop's own thread, in the ready queue.
 class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
-public:
+  public:
     Ticket(Inbox& owner, Inbox::Function function, std::uint64_t number)
         : Runnable(&take_turn), entry(owner, std::move(function), number), inbox(owner) {}
 
     Entry entry;
     Inbox& inbox;
 
-private:
+  private:
     static void take_turn(Runnable& runnable, Turn turn) {
         std::unique_ptr<Ticket> ticket(&static_cast<Ticket&>(runnable));
         Inbox& inbox = ticket->inbox;

@@ -4,9 +4,9 @@
 // takes them out in order.
 //
 // A post appends to a vector under a mutex and wakes the kernel only if the loop may be asleep; it
-// allocates nothing but the vector's growth. The loop swaps the whole vector out and puts its entries
-// into the ready queue; the next batch waits until the last of them had its turn. The handle is a number; it finds its entry by binary search, so posts need no node of
-// their own.
+// allocates nothing but the vector's growth. The loop swaps the whole vector out and puts its
+// entries into the ready queue; the next batch waits until the last of them had its turn. The
+// handle is a number; it finds its entry by binary search, so posts need no node of their own.
 //
 // Sleep protocol (no lost wake-up): the loop stores `asleep`, then looks at `posted`; a poster
 // stores `posted`, then looks at `asleep`; both sequentially consistent. So one sees the other.
@@ -16,6 +16,10 @@
 // cancelled() from another thread block while the callback runs.
 #pragma once
 
+#include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/runnable.hpp>
+#include <asyncio/base/unique_function.hpp>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -24,14 +28,10 @@
 #include <thread>
 #include <vector>
 
-#include <asyncio/base/intrusive_list.hpp>
-#include <asyncio/base/runnable.hpp>
-#include <asyncio/base/unique_function.hpp>
-
 namespace asyncio::loop {
 
 class Inbox : public std::enable_shared_from_this<Inbox> {
-public:
+  public:
     using Function = UniqueFunction<void()>;
 
     /// `wake` interrupts the loop's poll; `ready` is where batches enter.
@@ -69,7 +69,7 @@ public:
     /// What an exception of a callback is given to.
     UniqueFunction<void()> on_exception;
 
-private:
+  private:
     enum class State : std::uint8_t { waiting, running, done, cancelled };
     struct Entry final : Runnable {
         Entry(Inbox& owner, Inbox::Function f, std::uint64_t n)

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -7,11 +11,6 @@
 #include <random>
 #include <thread>
 #include <vector>
-
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/loop/event_loop.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
 
 #include <gtest/gtest.h>
 
@@ -23,7 +22,7 @@ using namespace std::chrono_literals;
 using Log = std::vector<std::string>;
 
 class InboxTest : public ::testing::Test {
-protected:
+  protected:
     ~InboxTest() override { loop.close(); }
     void iterate() {
         loop.stop();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/signal_handlers.hpp>
-
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -11,7 +9,8 @@
 #include <string>
 #include <system_error>
 
-#include <asyncio/kernel/kernel.hpp>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace asyncio::loop {
 

@@ -11,19 +11,19 @@
 // Threads: add and remove on the main thread (asyncio's rule); the handler anywhere.
 #pragma once
 
+#include <asyncio/base/unique_function.hpp>
+#include <asyncio/loop/event_loop.hpp>
+
 #include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
-#include <asyncio/base/unique_function.hpp>
-#include <asyncio/loop/event_loop.hpp>
-
 namespace asyncio::loop {
 
 class SignalHandlers {
-public:
+  public:
     explicit SignalHandlers(EventLoop& loop) noexcept : loop_(loop) {}
     ~SignalHandlers() { clear(); }
 
@@ -40,7 +40,7 @@ public:
     /// For the process's handler.
     void raised(int signal) noexcept;
 
-private:
+  private:
     struct Entry {
         int signal;
         std::uint64_t number;

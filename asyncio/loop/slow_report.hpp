@@ -4,23 +4,25 @@
 // EventLoop::slow_callback_duration. One flag test when debug mode is off.
 #pragma once
 
+#include <asyncio/loop/event_loop.hpp>
+
 #include <string>
 #include <string_view>
-
-#include <asyncio/loop/event_loop.hpp>
 
 namespace asyncio::loop {
 
 class SlowReport {
-public:
+  public:
     SlowReport(EventLoop& loop, std::string_view what) : loop_(loop), what_(what) {
-        if (loop.get_debug()) [[unlikely]] start_ = loop.time();
+        if (loop.get_debug()) [[unlikely]]
+            start_ = loop.time();
     }
     ~SlowReport() {
-        if (start_ != TimePoint()) [[unlikely]] finish();
+        if (start_ != TimePoint()) [[unlikely]]
+            finish();
     }
 
-private:
+  private:
     void finish() noexcept;
 
     EventLoop& loop_;

@@ -54,7 +54,8 @@ std::optional<TimePoint> TimerQueue::next_wakeup() const noexcept {
     TimePoint earliest = head->when_;
     int seen = 0;
     for (const Timer* t = head->next_; t != head; t = t->next_) {
-        if (++seen == kScanLimit) return TimePoint(Duration(static_cast<std::int64_t>(start << kTickBits)));
+        if (++seen == kScanLimit)
+            return TimePoint(Duration(static_cast<std::int64_t>(start << kTickBits)));
         earliest = std::min(earliest, t->when_);
     }
     return earliest;

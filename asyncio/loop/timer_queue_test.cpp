@@ -141,7 +141,7 @@ TEST(TimerQueue, LOOP_13_LOOP_14_LOOP_15_cancelled_timers_leave_at_once) {
     for (int i = 0; i < 1000; ++i) alarms.arm(kNow + 1s * (1000 - i));
     for (int i = 0; i < 1000; ++i)
         if (i % 10 != 0) alarms.queue.cancel(alarms.all[static_cast<std::size_t>(i)].timer);
-    EXPECT_EQ(alarms.queue.size(), 100U);             // no garbage, at the head or behind it
+    EXPECT_EQ(alarms.queue.size(), 100U);               // no garbage, at the head or behind it
     EXPECT_GT(*alarms.queue.next_wakeup(), kNow + 9s);  // number 990 is due at 10 s
     alarms.queue.cancel(alarms.all[990].timer);
     alarms.queue.cancel(alarms.all[990].timer);  // again: harmless
@@ -220,7 +220,7 @@ TEST(TimerQueue, deadline_after_saturates) {
 
 /// The queue and a sorted set of (deadline, number in order of arming), doing the same.
 class Model {
-public:
+  public:
     explicit Model(unsigned seed) : random_(seed), alarms_(kNow) {}
 
     void step() {
@@ -228,25 +228,32 @@ public:
             case 0:
             case 1:
             case 2:
-            case 3: arm(); break;
+            case 3:
+                arm();
+                break;
             case 4:
-            case 5: cancel(); break;
-            case 6: advance(pick({0, 1000, 1'000'000, 50'000'000})); break;
-            default: follow_wakeup();
+            case 5:
+                cancel();
+                break;
+            case 6:
+                advance(pick({0, 1000, 1'000'000, 50'000'000}));
+                break;
+            default:
+                follow_wakeup();
         }
         ASSERT_EQ(alarms_.queue.size(), armed_.size());
     }
     void arm() {
         const Duration early = random_() % 16 == 0 ? Duration(1s) : Duration(0);
-        TimePoint when = now_ - early +
-                         pick({0, 100, 1'000'000, 100'000'000, 10'000'000'000,
-                               std::int64_t{1} << 40, std::int64_t{1} << 50, std::int64_t{1} << 57,
-                               std::int64_t{1} << 61});
+        TimePoint when =
+            now_ - early +
+            pick({0, 100, 1'000'000, 100'000'000, 10'000'000'000, std::int64_t{1} << 40,
+                  std::int64_t{1} << 50, std::int64_t{1} << 57, std::int64_t{1} << 61});
         if (!armed_.empty() && random_() % 4 == 0) when = armed_.begin()->first;  // an equal one
         armed_.emplace(when, alarms_.arm(when).number);
     }
 
-private:
+  private:
     Duration pick(const std::vector<std::int64_t>& spans) {
         const std::int64_t span = spans[random_() % spans.size()];
         return Duration(span == 0 ? 0 : static_cast<std::int64_t>(random_() >> 2) % span);

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/slow_report.hpp>
 #include <asyncio/loop/watchers.hpp>
-
-#include <fcntl.h>
-#include <poll.h>
+#include <asyncio/os/error.hpp>
 
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 
-#include <asyncio/kernel/kernel.hpp>
-#include <asyncio/loop/slow_report.hpp>
-#include <asyncio/os/error.hpp>
+#include <fcntl.h>
+#include <poll.h>
 
 namespace asyncio::loop {
 
 /// One direction of one descriptor. Freed when it is out of the table and out of the ready queue.
 class Watchers::Watch final : public Runnable, private kernel::Operation {
-public:
+  public:
     Watch(EventLoop& loop, int descriptor, bool for_writing, UniqueFunction<void()> f)
         : Runnable(&take_turn),
           Operation(kernel::Opcode::poll, &on_ready),
@@ -46,7 +45,7 @@ public:
 
     const bool writer;
 
-private:
+  private:
     static void on_ready(kernel::Operation& operation, const kernel::Completion& completion) {
         if (completion.result == -ECANCELED) return;
         static_cast<Watch&>(operation).enqueue();

@@ -10,15 +10,15 @@
 // Threads: the loop's.
 #pragma once
 
-#include <vector>
-
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/loop/event_loop.hpp>
+
+#include <vector>
 
 namespace asyncio::loop {
 
 class Watchers {
-public:
+  public:
     explicit Watchers(EventLoop& loop) noexcept;
     ~Watchers();
 
@@ -26,7 +26,7 @@ public:
     bool remove(int fd, bool writer) noexcept;
     void clear() noexcept;
 
-private:
+  private:
     class Watch;
 
     Watch* find(int fd, bool writer) noexcept;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
 #include <asyncio/loop/watchers.hpp>
-
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -11,12 +11,11 @@
 #include <string>
 #include <vector>
 
-#include <asyncio/base/error.hpp>
-#include <asyncio/os/fd.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
-
 #include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace asyncio {
 namespace {
@@ -26,7 +25,7 @@ using namespace std::chrono_literals;
 using Log = std::vector<std::string>;
 
 class WatchersTest : public ::testing::Test {
-protected:
+  protected:
     WatchersTest() {
         int ends[2] = {};
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
@@ -158,8 +157,8 @@ TEST_F(WatchersTest, an_exception_is_reported_and_the_descriptor_stays_watched) 
     loop.add_reader(here.get(), [] { throw std::runtime_error("bad"); });
     iterate();
     iterate();
-    EXPECT_EQ(errors.exceptions(), (std::vector<std::string>{"std::runtime_error: bad",
-                                                             "std::runtime_error: bad"}));
+    EXPECT_EQ(errors.exceptions(),
+              (std::vector<std::string>{"std::runtime_error: bad", "std::runtime_error: bad"}));
     EXPECT_TRUE(loop.remove_reader(here.get()));
 }
 

@@ -6,7 +6,7 @@ namespace asyncio::task {
 namespace {
 
 class DoneCallback final : public DoneWaiter {
-public:
+  public:
     static void* operator new(std::size_t size) { return coro::FramePool::allocate(size); }
     static void operator delete(void* memory, std::size_t size) noexcept {
         coro::FramePool::deallocate(memory, size);
@@ -27,7 +27,7 @@ public:
 
     const std::uint64_t number;
 
-private:
+  private:
     Ref<loop::CallbackNode> node_;
     Ref<FutureCore>& argument_;
 };

@@ -6,12 +6,12 @@
 // the reference it is called with is made at the moment the future is done.
 #pragma once
 
+#include <asyncio/loop/event_loop.hpp>
+#include <asyncio/task/future_core.hpp>
+
 #include <cstdint>
 #include <type_traits>
 #include <utility>
-
-#include <asyncio/loop/event_loop.hpp>
-#include <asyncio/task/future_core.hpp>
 
 namespace asyncio::task {
 

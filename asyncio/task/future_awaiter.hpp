@@ -15,7 +15,7 @@ namespace asyncio::task {
 
 /// Waits for the end of a future, whatever it is; the part without the result's type.
 class EndAwaiter : public coro::Wait {
-public:
+  public:
     explicit EndAwaiter(Ref<FutureCore> future) noexcept : future_(std::move(future)) {}
 
     bool await_ready() const noexcept { return future_->done(); }
@@ -25,7 +25,8 @@ public:
     }
     /// Throws CancelledError if this wait, not the future, was cancelled.
     void await_resume() {
-        if (driver_ != nullptr || misuse_ != nullptr) [[likely]] finish();
+        if (driver_ != nullptr || misuse_ != nullptr) [[likely]]
+            finish();
     }
 
     bool cancel(const std::string& message) noexcept override { return future_->cancel(message); }
@@ -34,11 +35,11 @@ public:
     }
     const char* what() const noexcept override { return "future"; }
 
-protected:
+  protected:
     FutureCore& future() const noexcept { return *future_; }
     Ref<FutureCore> take_future() noexcept { return std::move(future_); }
 
-private:
+  private:
     struct Node final : DoneWaiter {};
 
     bool suspend(coro::Driver& driver) noexcept;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/task/future_core.hpp>
-
 #include <asyncio/base/log.hpp>
+#include <asyncio/task/future_core.hpp>
 
 namespace asyncio::task {
 
@@ -111,6 +110,9 @@ std::string FutureCore::description() const {
 
 void FutureCore::fill_context(ExceptionContext& context) const {
     context.future = description();
+    if (const std::source_location* where = created_at())
+        context.source_location =
+            std::string(where->file_name()) + ":" + std::to_string(where->line());
     context.exception = error_;
 }
 

@@ -14,15 +14,16 @@
 // The core does not keep the loop alive, but its Core: see loop::Core.
 #pragma once
 
-#include <exception>
-#include <memory>
-#include <string>
-
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/coro/frame_pool.hpp>
 #include <asyncio/loop/event_loop.hpp>
+
+#include <exception>
+#include <memory>
+#include <source_location>
+#include <string>
 
 namespace asyncio::task {
 
@@ -30,7 +31,7 @@ class FutureCore;
 
 /// Someone who wants to know that a future is done: `target` becomes ready then.
 class DoneWaiter : public IntrusiveListNode<DoneWaiter> {
-public:
+  public:
     DoneWaiter() noexcept = default;
     explicit DoneWaiter(Runnable& target) noexcept : target_(&target) {}
 
@@ -42,15 +43,15 @@ public:
     /// The future will never be done. Already unlinked; may delete itself.
     virtual void abandoned() noexcept {}
 
-protected:
+  protected:
     ~DoneWaiter() = default;
 
-private:
+  private:
     Runnable* target_ = nullptr;
 };
 
 class FutureCore : public RefCounted {
-public:
+  public:
     enum class State : std::uint8_t { pending, result, error, cancelled };
 
     static void* operator new(std::size_t size) { return coro::FramePool::allocate(size); }
@@ -74,7 +75,8 @@ public:
     std::exception_ptr exception();
     /// Throw unless there is a result. Marks an exception retrieved.
     void require_result() {
-        if (state_ != State::result) [[unlikely]] throw_no_result();
+        if (state_ != State::result) [[unlikely]]
+            throw_no_result();
     }
 
     void add_waiter(DoneWaiter& waiter) noexcept { waiters_.push_back(waiter); }
@@ -99,10 +101,12 @@ public:
     virtual void* result_address() noexcept { return nullptr; }
     /// The task behind this future, or null.
     virtual coro::Driver* driver() noexcept { return nullptr; }
+    /// Where it was created, or null.
+    virtual const std::source_location* created_at() const noexcept { return nullptr; }
     /// One line for logs and errors.
     virtual std::string description() const;
 
-protected:
+  protected:
     explicit FutureCore(loop::Core& core) noexcept : core_(&core) {}
     virtual ~FutureCore();
 
@@ -112,7 +116,7 @@ protected:
     /// themselves: later their description is gone.
     void report_unretrieved() noexcept;
 
-private:
+  private:
     void complete(State state) noexcept;
     void schedule_waiters() noexcept;
     [[noreturn]] void throw_no_result();
@@ -121,13 +125,13 @@ private:
     State state_ = State::pending;
     bool unretrieved_ = false;  // holds an exception nobody has looked at
 
-protected:
+  protected:
     // Kept here because they fit into the padding; meaning and use in task.hpp.
     bool report_if_destroyed_pending_ = true;
     bool started_ = false;
     std::uint32_t cancel_requests_ = 0;
 
-private:
+  private:
     Ref<loop::Core> core_;
     IntrusiveList<DoneWaiter> waiters_;
     std::exception_ptr error_;
@@ -137,7 +141,7 @@ private:
 /// FutureCore with room for a T.
 template <class T, class Base = FutureCore>
 class WithResult : public Base {
-public:
+  public:
     template <class... Args>
     explicit WithResult(Args&&... args) : Base(std::forward<Args>(args)...) {}
     ~WithResult() override {
@@ -150,7 +154,7 @@ public:
     }
     void* result_address() noexcept override { return &result_; }
 
-private:
+  private:
     union {
         T result_;
     };
@@ -158,7 +162,7 @@ private:
 
 template <class Base>
 class WithResult<void, Base> : public Base {
-public:
+  public:
     using Base::Base;
     void emplace_result() noexcept {}
 };

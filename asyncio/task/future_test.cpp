@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/task/future.hpp>
+#include <asyncio/task/gather.hpp>
+#include <asyncio/task/sleep.hpp>
+#include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
-
-#include <asyncio/task/gather.hpp>
-#include <asyncio/task/sleep.hpp>
-#include <asyncio/testing/error_log.hpp>
-#include <asyncio/testing/virtual_clock.hpp>
 
 #include <gtest/gtest.h>
 
@@ -21,7 +20,7 @@ using namespace std::chrono_literals;
 using Log = std::vector<std::string>;
 
 class FutureTest : public ::testing::Test {
-protected:
+  protected:
     ~FutureTest() override {
         if (owned) loop.close();
     }
@@ -191,13 +190,20 @@ TEST_F(FutureTest, copies_are_the_same_future) {
     static_assert(std::is_convertible_v<Future<int>, AnyFuture>);
 }
 
-TEST_F(FutureTest, FUT_23_a_description_for_logs) {
+TEST_F(FutureTest, a_description_for_logs) {
     EXPECT_EQ(pending().core().description(), "<Future pending>");
     EXPECT_EQ(with_result(1).core().description(), "<Future finished>");
     EXPECT_EQ(with_cancel("").core().description(), "<Future cancelled>");
     const Future<int> failed = with_error("bad");
     EXPECT_EQ(failed.core().description(), "<Future failed exception=std::runtime_error: bad>");
     EXPECT_NE(failed.exception(), nullptr);
+}
+
+TEST_F(FutureTest, FUT_23_DBG_05_a_report_says_where_the_future_was_created) {
+    std::string here = __FILE__ ":" + std::to_string(__LINE__ + 1);
+    loop.create_future<int>().set_exception(std::runtime_error("lost"));
+    ASSERT_EQ(errors.reports().size(), 1U);
+    EXPECT_EQ(errors.reports()[0].source_location, here);
 }
 
 // --- done callbacks ----------------------------------------------------------------------------
@@ -254,8 +260,8 @@ TEST_F(FutureTest, FUT_12_removing_by_number_tells_whether_it_was_there) {
     // C++ callables cannot be compared: each registration has its number instead.
     const Future<int> future = pending();
     const auto owned_by_callback = std::make_shared<int>(0);
-    const auto first = future.add_done_callback(
-        [owned_by_callback](Future<int>&) { FAIL() << "was removed"; });
+    const auto first =
+        future.add_done_callback([owned_by_callback](Future<int>&) { FAIL() << "was removed"; });
     const auto second = future.add_done_callback(note("second"));
     EXPECT_NE(first, second);
     EXPECT_EQ(future.remove_done_callback(first), 1U);
@@ -465,8 +471,7 @@ TEST_F(FutureTest, EXC_07_an_exception_nobody_retrieved_is_reported_once_with_th
     iterate();
     EXPECT_TRUE(errors.reports().empty());
     copy = with_result(2);
-    EXPECT_EQ(errors.messages(),
-              std::vector<std::string>{"Future exception was never retrieved"});
+    EXPECT_EQ(errors.messages(), std::vector<std::string>{"Future exception was never retrieved"});
     EXPECT_EQ(errors.exceptions(), std::vector<std::string>{"std::runtime_error: lost"});
     EXPECT_EQ(errors.reports()[0].future, "<Future failed exception=std::runtime_error: lost>");
     iterate();
@@ -519,14 +524,22 @@ TEST_F(FutureTest, EXC_07_after_the_loop_is_gone_the_report_goes_to_the_log) {
 TEST_F(FutureTest, a_fatal_exception_of_the_handler_cannot_leave_a_destructor) {
     const testing::LogLines lines;
     loop.set_exception_handler([](EventLoop&, const ExceptionContext&) { throw SystemExit(1); });
-    { const Future<int> future = with_error("lost"); }
+    {
+        const Future<int> future = with_error("lost");
+    }
     EXPECT_TRUE(lines.contains("SystemExit", LogLevel::error));
 }
 
 TEST_F(FutureTest, FUT_21_unread_results_and_pending_futures_report_nothing) {
-    { const Future<int> future = pending(); }
-    { const Future<int> future = with_result(1); }
-    { const Future<int> future = with_cancel("x"); }
+    {
+        const Future<int> future = pending();
+    }
+    {
+        const Future<int> future = with_result(1);
+    }
+    {
+        const Future<int> future = with_cancel("x");
+    }
     EXPECT_TRUE(errors.reports().empty());
 }
 

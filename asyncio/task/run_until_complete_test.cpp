@@ -2,15 +2,15 @@
 //
 // The loop's behaviours that take a task to see: LOOP-21 ... LOOP-25, LOOP-34, LOOP-37, LOOP-38,
 // EXC-09, EXC-10.
-#include <memory>
-#include <stdexcept>
-#include <string>
-#include <vector>
-
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/testing/error_log.hpp>
 #include <asyncio/testing/virtual_clock.hpp>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 using Log = std::vector<std::string>;
 
 class RunUntilComplete : public ::testing::Test {
-protected:
+  protected:
     ~RunUntilComplete() override { loop.close(); }
     void iterate() {
         loop.stop();
@@ -182,7 +182,8 @@ TEST_F(RunUntilComplete, EXC_09_a_pending_task_at_the_loops_end_is_reported) {
         iterate();
     }
     loop.close();
-    EXPECT_EQ(errors.messages(), std::vector<std::string>(2, "Task was destroyed but it is pending!"));
+    EXPECT_EQ(errors.messages(),
+              std::vector<std::string>(2, "Task was destroyed but it is pending!"));
     EXPECT_NE(errors.reports()[0].future.find("left over"), std::string::npos);
     EXPECT_FALSE(kept.done());
 }

@@ -8,8 +8,7 @@ namespace {
 /// Reports an inner future that fails after all its shields were cancelled. One per future.
 class ReportFailure final : public Runnable, public DoneWaiter {
   public:
-    ReportFailure() noexcept
-        : Runnable(&take_turn), DoneWaiter(static_cast<Runnable&>(*this)) {}
+    ReportFailure() noexcept : Runnable(&take_turn), DoneWaiter(static_cast<Runnable&>(*this)) {}
     void scheduled(FutureCore& future) noexcept override { future_ = Ref<FutureCore>(&future); }
     void abandoned() noexcept override { delete this; }
 

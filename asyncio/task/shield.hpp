@@ -5,9 +5,9 @@
 //     int s = co_await asyncio::wait_for(asyncio::shield(task), 1s);   // the task goes on
 //
 // Gives a future of its own. Cancelling that leaves the inner one running; cancelling the inner one
-// cancels it. If the shield was cancelled and the inner one fails later, nobody awaits that failure,
-// so it is reported to the exception handler, once however many shields there were.
-// A future that is done already is returned itself. A coroutine becomes a task.
+// cancels it. If the shield was cancelled and the inner one fails later, nobody awaits that
+// failure, so it is reported to the exception handler, once however many shields there were. A
+// future that is done already is returned itself. A coroutine becomes a task.
 #pragma once
 
 #include <asyncio/task/gather.hpp>

@@ -7,10 +7,10 @@
 #include <asyncio/testing/error_log.hpp>
 #include <asyncio/testing/virtual_clock.hpp>
 
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace asyncio {
 namespace {
@@ -168,7 +168,9 @@ TEST(Shield, WFOR_13_no_time_at_all) {
 TEST(Shield, a_dropped_shield_of_pending_work_leaves_nothing_behind) {
     testing::run([]() -> Coro<> {
         Future<int> inner = get_running_loop().create_future<int>();
-        { const Future<int> outer = shield(inner); }
+        {
+            const Future<int> outer = shield(inner);
+        }
         inner.set_result(1);
         co_await sleep(0s);
         EXPECT_EQ(inner.result(), 1);

@@ -19,7 +19,7 @@ class WaitList;
 
 /// Suspends until woken. Awaited by other awaitables rather than by users.
 class ListWait : public coro::Wait, public IntrusiveListNode<ListWait> {
-public:
+  public:
     void suspend(coro::Driver& driver, IntrusiveList<ListWait>& list) noexcept {
         driver_ = &driver;
         list.push_back(*this);
@@ -41,12 +41,12 @@ public:
     }
     const char* what() const noexcept override { return "event"; }
 
-protected:
+  protected:
     coro::Driver* driver_ = nullptr;  // set when it suspended
 };
 
 class WaitList {
-public:
+  public:
     ~WaitList() { wake_all(); }
 
     bool empty() const noexcept { return waits_.empty(); }
@@ -55,12 +55,12 @@ public:
     }
     IntrusiveList<ListWait>& waits() noexcept { return waits_; }
 
-private:
+  private:
     IntrusiveList<ListWait> waits_;
 };
 
 class ListAwaiter final : public ListWait {
-public:
+  public:
     explicit ListAwaiter(WaitList& list) noexcept : list_(list) {}
     bool await_ready() const noexcept { return false; }
     template <class P>
@@ -69,17 +69,17 @@ public:
     }
     void await_resume() { resume(); }
 
-private:
+  private:
     WaitList& list_;
 };
 
 /// co_await NextWake(list): suspend until the list is woken next.
 class [[nodiscard]] NextWake : public coro::DriverAwaitable {
-public:
+  public:
     explicit NextWake(WaitList& list) noexcept : list_(list) {}
     ListAwaiter operator co_await() const noexcept { return ListAwaiter(list_); }
 
-private:
+  private:
     WaitList& list_;
 };
 

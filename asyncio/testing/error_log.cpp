@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
 #include <asyncio/testing/error_log.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-
-#include <asyncio/base/error.hpp>
 
 namespace asyncio::testing {
 
@@ -13,8 +12,7 @@ namespace {
 std::atomic<LogLines*> present{nullptr};
 }
 
-ErrorLog::ErrorLog(EventLoop& loop)
-    : reports_(std::make_shared<std::vector<ExceptionContext>>()) {
+ErrorLog::ErrorLog(EventLoop& loop) : reports_(std::make_shared<std::vector<ExceptionContext>>()) {
     loop.set_exception_handler([reports = reports_](EventLoop&, const ExceptionContext& context) {
         reports->push_back(context);
     });

@@ -11,19 +11,19 @@
 // Threads: an ErrorLog belongs to its loop's thread. LogLines is process-wide, one at a time.
 #pragma once
 
+#include <asyncio/base/log.hpp>
+#include <asyncio/loop/event_loop.hpp>
+
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include <asyncio/base/log.hpp>
-#include <asyncio/loop/event_loop.hpp>
-
 namespace asyncio::testing {
 
 /// Records what a loop's exception handler is called with. May die before or after the loop.
 class ErrorLog {
-public:
+  public:
     explicit ErrorLog(EventLoop& loop);
 
     const std::vector<ExceptionContext>& reports() const noexcept { return *reports_; }
@@ -32,13 +32,13 @@ public:
     std::vector<std::string> exceptions() const;
     void clear() noexcept { reports_->clear(); }
 
-private:
+  private:
     std::shared_ptr<std::vector<ExceptionContext>> reports_;
 };
 
 /// Records what goes to the log, from construction to destruction.
 class LogLines {
-public:
+  public:
     struct Line {
         LogLevel level;
         std::string text;
@@ -54,7 +54,7 @@ public:
     /// True if a line of at least that level contains `text`.
     bool contains(std::string_view text, LogLevel level = LogLevel::warning) const;
 
-private:
+  private:
     static void sink(LogLevel level, std::string_view text);
 
     mutable std::mutex mutex_;  // guards lines_

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/testing/error_log.hpp>
+#include <asyncio/testing/virtual_clock.hpp>
 
 #include <stdexcept>
-
-#include <asyncio/testing/virtual_clock.hpp>
 
 #include <gtest/gtest.h>
 

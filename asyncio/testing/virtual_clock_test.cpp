@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/task/sleep.hpp>
 #include <asyncio/testing/virtual_clock.hpp>
-
-#include <poll.h>
-#include <unistd.h>
 
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <asyncio/task/sleep.hpp>
-
 #include <gtest/gtest.h>
+
+#include <poll.h>
+#include <unistd.h>
 
 namespace asyncio::testing {
 namespace {
@@ -114,8 +113,7 @@ TEST(VirtualClock, an_operation_that_never_completes_does_not_hold_time_up) {
 }
 
 struct Poll : kernel::Operation {
-    Poll(int descriptor, Callback on_completion)
-        : Operation(kernel::Opcode::poll, on_completion) {
+    Poll(int descriptor, Callback on_completion) : Operation(kernel::Opcode::poll, on_completion) {
         fd = descriptor;
         events = POLLIN;
     }
