@@ -96,7 +96,6 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_once() {
-    ++iteration_;
     IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
     hooks.splice_back(hooks_);
     while (!hooks.empty()) hooks.pop_front().before_poll();

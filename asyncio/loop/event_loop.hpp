@@ -242,8 +242,6 @@ class EventLoop {
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
     }
-    /// Counts the iterations, from 1.
-    std::uint64_t iteration() const noexcept { return iteration_; }
     coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
@@ -284,7 +282,6 @@ class EventLoop {
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     std::atomic<loop::ThreadMark> running_in_{nullptr};
     std::atomic<bool> closed_{false};
-    std::uint64_t iteration_ = 0;
     bool stopping_ = false;
     bool debug_ = false;
 };

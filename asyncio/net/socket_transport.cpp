@@ -109,7 +109,7 @@ void SocketTransport::write(std::span<const std::byte> data) {
             log(LogLevel::warning, "write() on a connection that is closed");
         return;
     }
-    if (write_buffer_size() == 0 && worth_a_send(data.size())) {
+    if (data.size() >= kInlineWrite && write_buffer_size() == 0) {
         const std::ptrdiff_t taken = os::try_send(fd_, data);
         if (taken > 0) data = data.subspan(static_cast<std::size_t>(taken));
         if (taken < 0 && taken != -EAGAIN) {
@@ -121,12 +121,6 @@ void SocketTransport::write(std::span<const std::byte> data) {
     pending().append(data);
     if (send_.idle()) loop_.before_poll(*this);
     update_flow();
-}
-
-/// The first write of an iteration, and every large one, goes out at once.
-bool SocketTransport::worth_a_send(std::size_t size) noexcept {
-    const bool first = std::exchange(last_write_, loop_.iteration()) != loop_.iteration();
-    return first || size >= kInlineWrite;
 }
 
 void SocketTransport::before_poll() noexcept {

@@ -83,7 +83,6 @@ class SocketTransport final : public stream::Transport,
 
     void receive();
     void received(const kernel::Completion& completion);
-    bool worth_a_send(std::size_t size) noexcept;
     void before_poll() noexcept override;
     void send_buffered();
     bool sent(int result);
@@ -104,7 +103,6 @@ class SocketTransport final : public stream::Transport,
     std::unique_ptr<iovec> vector_;  // of the send in flight
     mutable std::unique_ptr<Addresses> addresses_;
     std::exception_ptr error_;      // what the connection is lost with
-    std::uint64_t last_write_ = 0;  // the iteration of the loop it was in
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     int fd_;
