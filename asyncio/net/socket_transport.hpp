@@ -102,7 +102,7 @@ class SocketTransport final : public stream::Transport,
     stream::Buffer buffers_[2];      // they change places by their number: moving one costs more
     std::unique_ptr<iovec> vector_;  // of the send in flight
     mutable std::unique_ptr<Addresses> addresses_;
-    std::exception_ptr error_;      // what the connection is lost with
+    std::exception_ptr error_;  // what the connection is lost with
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     int fd_;
