@@ -6,6 +6,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <cstring>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -56,8 +57,8 @@ class UniqueFunction<R(Args...)> {
 
     struct Ops {
         R (*call)(void*, Args&&...);
-        void (*move)(void* to, void* from) noexcept;
-        void (*destroy)(void*) noexcept;
+        void (*move)(void* to, void* from) noexcept;  // null: its bytes are copied
+        void (*destroy)(void*) noexcept;              // null: nothing to do
     };
 
     template <class F>
@@ -73,34 +74,50 @@ class UniqueFunction<R(Args...)> {
     }
 
     template <class F>
-    static constexpr Ops kInline = {[](void* at, Args&&... args) -> R {
-                                        return invoke(*static_cast<F*>(at),
-                                                      std::forward<Args>(args)...);
-                                    },
-                                    [](void* to, void* from) noexcept {
-                                        ::new (to) F(std::move(*static_cast<F*>(from)));
-                                        static_cast<F*>(from)->~F();
-                                    },
-                                    [](void* at) noexcept { static_cast<F*>(at)->~F(); }};
+    static R call_inline(void* at, Args&&... args) {
+        return invoke(*static_cast<F*>(at), std::forward<Args>(args)...);
+    }
+    template <class F>
+    static R call_on_heap(void* at, Args&&... args) {
+        return invoke(**static_cast<F**>(at), std::forward<Args>(args)...);
+    }
+    template <class F>
+    static void move_inline(void* to, void* from) noexcept {
+        ::new (to) F(std::move(*static_cast<F*>(from)));
+        static_cast<F*>(from)->~F();
+    }
+    template <class F>
+    static void destroy_inline(void* at) noexcept {
+        static_cast<F*>(at)->~F();
+    }
+    template <class F>
+    static void delete_from_heap(void* at) noexcept {
+        delete *static_cast<F**>(at);
+    }
 
     template <class F>
-    static constexpr Ops kHeap = {
-        [](void* at, Args&&... args) -> R {
-            return invoke(**static_cast<F**>(at), std::forward<Args>(args)...);
-        },
-        [](void* to, void* from) noexcept { *static_cast<F**>(to) = *static_cast<F**>(from); },
-        [](void* at) noexcept { delete *static_cast<F**>(at); }};
+    static constexpr Ops kInline = {
+        &call_inline<F>, std::is_trivially_copyable_v<F> ? nullptr : &move_inline<F>,
+        std::is_trivially_destructible_v<F> ? nullptr : &destroy_inline<F>};
+
+    template <class F>
+    static constexpr Ops kHeap = {&call_on_heap<F>, nullptr, &delete_from_heap<F>};
 
     void take(UniqueFunction& other) noexcept {
         ops_ = std::exchange(other.ops_, nullptr);
-        if (ops_ != nullptr) ops_->move(storage_, other.storage_);
+        if (ops_ == nullptr) return;
+        if (ops_->move == nullptr)
+            std::memcpy(storage_, other.storage_, kInlineSize);
+        else
+            ops_->move(storage_, other.storage_);
     }
     void reset() noexcept {
-        if (ops_ != nullptr) std::exchange(ops_, nullptr)->destroy(storage_);
+        const Ops* ops = std::exchange(ops_, nullptr);
+        if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
     }
 
     const Ops* ops_ = nullptr;
-    alignas(void*) unsigned char storage_[kInlineSize];
+    alignas(void*) unsigned char storage_[kInlineSize] = {};
 };
 
 }  // namespace asyncio
