@@ -59,10 +59,10 @@ TEST(Outcome, copies_and_moves_release_what_they_replace) {
     const Outcome<std::shared_ptr<int>>& self = a;
     a = self;
     EXPECT_EQ(**a, 1);
-    a = Outcome<std::shared_ptr<int>>();
-    EXPECT_TRUE(a.empty());
-    b = Outcome<std::shared_ptr<int>>();
+    a = Outcome<std::shared_ptr<int>>(failure());
     EXPECT_EQ(shared.use_count(), 1);
+    b = a;
+    EXPECT_THROW(b.value(), std::runtime_error);
 }
 
 TEST(Outcome, takes_values_that_only_move) {
