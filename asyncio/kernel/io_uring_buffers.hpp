@@ -4,7 +4,7 @@
 // ring. The system picks one per received piece; it is ours during the callback, then goes back.
 //
 // Large buffers, few of them: 4 KiB ones cut the throughput of large messages to a quarter, and at
-// small messages the size does not matter (peers/README.md, finding 3). The memory is touched only
+// small messages the size does not matter. The memory is touched only
 // where bytes arrived. The system takes buffers in turn, so all that are lent get touched: we begin
 // with a few, warm in the cache, and lend more when they ran out (grow), unless it is large
 // messages that fill them: sixteen of those are as much as a cache holds, and waiting for a buffer

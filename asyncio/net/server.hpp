@@ -56,7 +56,7 @@ class Server {
 
     /// Stop listening. Idempotent.
     void close() const { core_->close(); }
-    /// Wait until the server is closed and all its connections have ended.
+    /// Wait until the server is closed, and all its connections and handlers have ended.
     ASYNCIO_CORO_WRAPPER Coro<> wait_closed() const { return net::wait_closed(core_); }
     /// Close all connections, after what they have buffered is sent.
     void close_clients() const { core_->close_clients(); }

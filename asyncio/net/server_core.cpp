@@ -100,6 +100,7 @@ void report_handler(EventLoop& loop, const stream::Transport& transport) {
 /// The task of one connection. Owns the streams, unless the handler took them over; a handler that
 /// fails loses the connection in either case.
 Coro<> serve_client(Ref<ServerCore> server, StreamReader reader, StreamWriter writer) {
+    const ServerCore::RunningHandler running(*server);
     const Ref<stream::Transport> transport(writer.transport());
     try {
         co_await server->handler().call(reader, writer);

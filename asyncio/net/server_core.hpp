@@ -7,7 +7,7 @@
 //
 // Each listening socket has one multishot accept operation. A connection becomes: a transport, the
 // streams' core, a Client record here, and a task for the handler. The record leaves when the
-// connection is lost, whatever became of the task.
+// connection is lost, whatever became of the task; the server has ended when both are gone.
 //
 // Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, and accepting pauses for
 // kAcceptRetryDelay instead of spinning. The server keeps itself alive from start_serving() to
@@ -70,13 +70,30 @@ class ServerCore final : public RefCounted, private loop::Member {
 
     bool is_serving() const noexcept { return stage_ == Stage::serving; }
     bool is_closed() const noexcept { return stage_ == Stage::closed; }
-    bool finished() const noexcept { return is_closed() && clients_.empty(); }
+    bool finished() const noexcept { return is_closed() && clients_.empty() && handlers_ == 0; }
     EventLoop& loop() const noexcept { return loop_; }
     std::vector<int> sockets() const;
     ClientHandler& handler() noexcept { return *handler_; }
 
     /// Woken by close(), and when the last connection of a closed server has ended.
     task::WaitList& changed() noexcept { return changed_; }
+
+    /// Counts a handler while it runs: what it refers to must outlive it, so wait_closed() waits.
+    class RunningHandler {
+      public:
+        explicit RunningHandler(ServerCore& server) noexcept : server_(server) {
+            ++server_.handlers_;
+        }
+        RunningHandler(const RunningHandler&) = delete;
+        RunningHandler& operator=(const RunningHandler&) = delete;
+        ~RunningHandler() {
+            --server_.handlers_;
+            if (server_.finished()) server_.changed_.wake_all();
+        }
+
+      private:
+        ServerCore& server_;
+    };
 
     bool served_forever = false;  // a task is in serve_forever()
 
@@ -95,6 +112,7 @@ class ServerCore final : public RefCounted, private loop::Member {
     ServerOptions options_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     IntrusiveList<Client> clients_;
+    std::size_t handlers_ = 0;  // that run
     task::WaitList changed_;
     Stage stage_ = Stage::created;
 };

@@ -343,6 +343,27 @@ TEST(Server, SRV_09_SRV_10_wait_closed_waits_for_both_in_either_order) {
     });
 }
 
+TEST(Server, wait_closed_waits_for_the_handlers_too) {
+    testing::run([]() -> Coro<> {
+        std::string seen;  // the handler refers to it, and it ends with this frame
+        auto handler = [&seen](StreamReader& reader, StreamWriter&) -> Coro<> {
+            seen = co_await reader.read();
+            co_await sleep(10s);  // the connection is long gone
+            seen += " and done";
+        };
+        Server server = co_await start_server(handler, "127.0.0.1", 0);
+        auto streams = co_await open_connection("127.0.0.1", port_of(server));
+        streams.second.write("said");
+        streams.second.close();
+        co_await streams.second.wait_closed();
+        while (seen.empty()) co_await sleep(1ms);
+        server.close();
+        server.abort_clients();
+        co_await server.wait_closed();
+        EXPECT_EQ(seen, "said and done");
+    });
+}
+
 TEST(Server, SRV_10_wait_closed_before_close_does_not_return) {
     testing::run([]() -> Coro<> {
         Server server = co_await start_server(echo, "127.0.0.1", 0);
