@@ -135,7 +135,8 @@ class EventLoop {
     void stop() noexcept { stopping_ = true; }
 
     /// Drops callbacks and timers without running them, reports and destroys pending tasks, closes
-    /// the kernel. Idempotent. std::logic_error while running.
+    /// connections. The clock goes on; the system's resources of the loop itself (ring, epoll and
+    /// wake-up descriptors) go with its destructor. Idempotent. std::logic_error while running.
     void close();
 
     /// Throws what run_forever() would throw at once.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -310,23 +311,33 @@ TEST(RunSigint, RUN_17_the_first_one_cancels_main_and_becomes_KeyboardInterrupt)
               7);
 }
 
-void interrupt_after_a_moment() {
-    std::thread([] {
-        ::usleep(20'000);  // deadline: until the loop below surely waits
+/// SIGINT from another thread; `asleep`: once the calling one, which runs the loop, is in its poll.
+void interrupt(bool asleep) {
+    std::thread([asleep, loop_thread = ::gettid()] {
+        const std::string path = "/proc/self/task/" + std::to_string(loop_thread) + "/stat";
+        std::string number, name, state;
+        while (asleep && state != "S") {
+            std::ifstream stat(path);
+            stat >> number >> name >> state;
+        }
         ::kill(::getpid(), SIGINT);
     }).detach();
 }
 
 TEST(RunSigint, RUN_18_it_interrupts_a_loop_that_waits_and_one_that_is_busy) {
     EXPECT_EQ(in_child([] {
-                  interrupt_after_a_moment();
-                  run(forever());
+                  run([]() -> Coro<> {
+                      interrupt(true);
+                      co_await forever();
+                  });
                   return 0;
               }),
               40);
     EXPECT_EQ(in_child([] {
-                  interrupt_after_a_moment();
-                  run(turns(2'000'000'000));
+                  run([]() -> Coro<> {
+                      interrupt(false);
+                      co_await turns(2'000'000'000);
+                  });
                   return 0;
               }),
               40);
