@@ -130,7 +130,7 @@ TEST_F(HandleTest, HND_04_an_exception_goes_to_the_handler_with_the_handle_and_t
 }
 
 TEST_F(HandleTest, HND_05_handles_are_equal_if_they_are_the_same) {
-    // Comparison by deadline, callback and arguments is dropped: see docs/dropped-behaviours.md.
+    // Comparison by deadline, callback and arguments is dropped: see docs/differences.md.
     const TimerHandle a = loop.call_at(loop.time() + 1s, [] {});
     const TimerHandle b = loop.call_at(loop.time() + 1s, [] {});
     const TimerHandle copy = a;
