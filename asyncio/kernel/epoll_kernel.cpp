@@ -140,6 +140,7 @@ bool EpollKernel::submit(Operation& operation) noexcept {
     assert(operation.idle());
     if (forked()) [[unlikely]]
         return finish_inline(operation, -EOWNERDEAD);
+    if (operation.opcode == Opcode::file) return finish_inline(operation, -ENOTSUP);
     if (operation.fd < 0) return finish_inline(operation, -EBADF);
     if (operation.opcode == Opcode::send) {
         const auto sent = os::try_send(operation.fd, operation.buffers, operation.count);

@@ -63,6 +63,8 @@ void IoUringKernel::on_completion(const Completion_& completion) {
             return dispose(completion);
         case Kind::connect:
         case Kind::send:
+        case Kind::file:
+        case Kind::open:
             outputs_[output_count_++] = completion;
             return;
         case Kind::accept:
@@ -228,8 +230,9 @@ void IoUringKernel::finish_later(Operation& operation, int result) noexcept {
 // --- taking back --------------------------------------------------------------------------------
 
 void IoUringKernel::dispose(const Completion_& completion) noexcept {
-    const bool accepted = IoUringSlots::kind_of(completion.tag) == Kind::accept;
-    if (accepted && completion.result >= 0) ::close(completion.result);
+    const Kind kind = IoUringSlots::kind_of(completion.tag);
+    const bool descriptor = kind == Kind::accept || kind == Kind::open;
+    if (descriptor && completion.result >= 0) ::close(completion.result);
     if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers_ != nullptr)
         buffers_->give_back(completion.flags);
 }

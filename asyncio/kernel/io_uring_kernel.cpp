@@ -3,6 +3,7 @@
 // Life of the ring, records and waiting; io_uring_completion.cpp has what becomes of completions.
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_file.hpp>
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fork.hpp>
@@ -93,9 +94,12 @@ std::uint64_t IoUringKernel::tag_of(const Operation& operation) noexcept {
 
 std::uint64_t IoUringKernel::tag_of(const Operation& operation,
                                     const IoUringSlots::Slot& slot) noexcept {
-    static_assert(static_cast<int>(Opcode::accept) == 0 && static_cast<int>(Opcode::poll) == 4);
-    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive, Kind::send, Kind::poll};
-    const Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
+    static_assert(static_cast<int>(Opcode::accept) == 0 && static_cast<int>(Opcode::file) == 5);
+    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive,
+                              Kind::send,   Kind::poll,    Kind::file};
+    Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
+    if (kind == Kind::file && operation.file_call->kind == os::FileCall::Kind::open)
+        kind = Kind::open;
     return IoUringSlots::tag(kind, operation.slot, slot.generation);
 }
 
@@ -104,6 +108,10 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     operation.inline_result = -EOWNERDEAD;
     if (forked()) [[unlikely]]
         return false;
+    if (operation.opcode == Opcode::file && !knows(*operation.file_call)) {
+        operation.inline_result = -ENOTSUP;
+        return false;
+    }
     try {
         operation.slot = slots_.acquire(operation);
     } catch (const std::bad_alloc&) {
@@ -118,6 +126,10 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     in_flight_++;
     start(operation);
     return true;
+}
+
+bool IoUringKernel::knows(const os::FileCall& call) const noexcept {
+    return ring_->knows(io_uring_opcode_of(call.kind));
 }
 
 /// Write the operation's record, or remember to.
@@ -153,6 +165,9 @@ void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation, Ki
         case Kind::connect:
             ::io_uring_prep_connect(&record, operation.fd, operation.address, operation.count);
             return;
+        case Kind::file:
+        case Kind::open:
+            return prepare_file_call(record, *operation.file_call);
         default:
             ::io_uring_prep_poll_add(
                 &record, operation.fd,

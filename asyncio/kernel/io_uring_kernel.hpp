@@ -85,6 +85,7 @@ class IoUringKernel final : public Kernel {
     std::uint64_t tag_of(const Operation& operation) noexcept;
     static std::uint64_t tag_of(const Operation& operation,
                                 const IoUringSlots::Slot& slot) noexcept;
+    bool knows(const os::FileCall& call) const noexcept;
     void start(Operation& operation) noexcept;
     void prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept;
     void prepare_send(io_uring_sqe& record, const Operation& operation) noexcept;

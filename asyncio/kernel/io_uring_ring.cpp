@@ -4,6 +4,7 @@
 #include <asyncio/kernel/io_uring_ring.hpp>
 #include <asyncio/os/error.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <cerrno>
@@ -78,7 +79,7 @@ IoUringRing::IoUringRing(const IoUringOptions& options)
     }
     if (result < 0) os::throw_system_error(-result, "set up io_uring");
     mappings.fetch_add(1, std::memory_order_acquire);
-    if ((ring_.features & required_features) != required_features || !knows_operations()) {
+    if ((ring_.features & required_features) != required_features || !probe()) {
         ::io_uring_queue_exit(&ring_);
         os::throw_system_error(ENOSYS, "set up io_uring: the system is too old for it");
     }
@@ -91,14 +92,14 @@ IoUringRing::~IoUringRing() {
     ::io_uring_queue_exit(&ring_);
 }
 
-bool IoUringRing::knows_operations() noexcept {
+/// Ask which opcodes the system knows; true if it knows those we cannot do without.
+bool IoUringRing::probe() noexcept {
     io_uring_probe* probe = ::io_uring_get_probe_ring(&ring_);
     if (probe == nullptr) return false;
-    bool all = true;
-    for (const int operation : required_operations)
-        all = all && ::io_uring_opcode_supported(probe, operation) != 0;
+    for (int opcode = 0; opcode < kOpcodes; opcode++)
+        if (::io_uring_opcode_supported(probe, opcode) != 0) known_ |= std::uint64_t{1} << opcode;
     ::io_uring_free_probe(probe);
-    return all;
+    return std::ranges::all_of(required_operations, [this](int opcode) { return knows(opcode); });
 }
 
 void IoUringRing::choose_features(const IoUringOptions& options, unsigned flags) noexcept {

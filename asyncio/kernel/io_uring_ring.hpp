@@ -55,6 +55,10 @@ class IoUringRing {
 
     bool has_multishot_accept() const noexcept { return multishot_accept_; }
     bool has_multishot_receive() const noexcept { return multishot_receive_; }
+    /// Whether the system knows records of this opcode.
+    bool knows(int opcode) const noexcept {
+        return opcode < kOpcodes && (known_ >> opcode & 1) != 0;
+    }
     /// A flag for records whose success needs no completion; 0 where that is unknown.
     unsigned char skip_success() const noexcept { return skip_success_; }
     io_uring& native() noexcept { return ring_; }
@@ -128,10 +132,13 @@ class IoUringRing {
     int enter(unsigned submit, unsigned wait_for, std::optional<Duration> timeout) noexcept;
     void choose_features(const IoUringOptions& options, unsigned flags) noexcept;
     int try_setup(const IoUringOptions& options, unsigned flags) noexcept;
-    bool knows_operations() noexcept;
+    bool probe() noexcept;
+
+    static constexpr int kOpcodes = 64;
 
     io_uring ring_ = {};
     EnterFunction enter_;
+    std::uint64_t known_ = 0;  // a bit for each opcode
     bool enabled_ = false;
     bool multishot_accept_ = false;
     bool multishot_receive_ = false;

@@ -33,7 +33,18 @@ namespace asyncio::kernel {
 
 class IoUringSlots {
   public:
-    enum class Kind : std::uint8_t { ignore, wake, cancel, accept, receive, connect, send, poll };
+    enum class Kind : std::uint8_t {
+        ignore,
+        wake,
+        cancel,
+        accept,
+        receive,
+        connect,
+        send,
+        poll,
+        file,
+        open  // a file call whose result is a descriptor
+    };
     enum class Place : std::uint8_t { free, system, backlog, finished };
 
     struct Slot {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/operation.hpp>
+#include <asyncio/os/file_call.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -39,6 +40,7 @@ bool Operation::is_input() const noexcept {
             return (events & POLLIN) != 0;
         case Opcode::connect:
         case Opcode::send:
+        case Opcode::file:
             return false;
     }
     return false;
@@ -53,6 +55,10 @@ void check_lent_memory(const Operation& operation) noexcept {
     if (&__asan_region_is_poisoned == nullptr) return;
     if (operation.opcode == Opcode::connect)
         check(operation.address, operation.count, "address", operation);
+    if (operation.opcode == Opcode::file) {
+        check(operation.file_call, sizeof(os::FileCall), "file call", operation);
+        check(operation.file_call->memory, operation.file_call->size, "buffer", operation);
+    }
     if (operation.opcode != Opcode::send) return;
     check(operation.buffers, operation.count * sizeof(iovec), "buffer list", operation);
     for (std::uint32_t i = 0; i < operation.count; i++)

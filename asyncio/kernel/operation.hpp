@@ -35,6 +35,10 @@
 struct sockaddr;
 struct iovec;
 
+namespace asyncio::os {
+struct FileCall;
+}
+
 namespace asyncio::kernel {
 
 class Operation;
@@ -45,6 +49,7 @@ enum class Opcode : std::uint8_t {
     receive,  // multishot; data in Completion::data, result 0 = end of stream
     send,     // once; `buffers` (gathered, MSG_NOSIGNAL); result = bytes taken, may be short
     poll,     // once, level-triggered; `events` (POLLIN | POLLOUT); result = ready events
+    file,     // once; `file_call`. A kernel that cannot finishes inline with -ENOTSUP: perform() it
 };
 
 /// What one completion brings. `data` is valid during the callback only.
@@ -83,6 +88,7 @@ class Operation : public IntrusiveListNode<Operation> {
     union {
         const sockaddr* address;  // connect
         const iovec* buffers;     // send
+        const os::FileCall* file_call;
     };
     std::uint32_t count = 0;   // connect: bytes of the address; send: number of buffers
     std::uint32_t events = 0;  // poll
@@ -92,8 +98,8 @@ class Operation : public IntrusiveListNode<Operation> {
     [[noreturn]] static void abort_for_death_in_flight() noexcept;
 };
 
-/// The memory that `operation` (connect, send) lent to the system must still be alive when the
-/// completion comes. Sanitizers do not see the system's accesses, so under AddressSanitizer the
+/// The memory that `operation` (connect, send, file) lent to the system must still be alive when
+/// the completion comes. Sanitizers do not see the system's accesses, so under AddressSanitizer the
 /// backends ask here; prints a sentence and aborts. Costs one test elsewhere.
 void check_lent_memory(const Operation& operation) noexcept;
 

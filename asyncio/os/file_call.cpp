@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/os/file_call.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+namespace asyncio::os {
+namespace {
+
+long read(const FileCall& call) noexcept {
+    const std::size_t size = std::min(call.size, FileCall::kLongest);
+    if (call.offset < 0) return ::read(call.fd, call.memory, size);
+    return ::pread(call.fd, call.memory, size, call.offset);
+}
+
+long write(const FileCall& call) noexcept {
+    const std::size_t size = std::min(call.size, FileCall::kLongest);
+    if (call.offset < 0) return ::write(call.fd, call.memory, size);
+    return ::pwrite(call.fd, call.memory, size, call.offset);
+}
+
+long attempt(const FileCall& call) noexcept {
+    using Kind = FileCall::Kind;
+    switch (call.kind) {
+        case Kind::open:
+            return ::openat(call.fd, call.path, call.flags | O_CLOEXEC, call.mode);
+        case Kind::close:
+            return ::close(call.fd);
+        case Kind::read:
+            return read(call);
+        case Kind::write:
+            return write(call);
+        case Kind::sync:
+            return call.flags == FileCall::kDataOnly ? ::fdatasync(call.fd) : ::fsync(call.fd);
+        case Kind::stat:
+            return ::statx(call.fd, call.path, call.flags, STATX_BASIC_STATS | STATX_BTIME,
+                           call.attributes);
+        case Kind::rename:
+            return ::renameat2(call.fd, call.path, call.fd, call.other,
+                               static_cast<unsigned>(call.flags));
+        case Kind::unlink:
+            return ::unlinkat(call.fd, call.path, call.flags);
+        case Kind::mkdir:
+            return ::mkdirat(call.fd, call.path, call.mode);
+        case Kind::symlink:
+            return ::symlinkat(call.path, call.fd, call.other);
+        case Kind::link:
+            return ::linkat(call.fd, call.path, call.fd, call.other, call.flags);
+        case Kind::truncate:
+            return ::ftruncate(call.fd, call.offset);
+    }
+    errno = EINVAL;
+    return -1;
+}
+
+}  // namespace
+
+const char* FileCall::name() const noexcept {
+    static constexpr const char* kNames[] = {"open",  "close",   "read",   "write",
+                                             "sync",  "stat",    "rename", "remove",
+                                             "mkdir", "symlink", "link",   "truncate"};
+    return kNames[static_cast<int>(kind)];
+}
+
+int perform(const FileCall& call) noexcept {
+    for (;;) {
+        const long result = attempt(call);
+        if (result >= 0) return static_cast<int>(result);
+        if (errno != EINTR || call.kind == FileCall::Kind::close) return -errno;
+    }
+}
+
+}  // namespace asyncio::os
