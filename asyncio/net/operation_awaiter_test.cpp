@@ -80,7 +80,7 @@ TEST(OperationAwaiter, is_described_in_dumps) {
         for (int i = 0; i < 3; ++i) co_await sleep(0s);
         task.cancel();
         (void)co_await as_outcome(task);
-        net::OperationAwaiter awaiter(air.loop, kernel::Opcode::connect, "connect",
+        loop::OperationAwaiter awaiter(air.loop, kernel::Opcode::connect, "connect",
                                       [](kernel::Operation&) {});
         EXPECT_STREQ(awaiter.what(), "connect");
         EXPECT_FALSE(awaiter.await_ready());

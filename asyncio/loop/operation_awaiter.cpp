@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/kernel.hpp>
-#include <asyncio/net/operation_awaiter.hpp>
+#include <asyncio/loop/operation_awaiter.hpp>
 
-namespace asyncio::net {
+namespace asyncio::loop {
 
 OperationAwaiter::~OperationAwaiter() {
     if (!operation_.idle()) loop_.kernel().reclaim(operation_);
@@ -32,4 +32,4 @@ bool OperationAwaiter::cancel(const std::string& message) noexcept {
     return true;
 }
 
-}  // namespace asyncio::net
+}  // namespace asyncio::loop

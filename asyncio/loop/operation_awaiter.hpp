@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// OperationAwaiter: one kernel operation that completes once, awaited.
+//
+//      await           completion                      resumed
+//   idle ---> waiting ------------------> woken ----------------> done
+//                '---cancel()---> cancelling ---completion---^
+//
+// A cancelled task is resumed only when the kernel has let go of the operation and of the memory
+// it points to. await_resume gives the result (>= 0 or -errno) or throws CancelledError; what a
+// successful operation brought although it was cancelled is the owner's to undo. Destroying a
+// waiting frame takes the operation back first (Kernel::reclaim).
+#pragma once
+
+#include <asyncio/coro/promise.hpp>
+#include <asyncio/kernel/operation.hpp>
+#include <asyncio/loop/event_loop.hpp>
+
+namespace asyncio::loop {
+
+class OperationAwaiter final : public coro::Wait {
+  public:
+    /// `name`: for stack dumps. `fill_in(operation)` says what is asked.
+    template <class FillIn>
+    OperationAwaiter(EventLoop& loop, kernel::Opcode code, const char* name,
+                     FillIn&& fill_in) noexcept
+        : operation_(code, &on_completion), loop_(loop), name_(name) {
+        operation_.owner = this;
+        fill_in(operation_);
+    }
+    ~OperationAwaiter();
+
+    bool await_ready() const noexcept { return false; }
+    template <class P>
+    bool await_suspend(std::coroutine_handle<P> frame) noexcept {
+        return submit(frame.promise().driver());
+    }
+    int await_resume() {
+        if (driver_ != nullptr) driver_->throw_if_cancelled();
+        return result_;
+    }
+
+    bool cancel(const std::string& message) noexcept override;
+    const char* what() const noexcept override { return name_; }
+
+  private:
+    static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
+    bool submit(coro::Driver& driver) noexcept;
+
+    kernel::Operation operation_;
+    EventLoop& loop_;
+    const char* name_;
+    coro::Driver* driver_ = nullptr;
+    int result_ = 0;
+};
+
+}  // namespace asyncio::loop
