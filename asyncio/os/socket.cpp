@@ -110,10 +110,29 @@ int get_option(int fd, SocketOption option) noexcept {
     return ::getsockopt(fd, name.level, name.name, &value, &size) == 0 ? value : -errno;
 }
 
+int set_option(int fd, int level, int name, int value) noexcept {
+    return ::setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+int get_option(int fd, int level, int name, int& value) noexcept {
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, level, name, &value, &size) == 0 ? 0 : -errno;
+}
+
 bool is_stream_socket(int fd) noexcept {
     int type = 0;
-    socklen_t size = sizeof type;
-    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+    return get_option(fd, SOL_SOCKET, SO_TYPE, type) == 0 && type == SOCK_STREAM;
+}
+
+bool is_unix_stream_socket(int fd) noexcept {
+    int domain = 0;
+    return is_stream_socket(fd) && get_option(fd, SOL_SOCKET, SO_DOMAIN, domain) == 0 &&
+           domain == AF_UNIX;
+}
+
+bool is_datagram_socket(int fd) noexcept {
+    int type = 0;
+    return get_option(fd, SOL_SOCKET, SO_TYPE, type) == 0 && type == SOCK_DGRAM;
 }
 
 int shutdown(int fd, Shutdown how) noexcept {

@@ -44,9 +44,14 @@ enum class SocketOption : std::uint8_t {
 
 int set_option(int fd, SocketOption option, int value) noexcept;
 int get_option(int fd, SocketOption option) noexcept;  // the value, or -errno
+/// By the system's names, for values that are an int (and may be negative).
+int set_option(int fd, int level, int name, int value) noexcept;
+int get_option(int fd, int level, int name, int& value) noexcept;
 
-/// False also for what is no socket.
+/// These are false also for what is no socket.
 bool is_stream_socket(int fd) noexcept;
+bool is_unix_stream_socket(int fd) noexcept;
+bool is_datagram_socket(int fd) noexcept;
 
 enum class Shutdown : std::uint8_t { read, write, both };
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/os/unix_socket.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace asyncio::os {
+
+namespace {
+
+/// Room for the descriptors of one message.
+union Control {
+    cmsghdr header;
+    char bytes[CMSG_SPACE(most_passed_descriptors * sizeof(int))];
+};
+
+std::ptrdiff_t result_of(ssize_t result) noexcept { return result < 0 ? -errno : result; }
+
+}  // namespace
+
+int peer_credentials(int fd, PeerCredentials& credentials) noexcept {
+    ucred peer = {};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -errno;
+    credentials = {.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+    return 0;
+}
+
+std::ptrdiff_t try_send_descriptors(int fd, std::span<const std::byte> data,
+                                    std::span<const int> descriptors) noexcept {
+    if (descriptors.size() > most_passed_descriptors || data.empty()) return -EINVAL;
+    iovec part = {const_cast<std::byte*>(data.data()), data.size()};  // not written through
+    Control control = {};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (!descriptors.empty()) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+        control.header = {
+            .cmsg_len = CMSG_LEN(descriptors.size_bytes()),
+            .cmsg_level = SOL_SOCKET,
+            .cmsg_type = SCM_RIGHTS,
+        };
+        std::memcpy(CMSG_DATA(&control.header), descriptors.data(), descriptors.size_bytes());
+    }
+    ssize_t result = 0;
+    do result = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (result < 0 && errno == EINTR);
+    return result_of(result);
+}
+
+Received try_receive_descriptors(int fd, std::span<std::byte> data,
+                                 std::span<int> descriptors) noexcept {
+    iovec part = {data.data(), data.size()};
+    Control control = {};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
+    ssize_t result = 0;
+    do result = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (result < 0 && errno == EINTR);
+    Received received = {.bytes = result_of(result)};
+    if (result < 0) return received;
+    received.truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int descriptor = -1;
+            std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+            if (received.descriptors < descriptors.size()) {
+                descriptors[received.descriptors++] = descriptor;
+            } else {
+                ::close(descriptor);
+                received.truncated = true;
+            }
+        }
+    }
+    return received;
+}
+
+FileIdentity identity_of(const std::string& path) noexcept {
+    struct stat status = {};
+    if (::lstat(path.c_str(), &status) != 0) return {};
+    return {.device = status.st_dev, .inode = status.st_ino};
+}
+
+int remove_stale_socket(const std::string& path) noexcept {
+    struct stat status = {};
+    if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(status.st_mode)) return 0;
+    return ::unlink(path.c_str()) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+void remove_if_still(const std::string& path, FileIdentity identity) noexcept {
+    if (identity != FileIdentity() && identity_of(path) == identity) ::unlink(path.c_str());
+}
+
+int limit_permissions(int fd, unsigned permissions) noexcept {
+    return ::fchmod(fd, permissions) == 0 ? 0 : -errno;
+}
+
+int set_permissions(const std::string& path, unsigned permissions) noexcept {
+    return ::chmod(path.c_str(), permissions) == 0 ? 0 : -errno;
+}
+
+}  // namespace asyncio::os
