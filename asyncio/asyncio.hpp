@@ -10,6 +10,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/open_connection.hpp>
 #include <asyncio/net/server.hpp>
+#include <asyncio/net/transport_socket.hpp>
 #include <asyncio/stream/error.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>

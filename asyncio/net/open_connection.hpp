@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// open_connection: a TCP connection as a pair of streams.
+// open_connection, open_unix_connection: a connection as a pair of streams.
 //
 //     auto [reader, writer] = co_await asyncio::open_connection("localhost", 8888);
 //
@@ -36,6 +36,14 @@ struct ConnectOptions {
 ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
     std::string_view host, std::uint16_t port, ConnectOptions options = {});
 ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
+    ConnectOptions options);
+
+/// To a unix socket: a path, or with a leading NUL an abstract name; or over options.sock. While
+/// the server's queue is full it waits for room. std::invalid_argument as above, and for a path
+/// that is empty or longer than the system's 107 bytes.
+ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_unix_connection(
+    std::string_view path, ConnectOptions options = {});
+ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_unix_connection(
     ConnectOptions options);
 
 }  // namespace asyncio

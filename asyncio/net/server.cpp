@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/net/resolve.hpp>
+#include <asyncio/net/listen.hpp>
 #include <asyncio/net/server.hpp>
-#include <asyncio/os/error.hpp>
-#include <asyncio/os/socket.hpp>
 #include <asyncio/task/as_outcome.hpp>
-#include <asyncio/task/sleep.hpp>
+#include <asyncio/task/task.hpp>
 
-#include <algorithm>
-#include <cerrno>
 #include <stdexcept>
 
 namespace asyncio {
@@ -16,73 +12,68 @@ namespace net {
 
 namespace {
 
-/// A bound socket, or none if this machine lacks the address or its family.
-os::Fd bind_to(const SocketAddress& address, const ServerOptions& options) {
-    const std::string what = "bind on address " + address.to_string();
-    const int number = os::stream_socket(address.family());
-    if (number == -EAFNOSUPPORT) return os::Fd();
-    if (number < 0) os::throw_system_error(-number, what);
-    os::Fd fd(number);
-    using Option = os::SocketOption;
-    if (options.reuse_address) os::set_option(fd.get(), Option::reuse_address, 1);
-    if (options.reuse_port) {
-        const int result = os::set_option(fd.get(), Option::reuse_port, 1);
-        if (result < 0) throw std::invalid_argument("reuse_port is not supported here");
-    }
-    os::set_option(fd.get(), Option::ipv6_only, 1);  // has no meaning, and fails, on IPv4
-    const int result = os::bind(fd.get(), address);
-    if (result == -EADDRNOTAVAIL) return os::Fd();
-    if (result < 0) os::throw_system_error(-result, what);
-    return fd;
+void report_handler(EventLoop& loop, const stream::Transport& transport) {
+    ExceptionContext context;
+    context.message = "Unhandled exception in client_connected_cb";
+    context.exception = std::current_exception();
+    context.transport = transport.peername().to_string();
+    loop.call_exception_handler(context);
 }
 
-Coro<std::vector<SocketAddress>> resolve_all(std::vector<std::string> hosts, std::uint16_t port) {
-    std::vector<SocketAddress> all;
-    for (std::string& host : hosts) {
-        std::vector<SocketAddress> addresses = co_await resolve(std::move(host), port);
-        for (const SocketAddress& address : addresses)
-            if (std::ranges::find(all, address) == all.end()) all.push_back(address);
+/// The task of one connection. Owns the streams, unless the handler took them over; a handler that
+/// fails loses the connection in either case. `server` keeps the handler.
+Coro<> serve_client(Ref<ServerCore> server, ClientHandler& handler, StreamReader reader,
+                    StreamWriter writer) {
+    const ServerCore::RunningHandler running(*server);
+    const Ref<stream::Transport> transport(writer.transport());
+    try {
+        co_await handler.call(reader, writer);
+    } catch (const CancelledError&) {
+        transport->close();
+        throw;
+    } catch (const FatalException&) {
+        transport->close();
+        throw;
+    } catch (...) {
+        report_handler(server->loop(), *transport);
+        transport->close();
     }
-    co_return all;
+    if (writer.valid()) writer.close();
 }
 
-void check_adopted(int sock) {
-    SocketAddress name;
-    const int result = os::local_address(sock, name);
-    if (result < 0) os::throw_system_error(-result, "getsockname");
-    if (!os::is_stream_socket(sock)) throw std::invalid_argument("A Stream Socket was expected");
-}
+/// Streams, and a task for their handler.
+class StreamAcceptor final : public Acceptor {
+  public:
+    StreamAcceptor(std::unique_ptr<ClientHandler> handler, std::size_t limit) noexcept
+        : handler_(std::move(handler)), limit_(limit) {}
+
+    Ref<stream::Protocol> make_protocol() override {
+        return Ref<stream::StreamCore>(new stream::StreamCore(limit_));
+    }
+    void connected(ServerCore& server, stream::Transport&, stream::Protocol& protocol) override {
+        const Ref<stream::StreamCore> core(&static_cast<stream::StreamCore&>(protocol));
+        (void)server.loop().create_task(serve_client(Ref<ServerCore>(&server), *handler_,
+                                                     StreamReader(core), StreamWriter(core)));
+    }
+
+  private:
+    std::unique_ptr<ClientHandler> handler_;
+    std::size_t limit_;
+};
 
 }  // namespace
 
 Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
                           std::uint16_t port, ServerOptions options) {
-    if (hosts.empty() == (options.sock < 0))
-        throw std::invalid_argument(hosts.empty()
-                                        ? "Neither host/port nor sock were specified"
-                                        : "host/port and sock can not be specified at the same "
-                                          "time");
-    Ref<ServerCore> core(new ServerCore(get_running_loop(), std::move(handler), options));
-    if (options.sock >= 0) {
-        check_adopted(options.sock);
-        os::set_nonblocking(options.sock);
-        core->add_socket(os::Fd(options.sock));
-    }
-    std::vector<SocketAddress> addresses = co_await resolve_all(std::move(hosts), port);
-    for (const SocketAddress& address : addresses) {
-        os::Fd fd = bind_to(address, options);
-        if (fd) core->add_socket(std::move(fd));
-    }
-    if (core->sockets().empty())
-        os::throw_system_error(
-            EADDRNOTAVAIL,
-            "could not bind on any address out of " +
-                (addresses.empty() ? std::string("none") : addresses.front().to_string()));
-    if (options.start_serving) {
-        core->start_serving();
-        co_await sleep(
-            Duration::zero());  // as in asyncio: the listener is in place when this returns
-    }
+    auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
+    Ref<ServerCore> core = co_await listen(std::move(acceptor), std::move(hosts), port, options);
+    co_return Server(std::move(core));
+}
+
+Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler, std::string path,
+                               ServerOptions options) {
+    auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
+    Ref<ServerCore> core = co_await listen_unix(std::move(acceptor), std::move(path), options);
     co_return Server(std::move(core));
 }
 
@@ -116,13 +107,9 @@ Coro<> serve_forever(Ref<ServerCore> core) {
 
 }  // namespace net
 
-std::vector<ServerSocket> Server::sockets() const {
-    std::vector<ServerSocket> sockets;
-    for (const int fd : core_->sockets()) {
-        SocketAddress name;
-        os::local_address(fd, name);
-        sockets.emplace_back(fd, name);
-    }
+std::vector<TransportSocket> Server::sockets() const {
+    std::vector<TransportSocket> sockets;
+    for (const int fd : core_->sockets()) sockets.emplace_back(fd);
     return sockets;
 }
 

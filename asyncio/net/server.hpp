@@ -19,7 +19,7 @@
 
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/server_core.hpp>
-#include <asyncio/os/socket_address.hpp>
+#include <asyncio/net/transport_socket.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/awaitable.hpp>
@@ -30,18 +30,6 @@
 #include <vector>
 
 namespace asyncio {
-
-/// What one may know of a listening socket.
-class ServerSocket {
-  public:
-    ServerSocket(int fd, SocketAddress name) noexcept : fd_(fd), name_(name) {}
-    const SocketAddress& getsockname() const noexcept { return name_; }
-    int fileno() const noexcept { return fd_; }
-
-  private:
-    int fd_;
-    SocketAddress name_;
-};
 
 class Server {
   public:
@@ -65,7 +53,7 @@ class Server {
 
     bool is_serving() const noexcept { return core_->is_serving(); }
     /// The listening sockets; none after close().
-    std::vector<ServerSocket> sockets() const;
+    std::vector<TransportSocket> sockets() const;
     EventLoop& get_loop() const noexcept { return core_->loop(); }
 
     // As an async context manager: leaving the scope closes and waits.
@@ -84,6 +72,13 @@ template <class A>
 Coro<> await_and_drop(A awaitable) {
     (void)co_await std::move(awaitable);
 }
+
+/// The user's handler, whatever its shape.
+class ClientHandler {
+  public:
+    virtual ~ClientHandler() = default;
+    ASYNCIO_CORO_WRAPPER virtual Coro<> call(StreamReader& reader, StreamWriter& writer) = 0;
+};
 
 /// Any handler in the one shape the server calls.
 template <class F>
@@ -126,6 +121,11 @@ std::unique_ptr<ClientHandler> make_handler(F handler) {
     return std::make_unique<HandlerOf<F>>(std::move(handler));
 }
 
+Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
+                          std::uint16_t port, ServerOptions options);
+Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler, std::string path,
+                               ServerOptions options);
+
 }  // namespace net
 
 /// Listen on all addresses of `host` (empty: all interfaces); port 0 picks a free one for each
@@ -153,6 +153,23 @@ template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, ServerOptions options) {
     return net::start_server(net::make_handler(std::move(handler)), std::vector<std::string>(), 0,
                              options);
+}
+
+/// Listen on a unix socket: a path, or with a leading NUL an abstract name. A socket file that is
+/// there is replaced (whether somebody listens on it or not), any other file is an error
+/// (EADDRINUSE). The file is removed when the server is closed, unless it was replaced meanwhile.
+/// std::invalid_argument for a path that is empty or longer than the system's 107 bytes.
+template <class F>
+ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(F handler, std::string_view path,
+                                                    ServerOptions options = {}) {
+    return net::start_unix_server(net::make_handler(std::move(handler)), std::string(path),
+                                  options);
+}
+
+/// The same on options.sock, a unix socket made elsewhere, whose file stays its maker's.
+template <class F>
+ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(F handler, ServerOptions options) {
+    return net::start_unix_server(net::make_handler(std::move(handler)), std::string(), options);
 }
 
 }  // namespace asyncio

@@ -5,7 +5,6 @@
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
-#include <asyncio/task/task.hpp>
 
 #include <cerrno>
 #include <stdexcept>
@@ -15,7 +14,8 @@ namespace asyncio::net {
 /// A listening socket and its accept operation.
 class ServerCore::Listener {
   public:
-    Listener(ServerCore& server, os::Fd fd) : fd_(fd.release()), server_(server) {
+    Listener(ServerCore& server, os::Fd fd, SocketFile file)
+        : fd_(fd.release()), server_(server), file_(std::move(file)) {
         accept_.owner = this;
         accept_.fd = fd_;
     }
@@ -24,6 +24,7 @@ class ServerCore::Listener {
         kernel::Kernel& kernel = server_.loop_.kernel();
         kernel.reclaim(accept_);
         kernel.close(fd_);
+        os::remove_if_still(file_.path, file_.identity);
     }
 
     int fd() const noexcept { return fd_; }
@@ -60,75 +61,46 @@ class ServerCore::Listener {
 
     int fd_;
     ServerCore& server_;
+    SocketFile file_;
     kernel::Operation accept_{kernel::Opcode::accept, &on_accept};
     Handle retry_;
 };
 
 /// One connection, from accept to connection_lost.
-class ServerCore::Client final : public IntrusiveListNode<Client>, private loop::Member {
+class ServerCore::Client final : public IntrusiveListNode<Client>,
+                                 public LossListener,
+                                 private loop::Member {
   public:
-    Client(Ref<ServerCore> owner, Ref<stream::StreamCore> streams)
-        : server(std::move(owner)), core(std::move(streams)) {
-        core->on_lost = &lost;
-        core->on_lost_argument = this;
+    Client(Ref<ServerCore> owner, Ref<SocketTransport> connection)
+        : server(std::move(owner)), transport(std::move(connection)) {
+        transport->on_lost = this;
         server->loop_.members().push_back(*this);
+        server->clients_.push_back(*this);
     }
-    ~Client() { core->on_lost = nullptr; }
+    ~Client() { transport->on_lost = nullptr; }
 
     Ref<ServerCore> server;
-    Ref<stream::StreamCore> core;
+    Ref<SocketTransport> transport;
 
   private:
-    static void lost(stream::StreamCore&, void* argument) noexcept {
-        const std::unique_ptr<Client> self(static_cast<Client*>(argument));
-        self->IntrusiveListNode<Client>::unlink();
-        if (self->server->finished()) self->server->changed_.wake_all();
+    void connection_lost() noexcept override {
+        const std::unique_ptr<Client> self(this);
+        IntrusiveListNode<Client>::unlink();
+        if (server->finished()) server->changed_.wake_all();
     }
     void loop_closed() noexcept override { delete this; }
 };
 
-namespace {
-
-void report_handler(EventLoop& loop, const stream::Transport& transport) {
-    ExceptionContext context;
-    context.message = "Unhandled exception in client_connected_cb";
-    context.exception = std::current_exception();
-    context.transport = transport.peername().to_string();
-    loop.call_exception_handler(context);
-}
-
-/// The task of one connection. Owns the streams, unless the handler took them over; a handler that
-/// fails loses the connection in either case.
-Coro<> serve_client(Ref<ServerCore> server, StreamReader reader, StreamWriter writer) {
-    const ServerCore::RunningHandler running(*server);
-    const Ref<stream::Transport> transport(writer.transport());
-    try {
-        co_await server->handler().call(reader, writer);
-    } catch (const CancelledError&) {
-        transport->close();
-        throw;
-    } catch (const FatalException&) {
-        transport->close();
-        throw;
-    } catch (...) {
-        report_handler(server->loop(), *transport);
-        transport->close();
-    }
-    if (writer.valid()) writer.close();
-}
-
-}  // namespace
-
-ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<ClientHandler> handler,
+ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor,
                        ServerOptions options) noexcept
-    : loop_(loop), handler_(std::move(handler)), options_(options) {
+    : loop_(loop), acceptor_(std::move(acceptor)), options_(options) {
     loop_.members().push_back(*this);
 }
 
 ServerCore::~ServerCore() = default;
 
-void ServerCore::add_socket(os::Fd fd) {
-    listeners_.push_back(std::make_unique<Listener>(*this, std::move(fd)));
+void ServerCore::add_socket(os::Fd fd, SocketFile file) {
+    listeners_.push_back(std::make_unique<Listener>(*this, std::move(fd), std::move(file)));
 }
 
 void ServerCore::start_serving() {
@@ -144,18 +116,19 @@ void ServerCore::start_serving() {
 }
 
 void ServerCore::accepted(os::Fd fd) {
+    Ref<SocketTransport> transport;
     try {
         if (options_.keep_alive) os::set_option(fd.get(), os::SocketOption::keep_alive, 1);
-        const Ref<stream::StreamCore> core(new stream::StreamCore(options_.limit));
-        auto client = std::make_unique<Client>(Ref<ServerCore>(this), core);
-        const auto transport = SocketTransport::open(loop_, std::move(fd), core);
-        clients_.push_back(*client.release());
-        (void)loop_.create_task(
-            serve_client(Ref<ServerCore>(this), StreamReader(core), StreamWriter(core)));
-    } catch (...) {  // out of memory: this connection is dropped, the server goes on
+        const Ref<stream::Protocol> protocol = acceptor_->make_protocol();
+        transport = SocketTransport::create(loop_, std::move(fd), protocol);
+        new Client(Ref<ServerCore>(this), transport);  // until the connection is lost
+        transport->start();
+        acceptor_->connected(*this, *transport, *protocol);
+    } catch (...) {  // out of memory, or the factory failed: the server goes on
         ExceptionContext context;
-        context.message = "Error on creating a connection for an accepted socket";
+        context.message = "Error on transport creation for incoming connection";
         context.exception = std::current_exception();
+        if (transport) transport->abort();
         loop_.call_exception_handler(context);
     }
 }
@@ -181,11 +154,11 @@ void ServerCore::close() {
 }
 
 void ServerCore::close_clients() {
-    clients_.for_each([](Client& client) { client.core->transport()->close(); });
+    clients_.for_each([](Client& client) { client.transport->close(); });
 }
 
 void ServerCore::abort_clients() {
-    clients_.for_each([](Client& client) { client.core->transport()->abort(); });
+    clients_.for_each([](Client& client) { client.transport->abort(); });
 }
 
 std::vector<int> ServerCore::sockets() const {

@@ -5,9 +5,12 @@
 //     created --start_serving()--> serving --close()--> closed
 //        '------------------------close()----------------^
 //
-// Each listening socket has one multishot accept operation. A connection becomes: a transport, the
-// streams' core, a Client record here, and a task for the handler. The record leaves when the
-// connection is lost, whatever became of the task; the server has ended when both are gone.
+// Each listening socket has one multishot accept operation. A connection becomes a transport and a
+// Client record here; what sits on the transport is up to the Acceptor: streams and a task for
+// their handler (server.cpp), or a protocol of the user (create_server.hpp). The record leaves when
+// the connection is lost, whatever became of the task; the server has ended when both are gone.
+//
+// A unix server's socket file goes with its listener, if it still is the file that was bound.
 //
 // Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, and accepting pauses for
 // kAcceptRetryDelay instead of spinning. The server keeps itself alive from start_serving() to
@@ -20,8 +23,8 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/stream/reader.hpp>
-#include <asyncio/stream/writer.hpp>
+#include <asyncio/os/unix_socket.hpp>
+#include <asyncio/stream/stream_core.hpp>
 #include <asyncio/task/wait_list.hpp>
 
 #include <chrono>
@@ -32,8 +35,6 @@
 
 namespace asyncio {
 
-class Server;
-
 struct ServerOptions {
     std::size_t limit = stream::StreamCore::kDefaultLimit;  // of each reader, bytes
     int backlog = 100;  // connections the system queues before they are accepted
@@ -42,27 +43,39 @@ struct ServerOptions {
     bool keep_alive = false;    // TCP keep-alive on the connections
     bool start_serving = true;  // false: only after Server::start_serving()
     int sock = -1;              // a bound stream socket to take over, instead of host and port
+    // Unix servers only.
+    bool cleanup_socket = true;  // remove the socket file when the server is closed
+    int permissions = -1;        // of the socket file, e.g. 0600; -1: what the umask leaves
 };
 
 namespace net {
 
-/// The user's handler, whatever its shape.
-class ClientHandler {
+class ServerCore;
+
+/// What a server makes of the connections it accepts.
+class Acceptor {
   public:
-    virtual ~ClientHandler() = default;
-    ASYNCIO_CORO_WRAPPER virtual Coro<> call(StreamReader& reader, StreamWriter& writer) = 0;
+    virtual ~Acceptor() = default;
+    /// For a new connection. What it throws is reported, and the connection closed.
+    virtual Ref<stream::Protocol> make_protocol() = 0;
+    /// Its transport has called connection_made. May throw, too.
+    virtual void connected(ServerCore&, stream::Transport&, stream::Protocol&) {}
 };
 
 inline constexpr Duration kAcceptRetryDelay = std::chrono::seconds(1);
 
 class ServerCore final : public RefCounted, private loop::Member {
   public:
-    ServerCore(EventLoop& loop, std::unique_ptr<ClientHandler> handler,
-               ServerOptions options) noexcept;
+    ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor, ServerOptions options) noexcept;
     void destroy() noexcept { delete this; }
 
+    /// A socket file, to be removed with its listener.
+    struct SocketFile {
+        std::string path;
+        os::FileIdentity identity;
+    };
     /// Takes a bound socket; listens when serving starts.
-    void add_socket(os::Fd fd);
+    void add_socket(os::Fd fd, SocketFile file = {});
     void start_serving();
     void close();
     void close_clients();
@@ -73,7 +86,7 @@ class ServerCore final : public RefCounted, private loop::Member {
     bool finished() const noexcept { return is_closed() && clients_.empty() && handlers_ == 0; }
     EventLoop& loop() const noexcept { return loop_; }
     std::vector<int> sockets() const;
-    ClientHandler& handler() noexcept { return *handler_; }
+    const ServerOptions& options() const noexcept { return options_; }
 
     /// Woken by close(), and when the last connection of a closed server has ended.
     task::WaitList& changed() noexcept { return changed_; }
@@ -108,7 +121,7 @@ class ServerCore final : public RefCounted, private loop::Member {
     void loop_closed() noexcept override;
 
     EventLoop& loop_;
-    std::unique_ptr<ClientHandler> handler_;
+    std::unique_ptr<Acceptor> acceptor_;
     ServerOptions options_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     IntrusiveList<Client> clients_;
@@ -117,8 +130,6 @@ class ServerCore final : public RefCounted, private loop::Member {
     Stage stage_ = Stage::created;
 };
 
-Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
-                          std::uint16_t port, ServerOptions options);
 Coro<> serve_forever(Ref<ServerCore> core);
 Coro<> wait_closed(Ref<ServerCore> core);
 

@@ -457,7 +457,7 @@ TEST(Server, SRV_16_SRV_20_an_empty_host_is_all_interfaces_v4_and_v6_on_one_port
         co_await end(first);
         Server server = co_await start_server(echo, "", port);
         std::set<std::string> names;
-        for (const ServerSocket& socket : server.sockets())
+        for (const TransportSocket& socket : server.sockets())
             names.insert(socket.getsockname().to_string());
         EXPECT_TRUE(names.contains("0.0.0.0:" + std::to_string(port)));
         if (names.size() > 1) {

@@ -5,7 +5,9 @@
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/socket.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <stdexcept>
 #include <system_error>
 
@@ -14,6 +16,10 @@
 namespace asyncio::net {
 
 namespace {
+
+iovec iovec_of(std::span<const std::byte> data) noexcept {
+    return {const_cast<std::byte*>(data.data()), data.size()};  // not written through
+}
 
 std::exception_ptr system_error(int errno_value, const char* what) {
     return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
@@ -28,15 +34,32 @@ struct SocketTransport::Addresses {
 
 Ref<SocketTransport> SocketTransport::open(EventLoop& loop, os::Fd fd,
                                            Ref<stream::Protocol> protocol) {
+    Ref<SocketTransport> transport = create(loop, std::move(fd), std::move(protocol));
+    transport->start();
+    return transport;
+}
+
+Ref<SocketTransport> SocketTransport::create(EventLoop& loop, os::Fd fd,
+                                             Ref<stream::Protocol> protocol) {
     Ref<SocketTransport> transport(new SocketTransport(loop, fd.get(), std::move(protocol)));
     (void)fd.release();
     os::set_option(transport->fd_, os::SocketOption::no_delay, 1);  // fails on unix sockets
     transport->add_ref();                                           // its own, until lost
     loop.members().push_back(*transport);
-    transport->reading_ = true;
-    transport->protocol_->connection_made(*transport);
-    if (transport->reading_) transport->resume_reading();
     return transport;
+}
+
+void SocketTransport::start() {
+    reading_ = true;
+    const Ref<SocketTransport> keep(this);
+    try {
+        protocol_->connection_made(*this);
+    } catch (...) {
+        lose(std::current_exception());
+        report("Fatal error: protocol.connection_made() call failed.");
+        return;
+    }
+    if (reading_) resume_reading();
 }
 
 SocketTransport::SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> protocol)
@@ -101,26 +124,76 @@ void SocketTransport::received(const kernel::Completion& completion) {
 
 // --- writing -----------------------------------------------------------------------------------
 
-void SocketTransport::write(std::span<const std::byte> data) {
+/// False if what is written now is dropped.
+bool SocketTransport::writable() {
     if (eof_wanted_) throw std::logic_error("Cannot call write() after write_eof()");
-    if (data.empty()) return;
-    if (stage_ != Stage::open) {
-        if (++lost_writes_ >= kLostWritesToReport)
-            log(LogLevel::warning, "write() on a connection that is closed");
-        return;
-    }
-    if (data.size() >= kInlineWrite && write_buffer_size() == 0) {
-        const std::ptrdiff_t taken = os::try_send(fd_, data);
-        if (taken > 0) data = data.subspan(static_cast<std::size_t>(taken));
-        if (taken < 0 && taken != -EAGAIN) {
-            lose(system_error(static_cast<int>(-taken), "send"));
-            return;
-        }
-        if (data.empty()) return;
-    }
+    if (stage_ == Stage::open) [[likely]]
+        return true;
+    if (++lost_writes_ >= kLostWritesToReport)
+        log(LogLevel::warning, "write() on a connection that is closed");
+    return false;
+}
+
+/// What the system takes of it now. False: the connection is lost.
+bool SocketTransport::try_send(const iovec* parts, std::size_t count, std::size_t& taken) {
+    const std::ptrdiff_t result = os::try_send(fd_, parts, count);
+    taken = result > 0 ? static_cast<std::size_t>(result) : 0;
+    if (result >= 0 || result == -EAGAIN) return true;
+    lose(system_error(static_cast<int>(-result), "send"));
+    return false;
+}
+
+/// Keep it until the next poll.
+void SocketTransport::append(std::span<const std::byte> data) {
     pending().append(data);
     if (send_.idle()) loop_.before_poll(*this);
     update_flow();
+}
+
+void SocketTransport::write(std::span<const std::byte> data) {
+    if (!writable() || data.empty()) return;
+    if (data.size() >= kInlineWrite && get_write_buffer_size() == 0) {
+        const iovec part = iovec_of(data);
+        std::size_t taken = 0;
+        if (!try_send(&part, 1, taken) || taken == data.size()) return;
+        data = data.subspan(taken);
+    }
+    append(data);
+}
+
+/// How many of the lines' bytes the system takes now. If the connection is lost with it: all.
+std::size_t SocketTransport::send_at_once(std::span<const std::span<const std::byte>> lines) {
+    std::size_t sent = 0;
+    while (!lines.empty()) {
+        const auto portion = lines.first(std::min(lines.size(), kGathered));
+        iovec parts[kGathered];
+        std::size_t wanted = 0;
+        for (std::size_t i = 0; i < portion.size(); ++i) {
+            parts[i] = iovec_of(portion[i]);
+            wanted += portion[i].size();
+        }
+        std::size_t taken = 0;
+        if (!try_send(parts, portion.size(), taken)) return SIZE_MAX;
+        sent += taken;
+        if (taken < wanted) break;
+        lines = lines.subspan(portion.size());
+    }
+    return sent;
+}
+
+void SocketTransport::writelines(std::span<const std::span<const std::byte>> lines) {
+    if (!writable()) return;
+    std::size_t total = 0;
+    for (const auto line : lines) total += line.size();
+    std::size_t sent = 0;
+    if (total >= kInlineWrite && get_write_buffer_size() == 0) sent = send_at_once(lines);
+    if (sent >= total) return;
+    for (const auto line : lines) {
+        const std::size_t done = std::min(sent, line.size());
+        sent -= done;
+        pending().append(line.subspan(done));
+    }
+    append({});
 }
 
 void SocketTransport::before_poll() noexcept {
@@ -172,7 +245,7 @@ void SocketTransport::flushed() {
 }
 
 void SocketTransport::update_flow() {
-    const std::size_t size = write_buffer_size();
+    const std::size_t size = get_write_buffer_size();
     if (writing_paused_ ? size > low_ : size <= high_) return;
     writing_paused_ = !writing_paused_;
     try {
@@ -186,14 +259,14 @@ void SocketTransport::update_flow() {
     }
 }
 
-void SocketTransport::set_write_buffer_limits(std::size_t high, std::size_t low) {
-    if (high < low || high > UINT32_MAX)
-        throw std::invalid_argument("write buffer limits: high (" + std::to_string(high) +
-                                    ") must be >= low (" + std::to_string(low) +
-                                    ") and below 4 GiB");
-    high_ = static_cast<std::uint32_t>(high);
-    low_ = static_cast<std::uint32_t>(low);
+void SocketTransport::apply_write_buffer_limits(stream::WriteBufferLimits limits) {
+    high_ = static_cast<std::uint32_t>(limits.high);
+    low_ = static_cast<std::uint32_t>(limits.low);
     if (stage_ <= Stage::closing) update_flow();
+}
+
+void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
+    if (stage_ != Stage::lost) protocol_ = std::move(protocol);
 }
 
 void SocketTransport::write_eof() {
@@ -208,7 +281,7 @@ void SocketTransport::close() {
     if (stage_ != Stage::open) return;
     stage_ = Stage::closing;
     pause_reading();
-    if (write_buffer_size() == 0)
+    if (get_write_buffer_size() == 0)
         lose(nullptr);
     else if (send_.idle())
         loop_.before_poll(*this);
@@ -265,6 +338,7 @@ void SocketTransport::call_connection_lost() {
     } catch (...) {
         report("protocol.connection_lost() failed");
     }
+    if (on_lost != nullptr) on_lost->connection_lost();
 }
 
 /// The loop closes under an open connection: take the operations back and close the socket. What

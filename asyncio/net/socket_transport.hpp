@@ -34,6 +34,15 @@
 
 namespace asyncio::net {
 
+/// Hears that a connection is over, after its protocol did; for the server that counts it.
+class LossListener {
+  public:
+    virtual void connection_lost() noexcept = 0;
+
+  protected:
+    ~LossListener() = default;
+};
+
 class SocketTransport final : public stream::Transport,
                               private loop::PollHook,
                               private loop::Member,
@@ -43,24 +52,37 @@ class SocketTransport final : public stream::Transport,
     static constexpr std::size_t kLowWater = kHighWater / 4;
     /// From this size on a write is worth a system call of its own instead of a copy.
     static constexpr std::size_t kInlineWrite = 8192;
+    /// Pieces that one system call of writelines() takes.
+    static constexpr std::size_t kGathered = 64;
     /// Writes that come after the connection was closed are reported from the fifth on.
     static constexpr int kLostWritesToReport = 5;
 
     /// Connects `protocol` to the socket, calls connection_made, starts reading. Takes the
     /// descriptor. The result lives until connection_lost, and as long as there are references.
     static Ref<SocketTransport> open(EventLoop& loop, os::Fd fd, Ref<stream::Protocol> protocol);
+    /// The same in two steps: start() calls connection_made, and is called once.
+    static Ref<SocketTransport> create(EventLoop& loop, os::Fd fd, Ref<stream::Protocol> protocol);
+    void start();
+
+    LossListener* on_lost = nullptr;
 
     void write(std::span<const std::byte> data) override;
+    void writelines(std::span<const std::span<const std::byte>> lines) override;
     void write_eof() override;
     void close() override;
     void abort() override;
     bool is_closing() const noexcept override { return stage_ != Stage::open; }
     void pause_reading() override;
     void resume_reading() override;
-    std::size_t write_buffer_size() const noexcept override {
+    bool is_reading() const noexcept override { return reading_; }
+    std::size_t get_write_buffer_size() const noexcept override {
         return buffers_[0].size() + buffers_[1].size();
     }
-    void set_write_buffer_limits(std::size_t high, std::size_t low) override;
+    stream::WriteBufferLimits get_write_buffer_limits() const noexcept override {
+        return {.low = low_, .high = high_};
+    }
+    void set_protocol(Ref<stream::Protocol> protocol) override;
+    stream::Protocol* get_protocol() const noexcept override { return protocol_.get(); }
     EventLoop& loop() const noexcept override { return loop_; }
     const SocketAddress& peername() const override;
     const SocketAddress& sockname() const override;
@@ -81,6 +103,11 @@ class SocketTransport final : public stream::Transport,
     stream::Buffer& sending() noexcept { return buffers_[which_]; }
     stream::Buffer& pending() noexcept { return buffers_[which_ ^ 1]; }
 
+    void apply_write_buffer_limits(stream::WriteBufferLimits limits) override;
+    bool writable();
+    std::size_t send_at_once(std::span<const std::span<const std::byte>> lines);
+    bool try_send(const iovec* parts, std::size_t count, std::size_t& taken);
+    void append(std::span<const std::byte> data);
     void receive();
     void received(const kernel::Completion& completion);
     void before_poll() noexcept override;

@@ -94,7 +94,6 @@ void StreamCore::connection_lost(std::exception_ptr error) {
         feed_eof();
     drained_.wake_all();
     closed_.wake_all();
-    if (on_lost != nullptr) std::exchange(on_lost, nullptr)(*this, on_lost_argument);
 }
 
 }  // namespace asyncio::stream

@@ -81,10 +81,6 @@ class StreamCore final : public Protocol {
     task::WaitList& drained() noexcept { return drained_; }
     task::WaitList& closed() noexcept { return closed_; }
 
-    /// Called once, when the connection is lost; for the server that counts it.
-    void (*on_lost)(StreamCore&, void*) noexcept = nullptr;
-    void* on_lost_argument = nullptr;
-
     // --- Protocol --------------------------------------------------------------------------
 
     void connection_made(Transport& transport) override;

@@ -56,12 +56,13 @@ class FakeTransport final : public stream::Transport {
     bool is_closing() const noexcept override { return closing; }
     void pause_reading() override { reading = false, ++pauses; }
     void resume_reading() override { reading = true, ++resumes; }
-    std::size_t write_buffer_size() const noexcept override { return buffer.size(); }
-    void set_write_buffer_limits(std::size_t h, std::size_t l) override {
-        high = h;
-        low = l;
-        update_flow();
+    std::size_t get_write_buffer_size() const noexcept override { return buffer.size(); }
+    stream::WriteBufferLimits get_write_buffer_limits() const noexcept override {
+        return {.low = low, .high = high};
     }
+    bool is_reading() const noexcept override { return reading; }
+    void set_protocol(Ref<stream::Protocol>) override {}
+    stream::Protocol* get_protocol() const noexcept override { return core_.get(); }
     EventLoop& loop() const noexcept override { return get_running_loop(); }
     // Addresses are not of this room: places that stand for them.
     const SocketAddress& peername() const override {
@@ -103,6 +104,11 @@ class FakeTransport final : public stream::Transport {
     bool eof_written = false;
 
   private:
+    void apply_write_buffer_limits(stream::WriteBufferLimits limits) override {
+        high = limits.high;
+        low = limits.low;
+        update_flow();
+    }
     void update_flow() {
         if (!paused_ && buffer.size() > high) {
             paused_ = true;

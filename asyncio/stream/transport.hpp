@@ -18,23 +18,35 @@
 
 #include <cstddef>
 #include <exception>
+#include <optional>
 #include <span>
-#include <string>
 
 namespace asyncio {
 class EventLoop;
 class SocketAddress;
+class TransportSocket;
 }  // namespace asyncio
 
 namespace asyncio::stream {
+
+class Protocol;
+
+/// Of a transport's write buffer, bytes: the protocol is paused above `high`, resumed at `low`.
+struct WriteBufferLimits {
+    std::size_t low = 0;
+    std::size_t high = 0;
+};
 
 class Transport : public RefCounted {
   public:
     /// Send, or keep until it can be sent. Never suspends, never limits: see flow control.
     /// std::logic_error after write_eof(); ignored after the connection was lost.
     virtual void write(std::span<const std::byte> data) = 0;
+    /// Write all of them, in order. Large ones go out gathered, without a copy.
+    virtual void writelines(std::span<const std::span<const std::byte>> lines);
     /// Close the sending direction once everything is out. Idempotent.
     virtual void write_eof() = 0;
+    virtual bool can_write_eof() const noexcept { return true; }
     /// Stop reading, send what is buffered, then connection_lost(null). Idempotent.
     virtual void close() = 0;
     /// connection_lost(null) soon; what is buffered is dropped.
@@ -43,10 +55,20 @@ class Transport : public RefCounted {
 
     virtual void pause_reading() = 0;   // idempotent
     virtual void resume_reading() = 0;  // idempotent
+    virtual bool is_reading() const noexcept = 0;
 
-    virtual std::size_t write_buffer_size() const noexcept = 0;
+    virtual std::size_t get_write_buffer_size() const noexcept = 0;
+    virtual WriteBufferLimits get_write_buffer_limits() const noexcept = 0;
+    /// Missing ones follow from the other: low = high / 4, high = 4 * low; without both, 64 KiB.
     /// std::invalid_argument unless high >= low. Takes effect at once.
-    virtual void set_write_buffer_limits(std::size_t high, std::size_t low) = 0;
+    void set_write_buffer_limits(std::optional<std::size_t> high = {},
+                                 std::optional<std::size_t> low = {});
+
+    /// What comes from now on goes to `protocol`. Its connection_made is not called, nor the old
+    /// one's connection_lost. No effect once connection_lost was called.
+    virtual void set_protocol(Ref<Protocol> protocol) = 0;
+    /// Null once the connection is lost.
+    virtual Protocol* get_protocol() const noexcept = 0;
 
     virtual EventLoop& loop() const noexcept = 0;
     virtual const SocketAddress& peername() const = 0;
@@ -57,6 +79,9 @@ class Transport : public RefCounted {
 
   protected:
     ~Transport() = default;
+
+  private:
+    virtual void apply_write_buffer_limits(WriteBufferLimits limits) = 0;
 };
 
 class Protocol : public RefCounted {

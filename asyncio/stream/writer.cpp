@@ -49,6 +49,16 @@ void StreamWriter::write(std::span<const std::byte> data) const {
     if (stream::Transport* transport = core_->transport()) transport->write(data);
 }
 
+void StreamWriter::write_gathered(std::span<const std::span<const std::byte>> lines) const {
+    stream::Transport* transport = core_->transport();
+    if (transport != nullptr && !lines.empty()) transport->writelines(lines);
+}
+
+bool StreamWriter::can_write_eof() const noexcept {
+    const stream::Transport* transport = core_->transport();
+    return transport != nullptr && transport->can_write_eof();
+}
+
 void StreamWriter::write_eof() const {
     if (stream::Transport* transport = core_->transport()) transport->write_eof();
 }
@@ -63,10 +73,11 @@ void StreamWriter::abort() const {
 
 std::size_t StreamWriter::write_buffer_size() const noexcept {
     const stream::Transport* transport = core_->transport();
-    return transport != nullptr ? transport->write_buffer_size() : 0;
+    return transport != nullptr ? transport->get_write_buffer_size() : 0;
 }
 
-void StreamWriter::set_write_buffer_limits(std::size_t high, std::size_t low) const {
+void StreamWriter::set_write_buffer_limits(std::optional<std::size_t> high,
+                                           std::optional<std::size_t> low) const {
     if (stream::Transport* transport = core_->transport())
         transport->set_write_buffer_limits(high, low);
 }

@@ -18,12 +18,15 @@
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace asyncio {
 
 class SocketAddress;
+class TransportSocket;
 
 namespace stream {
 
@@ -96,10 +99,16 @@ class StreamWriter {
     /// dropped, and drain() tells.
     void write(std::span<const std::byte> data) const;
     void write(std::string_view data) const { write(std::as_bytes(std::span(data))); }
-    /// All of a range of strings or byte spans, as one.
+    /// All of a range of strings or byte spans, in order; large ones go out gathered.
     template <class Range>
     void writelines(const Range& lines) const {
-        for (const auto& line : lines) write(line);
+        std::span<const std::byte> parts[kGathered];
+        std::size_t count = 0;
+        for (const auto& line : lines) {
+            parts[count++] = bytes_of(line);
+            if (count == kGathered) write_gathered({parts, std::exchange(count, 0)});
+        }
+        write_gathered({parts, count});
     }
 
     /// Wait until it makes sense to write more. Throws the connection's error, or
@@ -108,7 +117,7 @@ class StreamWriter {
 
     /// Half-close: the peer sees the end of the stream after what was written. Idempotent.
     void write_eof() const;
-    bool can_write_eof() const noexcept { return true; }
+    bool can_write_eof() const noexcept;
 
     /// Send what is buffered, then close. Idempotent.
     void close() const;
@@ -120,16 +129,29 @@ class StreamWriter {
 
     /// Bytes written and not taken by the system yet.
     std::size_t write_buffer_size() const noexcept;
-    /// Pause above `high` (drain() waits), go on at `low`. std::invalid_argument if high < low.
-    void set_write_buffer_limits(std::size_t high, std::size_t low) const;
+    /// Pause above `high` (drain() waits), go on at `low`; see Transport::set_write_buffer_limits.
+    void set_write_buffer_limits(std::optional<std::size_t> high = {},
+                                 std::optional<std::size_t> low = {}) const;
 
     /// The addresses of the connection. Asked for the first time after it was lost: none.
     const SocketAddress& peername() const;
     const SocketAddress& sockname() const;
+    /// Options, credentials of the peer and the like. REQUIRES: a connection of the net room.
+    TransportSocket socket() const;
     /// The transport, for what is not here; null without a connection.
     stream::Transport* transport() const noexcept { return core_->transport(); }
 
   private:
+    static constexpr std::size_t kGathered = 64;
+
+    static std::span<const std::byte> bytes_of(std::string_view text) noexcept {
+        return std::as_bytes(std::span(text));
+    }
+    static std::span<const std::byte> bytes_of(std::span<const std::byte> data) noexcept {
+        return data;
+    }
+    void write_gathered(std::span<const std::span<const std::byte>> lines) const;
+
     Ref<stream::StreamCore> core_;
 };
 

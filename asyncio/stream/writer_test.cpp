@@ -325,17 +325,21 @@ TEST(StreamWriter, drains_may_be_cancelled_between_wake_up_and_resumption) {
     });
 }
 
-TEST(StreamCore, on_lost_is_called_once_and_last) {
+TEST(Transport, TRN_09_missing_limits_follow_from_the_other) {
     testing::run([]() -> Coro<> {
-        int calls = 0;
         FakeConnection connection;
-        connection.core->on_lost = [](stream::StreamCore& core, void* argument) noexcept {
-            EXPECT_TRUE(core.lost());
-            ++*static_cast<int*>(argument);
-        };
-        connection.core->on_lost_argument = &calls;
-        connection.transport->lose();
-        EXPECT_EQ(calls, 1);
+        stream::Transport& transport = *connection.transport;
+        transport.set_write_buffer_limits();
+        EXPECT_EQ(transport.get_write_buffer_limits().high, 65536u);
+        EXPECT_EQ(transport.get_write_buffer_limits().low, 16384u);
+        transport.set_write_buffer_limits(400);
+        EXPECT_EQ(transport.get_write_buffer_limits().low, 100u);
+        transport.set_write_buffer_limits(std::nullopt, 7);
+        EXPECT_EQ(transport.get_write_buffer_limits().high, 28u);
+        EXPECT_THROW(transport.set_write_buffer_limits(1, 2), std::invalid_argument);
+        EXPECT_THROW(transport.set_write_buffer_limits(std::size_t{1} << 40),
+                     std::invalid_argument);
+        EXPECT_EQ(transport.get_write_buffer_limits().low, 7u);
         co_return;
     });
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/net/connect.hpp>
+#include <asyncio/net/operation_awaiter.hpp>
+#include <asyncio/net/resolve.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/socket.hpp>
+#include <asyncio/task/sleep.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+
+#include <sys/socket.h>
+
+namespace asyncio::net {
+
+namespace {
+
+/// Bind to the first of `locals` that has the remote's family and works.
+void bind_local(int fd, const SocketAddress& remote, const std::vector<SocketAddress>& locals) {
+    if (locals.empty()) return;
+    int error = 0;
+    std::string tried;
+    for (const SocketAddress& local : locals) {
+        if (local.family() != remote.family()) continue;
+        error = -os::bind(fd, local);
+        if (error == 0) return;
+        tried = local.to_string();
+    }
+    if (error == 0) {
+        error = EADDRNOTAVAIL;
+        tried = "no matching local address with the family of " + remote.to_string();
+    }
+    os::throw_system_error(error, "bind on local address " + tried);
+}
+
+/// A socket while it connects. The kernel knows it then, so the kernel has to close it.
+class Connecting {
+  public:
+    Connecting(EventLoop& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
+    Connecting(const Connecting&) = delete;
+    Connecting& operator=(const Connecting&) = delete;
+    ~Connecting() {
+        if (fd_) loop_.kernel().close(fd_.release());
+    }
+
+    int get() const noexcept { return fd_.get(); }
+    os::Fd take() noexcept { return std::move(fd_); }
+
+  private:
+    EventLoop& loop_;
+    os::Fd fd_;
+};
+
+Coro<os::Fd> connect_to(SocketAddress remote, const std::vector<SocketAddress>& locals) {
+    const std::string what = "connect " + remote.to_string();
+    const int number = os::stream_socket(remote.family());
+    if (number < 0) os::throw_system_error(-number, what);
+    Connecting fd(get_running_loop(), number);
+    bind_local(fd.get(), remote, locals);
+    const int result = co_await Connect(get_running_loop(), fd.get(), remote);
+    if (result < 0) os::throw_system_error(-result, what);
+    co_return fd.take();
+}
+
+/// One error for all: the first if all say the same, else one that lists them.
+[[noreturn]] void throw_combined(const std::vector<std::system_error>& errors) {
+    const std::system_error& first = errors.front();
+    const bool alike = std::ranges::all_of(errors, [&](const std::system_error& e) {
+        return std::string_view(e.what()) == first.what();
+    });
+    if (alike) throw first;
+    std::string text = "Multiple exceptions: ";
+    for (const std::system_error& error : errors) {
+        if (&error != &first) text += ", ";
+        text += error.what();
+    }
+    throw std::system_error(std::make_error_code(std::errc::not_connected), text);
+}
+
+Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals) {
+    std::vector<std::system_error> errors;
+    for (const SocketAddress& remote : remotes) {
+        try {
+            os::Fd fd = co_await connect_to(remote, locals);
+            co_return fd;
+        } catch (const std::system_error& error) {
+            errors.push_back(error);
+        }
+    }
+    throw_combined(errors);
+}
+
+// The system does not tell when a unix server's queue has room again.
+constexpr Duration kFirstRetry = std::chrono::microseconds(500);
+constexpr Duration kLongestRetry = std::chrono::milliseconds(32);
+
+}  // namespace
+
+Coro<os::Fd> connect(ConnectRequest request) {
+    std::vector<SocketAddress> remotes = co_await resolve(std::move(request.host), request.port);
+    std::vector<SocketAddress> locals;
+    if (!request.local_host.empty() || request.local_port != 0)
+        locals = co_await resolve(std::move(request.local_host), request.local_port);
+    co_return co_await connect_to_any(std::move(remotes), std::move(locals));
+}
+
+Coro<os::Fd> connect_unix(std::string path) {
+    const SocketAddress remote = SocketAddress::unix_path(path);
+    const std::string what = "connect " + remote.to_string();
+    const int number = os::stream_socket(AF_UNIX);
+    if (number < 0) os::throw_system_error(-number, what);
+    Connecting fd(get_running_loop(), number);
+    for (Duration pause = kFirstRetry;; pause = std::min(pause * 2, kLongestRetry)) {
+        const int result = co_await Connect(get_running_loop(), fd.get(), remote);
+        if (result == 0) break;
+        if (result != -EAGAIN) os::throw_system_error(-result, what);
+        co_await sleep(pause);
+    }
+    co_return fd.take();
+}
+
+}  // namespace asyncio::net
