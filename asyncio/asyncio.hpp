@@ -15,6 +15,7 @@
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>

@@ -40,7 +40,9 @@ class EndAwaiter : public coro::Wait {
     Ref<FutureCore> take_future() noexcept { return std::move(future_); }
 
   private:
-    struct Node final : DoneWaiter {};
+    struct Node final : DoneWaiter {
+        FutureCore* awaiter() const noexcept override;  // the task
+    };
 
     bool suspend(coro::Driver& driver) noexcept;
     void finish();

@@ -42,6 +42,8 @@ class DoneWaiter : public IntrusiveListNode<DoneWaiter> {
     virtual void scheduled(FutureCore&) noexcept {}
     /// The future will never be done. Already unlinked; may delete itself.
     virtual void abandoned() noexcept {}
+    /// For inspection: the task or future that waits through this node; null for a callback.
+    virtual FutureCore* awaiter() const noexcept { return nullptr; }
 
   protected:
     ~DoneWaiter() = default;

@@ -9,6 +9,8 @@ class GatherCore::Child final : public Runnable, public DoneWaiter {
   public:
     Child() noexcept : Runnable(&take_turn), DoneWaiter(static_cast<Runnable&>(*this)) {}
 
+    FutureCore* awaiter() const noexcept override { return gather; }
+
     GatherCore* gather = nullptr;
     Ref<FutureCore> future;
 

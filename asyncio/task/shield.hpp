@@ -40,6 +40,8 @@ class ShieldCore : public FutureCore {
             : Runnable(&take_turn), DoneWaiter(static_cast<Runnable&>(*this)), shield(owner) {}
         void scheduled(FutureCore&) noexcept override { shield.add_ref(); }  // the ready queue's
 
+        FutureCore* awaiter() const noexcept override { return &shield; }
+
         ShieldCore& shield;
 
       private:

@@ -21,6 +21,7 @@
 #include <asyncio/task/awaitable.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/task_core.hpp>
+#include <asyncio/task/task_stack.hpp>
 
 #include <string_view>
 #include <vector>
@@ -44,6 +45,19 @@ class AnyTask : public AnyFuture {
     std::string get_name() const { return task().name(); }
     void set_name(std::string_view name) const { task().set_name(name); }
 
+    /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
+    /// done. The current task stands where it asks.
+    std::vector<StackFrame> get_stack(
+        std::size_t limit = kWholeStack,
+        const std::source_location& here = std::source_location::current()) const {
+        return task::get_stack(task(), limit, here);
+    }
+    /// The same for people, to `file`.
+    void print_stack(std::size_t limit = kWholeStack, std::FILE* file = stderr,
+                     const std::source_location& here = std::source_location::current()) const {
+        task::print_stack(task(), limit, file, here);
+    }
+
     task::TaskCore& task() const noexcept { return static_cast<task::TaskCore&>(*core_); }
 };
 
@@ -60,6 +74,19 @@ class [[nodiscard]] Task : public Future<T> {
     std::uint32_t uncancel() const noexcept { return task().uncancel(); }
     std::string get_name() const { return task().name(); }
     void set_name(std::string_view name) const { task().set_name(name); }
+
+    /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
+    /// done. The current task stands where it asks.
+    std::vector<StackFrame> get_stack(
+        std::size_t limit = kWholeStack,
+        const std::source_location& here = std::source_location::current()) const {
+        return task::get_stack(task(), limit, here);
+    }
+    /// The same for people, to `file`.
+    void print_stack(std::size_t limit = kWholeStack, std::FILE* file = stderr,
+                     const std::source_location& here = std::source_location::current()) const {
+        task::print_stack(task(), limit, file, here);
+    }
 
     template <class F>
     std::uint64_t add_done_callback(F&& f) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
 #include <asyncio/loop/slow_report.hpp>
+#include <asyncio/task/future_awaiter.hpp>
 #include <asyncio/task/task_core.hpp>
 
 #include <atomic>
@@ -152,6 +153,10 @@ bool TaskCore::cancel(const std::string& message) {
     if (!task->cancel_due()) task->set_message(message);  // the first message is the one thrown
     task->must_cancel_ = true;
     return true;
+}
+
+FutureCore* EndAwaiter::Node::awaiter() const noexcept {
+    return TaskCore::from(static_cast<coro::Driver*>(&target()));
 }
 
 std::uint32_t TaskCore::uncancel() noexcept {

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/task/task_stack.hpp>
+
+#include <algorithm>
+#include <unordered_set>
+
+namespace asyncio::task {
+
+std::vector<StackFrame> stack_of(const TaskCore& task, const std::source_location& here) {
+    const EventLoop* loop = task.core().loop;
+    const bool running = loop != nullptr && loop->current_driver == &task;
+    return coro::stack_of(task, running ? &here : nullptr);
+}
+
+std::vector<StackFrame> get_stack(const TaskCore& task, std::size_t limit,
+                                  const std::source_location& here) {
+    std::vector<StackFrame> frames = stack_of(task, here);
+    if (frames.size() > limit) frames.resize(limit);
+    std::reverse(frames.begin(), frames.end());
+    return frames;
+}
+
+void print_stack(const TaskCore& task, std::size_t limit, std::FILE* file,
+                 const std::source_location& here) {
+    const std::vector<StackFrame> frames = get_stack(task, limit, here);
+    std::string text = frames.empty() ? "No stack for " + task.description()
+                                      : "Stack for " + task.description() +
+                                            " (most recent call last):\n" + format_stack(frames);
+    if (frames.empty()) text += '\n';
+    std::fputs(text.c_str(), file);
+}
+
+std::vector<FutureCore*> awaiters_of(FutureCore& future) {
+    // A loop, not a recursion: gathers may be nested as deep as one likes.
+    std::vector<FutureCore*> tasks;
+    std::vector<FutureCore*> between{&future};
+    std::unordered_set<const FutureCore*> seen{&future};
+    for (std::size_t i = 0; i < between.size(); ++i) {
+        between[i]->for_each_waiter([&](const DoneWaiter& waiter) {
+            FutureCore* awaiter = waiter.awaiter();
+            if (awaiter == nullptr || !seen.insert(awaiter).second) return;
+            (awaiter->driver() != nullptr ? tasks : between).push_back(awaiter);
+        });
+    }
+    return tasks;
+}
+
+bool is_awaited(FutureCore& future) { return !awaiters_of(future).empty(); }
+
+}  // namespace asyncio::task
