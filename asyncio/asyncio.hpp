@@ -4,6 +4,7 @@
 #pragma once
 
 #include <asyncio/base/error.hpp>
+#include <asyncio/base/exception_group.hpp>
 #include <asyncio/base/outcome.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
@@ -22,6 +23,8 @@
 #include <asyncio/task/shield.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
+#include <asyncio/task/task_group.hpp>
 #include <asyncio/task/timeout.hpp>
 #include <asyncio/task/wait_for.hpp>
+#include <asyncio/task/with.hpp>
 #include <asyncio/task/with_cleanup.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
+#include <asyncio/base/exception_group.hpp>
 
 #include <cstdlib>
 #include <typeinfo>
@@ -45,6 +46,8 @@ std::string describe(const std::exception_ptr& error) {
         return e.message().empty() ? "CancelledError" : "CancelledError: " + e.message();
     } catch (const FatalException& e) {
         return e.what();
+    } catch (const BaseExceptionGroup& e) {
+        return std::string("asyncio::BaseExceptionGroup: ") + e.what();
     } catch (...) {
         return demangled(error.__cxa_exception_type()->name());
     }

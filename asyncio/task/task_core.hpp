@@ -73,7 +73,7 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
 };
 
 template <class T>
-class TaskState final : public WithResult<T, TaskCore> {
+class TaskState : public WithResult<T, TaskCore> {
   public:
     TaskState(loop::Core& core, std::source_location created)
         : WithResult<T, TaskCore>(core, created) {}

@@ -11,12 +11,16 @@
 // Each scope owns exactly one cancel request and its own baseline of cancelling(), so scopes nest:
 // when an outer one expired, too, the inner passes CancelledError on, and the outer reports.
 //
+//     co_await asyncio::timeout(1s, [&]() -> Coro<> { co_await slow(); });
+//     co_await asyncio::with(asyncio::timeout(1s), [&](asyncio::Timeout& t) -> Coro<> { ... });
+//
 // For one awaitable use wait_for() (wait_for.hpp).
 // Threads: the loop's.
 #pragma once
 
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/task.hpp>
+#include <asyncio/task/with.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -63,5 +67,18 @@ class Timeout {
 /// A scope that expires `delay` from now (from this call). Needs a running loop.
 Timeout timeout(std::optional<Duration> delay);
 Timeout timeout_at(std::optional<TimePoint> when);
+
+/// with(timeout_at(when), body): run `body` and give its result; TimeoutError if it takes longer.
+template <class Body>
+ASYNCIO_CORO_WRAPPER auto timeout_at(std::optional<TimePoint> when, Body&& body) {
+    using Held = std::decay_t<Body>;
+    task::check_body<Held, Timeout>();
+    return task::with_manager<Timeout, Held>(timeout_at(when), std::forward<Body>(body));
+}
+/// with(timeout(delay), body).
+template <class Body>
+ASYNCIO_CORO_WRAPPER auto timeout(std::optional<Duration> delay, Body&& body) {
+    return timeout_at(timeout(delay).when(), std::forward<Body>(body));
+}
 
 }  // namespace asyncio
