@@ -2,6 +2,7 @@
 #include <asyncio/kernel/epoll_kernel.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fork.hpp>
+#include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
 #include <algorithm>
@@ -143,7 +144,7 @@ bool EpollKernel::submit(Operation& operation) noexcept {
     if (operation.opcode == Opcode::file) return finish_inline(operation, -ENOTSUP);
     if (operation.fd < 0) return finish_inline(operation, -EBADF);
     if (operation.opcode == Opcode::send) {
-        const auto sent = os::try_send(operation.fd, operation.buffers, operation.count);
+        const auto sent = try_send(operation);
         if (sent != again) return finish_inline(operation, static_cast<int>(sent));
     }
     if (operation.opcode == Opcode::connect) {
@@ -153,8 +154,11 @@ bool EpollKernel::submit(Operation& operation) noexcept {
     Entry* entry = entry_of(operation.fd);
     if (entry == nullptr) return finish_inline(operation, -ENOMEM);
     if (operation.opcode == Opcode::poll) return submit_poll(operation);
-    if (const int result = watch(operation.fd, *entry); result != 0)
+    const int result = watch(operation.fd, *entry);
+    const bool always_ready = result == -EPERM && !operation.is_socket;
+    if (result != 0 && !always_ready)
         return finish_inline(operation, result == -EPERM ? -ENOTSOCK : result);
+    if (always_ready) entry->readable = true;
     if (!put_in_flight(operation)) return false;
     if (operation.is_input() && entry->readable) ready_.push_back(operation);
     return true;
@@ -305,6 +309,17 @@ void EpollKernel::on_input(int fd, std::uint32_t events) {
         accept(*operation);
 }
 
+std::ptrdiff_t EpollKernel::try_send(const Operation& operation) noexcept {
+    return operation.is_socket ? os::try_send(operation.fd, operation.buffers, operation.count)
+                               : os::try_write(operation.fd, operation.buffers, operation.count);
+}
+
+std::ptrdiff_t EpollKernel::try_receive(const Operation& operation,
+                                        std::span<std::byte> buffer) noexcept {
+    return operation.is_socket ? os::try_receive(operation.fd, buffer)
+                               : os::try_read(operation.fd, buffer);
+}
+
 void EpollKernel::on_output(int fd, std::uint32_t events) {
     Operation* operation = entries_[static_cast<std::size_t>(fd)].output;
     assert(operation != nullptr);
@@ -320,7 +335,7 @@ void EpollKernel::on_output(int fd, std::uint32_t events) {
         finish(*operation, result == -EISCONN ? 0 : result);
         return;
     }
-    const auto sent = os::try_send(fd, operation->buffers, operation->count);
+    const auto sent = try_send(*operation);
     if (sent != again) finish(*operation, static_cast<int>(sent));
 }
 
@@ -331,11 +346,11 @@ void EpollKernel::receive(Operation& operation) {
         return;
     }
     const std::span scratch(scratch_.get(), scratch_size);
-    const auto received = os::try_receive(operation.fd, scratch);
+    const auto received = try_receive(operation, scratch);
     if (received > 0) {
         const auto size = static_cast<std::size_t>(received);
         received_ += size;
-        entry.readable = size == scratch_size || entry.ended;
+        entry.readable = size == scratch_size || entry.ended || !operation.is_socket;
         if (entry.readable) ready_.push_back(operation);
         operation.callback(operation, Completion{.result = static_cast<int>(received),
                                                  .more = true,

@@ -15,6 +15,9 @@
 //   poll      (re-)registering reports what is ready now as a fresh edge; that is the level. Always
 //             (re-)registered: the owner may have closed the descriptor behind our back.
 //             epoll refuses regular files (EPERM): those are always ready.
+// Pipes and terminals (receive, send): the same with read and write, except that a short read says
+// nothing (a terminal gives one line at a time); and /dev/null, which epoll refuses, is always
+// readable.
 // Those whose readable state outlived a wait() hang in ready_; those that are finished without a
 // system call (cancelled) in finished_inputs_ and finished_outputs_. An operation is in one of
 // these lists or in none.
@@ -33,6 +36,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 struct epoll_event;
@@ -83,6 +87,9 @@ class EpollKernel final : public Kernel {
     int control(int first, int fd, std::uint32_t generation) noexcept;
     bool finish_inline(Operation& operation, int result) noexcept;
     bool put_in_flight(Operation& operation) noexcept;
+    static std::ptrdiff_t try_send(const Operation& operation) noexcept;
+    static std::ptrdiff_t try_receive(const Operation& operation,
+                                      std::span<std::byte> buffer) noexcept;
     bool submit_poll(Operation& operation) noexcept;
     void finish_later(Operation& operation, int result) noexcept;
     void finish(Operation& operation, int result);

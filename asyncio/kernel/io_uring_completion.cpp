@@ -5,6 +5,7 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_kernel.hpp>
+#include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
 #include <algorithm>
@@ -165,6 +166,7 @@ void IoUringKernel::fall_back_to_readiness(Operation& operation) noexcept {
 
 void IoUringKernel::on_ready(Operation& operation, const Completion_& completion) {
     if (completion.result < 0) return finish(operation, completion.result);
+    if (operation.opcode == Opcode::send) return send_now(operation);
     begin_anew(operation);
     if (operation.state == Operation::State::cancelling) return;
     if (operation.opcode == Opcode::receive)
@@ -173,10 +175,17 @@ void IoUringKernel::on_ready(Operation& operation, const Completion_& completion
         accept_now(operation);
 }
 
+void IoUringKernel::send_now(Operation& operation) {
+    const auto sent = os::try_write(operation.fd, operation.buffers, operation.count);
+    if (sent == -EAGAIN) return begin_anew(operation);
+    finish(operation, static_cast<int>(sent));
+}
+
 void IoUringKernel::receive_now(Operation& operation) {
     if (scratch_ == nullptr) scratch_.reset(new std::byte[scratch_size]);
     const std::span scratch(scratch_.get(), scratch_size);
-    const auto received = os::try_receive(operation.fd, scratch);
+    const auto received = operation.is_socket ? os::try_receive(operation.fd, scratch)
+                                              : os::try_read(operation.fd, scratch);
     if (received == -EAGAIN) return;
     const int result = static_cast<int>(received);
     if (result > 0) {

@@ -7,6 +7,7 @@
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fork.hpp>
+#include <asyncio/os/pipe.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -112,6 +113,8 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
         operation.inline_result = -ENOTSUP;
         return false;
     }
+    const bool is_write = operation.opcode == Opcode::send && !operation.is_socket;
+    if (is_write && !writes_later(operation)) return false;
     try {
         operation.slot = slots_.acquire(operation);
     } catch (const std::bad_alloc&) {
@@ -119,13 +122,21 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
         return false;
     }
     if (operation.opcode == Opcode::receive)
-        slots_[operation.slot].by_readiness = buffers_ == nullptr;
+        slots_[operation.slot].by_readiness = buffers_ == nullptr || !operation.is_socket;
+    if (is_write) slots_[operation.slot].by_readiness = true;
     if (operation.opcode == Opcode::accept)
         slots_[operation.slot].by_readiness = !ring_->has_multishot_accept();
     operation.state = Operation::State::submitted;
     in_flight_++;
     start(operation);
     return true;
+}
+
+/// A write that is no send is tried first. False: it is done.
+bool IoUringKernel::writes_later(Operation& operation) noexcept {
+    const auto written = os::try_write(operation.fd, operation.buffers, operation.count);
+    operation.inline_result = static_cast<int>(written);
+    return written == -EAGAIN;
 }
 
 bool IoUringKernel::knows(const os::FileCall& call) const noexcept {
@@ -143,7 +154,7 @@ void IoUringKernel::start(Operation& operation) noexcept {
     }
     slot.place = Place::system;
     const std::uint64_t tag = tag_of(operation, slot);
-    if (operation.opcode == Opcode::send) [[likely]]
+    if (IoUringSlots::kind_of(tag) == Kind::send) [[likely]]
         prepare_send(*record, operation);
     else
         prepare(*record, operation, IoUringSlots::kind_of(tag));
@@ -169,9 +180,10 @@ void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation, Ki
         case Kind::open:
             return prepare_file_call(record, *operation.file_call);
         default:
-            ::io_uring_prep_poll_add(
-                &record, operation.fd,
-                operation.opcode == Opcode::poll ? operation.events : unsigned{POLLIN});
+            ::io_uring_prep_poll_add(&record, operation.fd,
+                                     operation.opcode == Opcode::poll   ? operation.events
+                                     : operation.opcode == Opcode::send ? unsigned{POLLOUT}
+                                                                        : unsigned{POLLIN});
     }
 }
 

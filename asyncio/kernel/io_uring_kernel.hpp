@@ -8,7 +8,8 @@
 // (no receive buffer left, no room for completions): it is begun anew and nobody notices. Where
 // the system has no multishot, an operation goes `by_readiness`: a poll record,
 // and when that fires the plain call (accept4, recv into a scratch buffer). The poll is begun anew
-// before the callback runs, so at every callback the operation's state is whole.
+// before the callback runs, so at every callback the operation's state is whole. What is no socket
+// always goes so: the system would raise SIGPIPE in the thread that collects completions.
 //
 // What may be where, besides in the system:
 //   backlog_     operations that found the queue full (or the ring not yet enabled)
@@ -88,6 +89,7 @@ class IoUringKernel final : public Kernel {
     bool knows(const os::FileCall& call) const noexcept;
     void start(Operation& operation) noexcept;
     void prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept;
+    static bool writes_later(Operation& operation) noexcept;
     void prepare_send(io_uring_sqe& record, const Operation& operation) noexcept;
     bool write_cancel(std::uint64_t tag) noexcept;
     void arm_wake() noexcept;
@@ -112,6 +114,7 @@ class IoUringKernel final : public Kernel {
     void on_ready(Operation& operation, const Completion_& completion);
     void receive_now(Operation& operation);
     void accept_now(Operation& operation);
+    void send_now(Operation& operation);
     void begin_anew(Operation& operation) noexcept;
     void fall_back_to_readiness(Operation& operation) noexcept;
     void finish(Operation& operation, int result);

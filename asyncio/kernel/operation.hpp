@@ -84,6 +84,7 @@ class Operation : public IntrusiveListNode<Operation> {
     int fd = -1;
     Opcode opcode;
     State state = State::idle;  // written by kernels only
+    bool is_socket = true;      // receive, send: else a pipe or terminal, non-blocking
     std::uint32_t slot = 0;     // the kernel's own index, with a generation kept beside it
     union {
         const sockaddr* address;  // connect

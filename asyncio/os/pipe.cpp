@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/os/pipe.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <ctime>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace asyncio::os {
+
+namespace {
+
+/// Keeps SIGPIPE from this thread; one that a write raises meanwhile is taken away again.
+class WithoutSigpipe {
+  public:
+    WithoutSigpipe() noexcept {
+        ::sigemptyset(&pipe_);
+        ::sigaddset(&pipe_, SIGPIPE);
+        sigset_t pending;
+        ::sigpending(&pending);
+        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    WithoutSigpipe(const WithoutSigpipe&) = delete;
+    WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+    ~WithoutSigpipe() {
+        const int saved = errno;
+        constexpr timespec at_once = {};
+        if (raised && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+        errno = saved;
+    }
+
+    bool raised = false;
+
+  private:
+    sigset_t pipe_;
+    sigset_t before_;
+    bool was_pending_ = false;
+};
+
+constexpr int flag_no_signal = 0x100;  // RWF_NOSIGNAL, since Linux 6.18
+
+std::ptrdiff_t write_masked(int fd, const iovec* buffers, int count) noexcept {
+    WithoutSigpipe without_sigpipe;
+    const ssize_t result = ::writev(fd, buffers, count);
+    if (result >= 0) return result;
+    without_sigpipe.raised = errno == EPIPE;
+    return -errno;
+}
+
+std::ptrdiff_t write_once(int fd, const iovec* buffers, int count) noexcept {
+    static std::atomic<bool> has_flag{true};
+    if (has_flag.load(std::memory_order_relaxed)) {
+        const ssize_t result = ::pwritev2(fd, buffers, count, -1, flag_no_signal);
+        if (result >= 0) return result;
+        if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL && errno != EPERM)
+            return -errno;
+        if (errno != EINVAL) has_flag.store(false, std::memory_order_relaxed);
+    }
+    return write_masked(fd, buffers, count);
+}
+
+}  // namespace
+
+FileKind kind_of(int fd) noexcept {
+    struct stat status = {};
+    if (::fstat(fd, &status) != 0) return FileKind::none;
+    if (S_ISFIFO(status.st_mode)) return FileKind::pipe;
+    if (S_ISSOCK(status.st_mode)) return FileKind::socket;
+    if (!S_ISCHR(status.st_mode)) return FileKind::other;
+    return ::isatty(fd) == 1 ? FileKind::terminal : FileKind::device;
+}
+
+int make_pipe(int& read_end, int& write_end) noexcept {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
+    read_end = ends[0];
+    write_end = ends[1];
+    return 0;
+}
+
+bool is_nonblocking(int fd) noexcept {
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
+}
+
+int set_blocking(int fd) noexcept {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    return ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+std::ptrdiff_t try_read(int fd, std::span<std::byte> buffer) noexcept {
+    ssize_t result = 0;
+    do result = ::read(fd, buffer.data(), buffer.size());
+    while (result < 0 && errno == EINTR);
+    if (result >= 0) return result;
+    return errno == EIO && ::isatty(fd) == 1 ? 0 : -errno;
+}
+
+std::ptrdiff_t try_write(int fd, const iovec* buffers, std::size_t count) noexcept {
+    const int most = static_cast<int>(std::min<std::size_t>(count, IOV_MAX));
+    std::ptrdiff_t result = 0;
+    do result = write_once(fd, buffers, most);
+    while (result == -EINTR);
+    return result;
+}
+
+}  // namespace asyncio::os

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+//
+// Reading and writing what is no socket: pipes, terminals and other character devices that are
+// non-blocking. Thin calls as in os/socket.hpp: results are >= 0 or -errno, EINTR is retried,
+// SIGPIPE is never raised. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+struct iovec;
+
+namespace asyncio::os {
+
+enum class FileKind : std::uint8_t { none, pipe, socket, terminal, device, other };
+
+/// `none`: no descriptor. `other`: regular files, directories, block devices.
+FileKind kind_of(int fd) noexcept;
+
+/// Both ends close-on-exec and non-blocking. 0 or -errno.
+int make_pipe(int& read_end, int& write_end) noexcept;
+
+bool is_nonblocking(int fd) noexcept;
+int set_blocking(int fd) noexcept;
+
+/// As try_receive(). The hang-up of a terminal (EIO) is the end of the stream.
+std::ptrdiff_t try_read(int fd, std::span<std::byte> buffer) noexcept;
+
+/// As try_send(); -EPIPE when nobody can read it any more.
+std::ptrdiff_t try_write(int fd, const iovec* buffers, std::size_t count) noexcept;
+
+}  // namespace asyncio::os
