@@ -9,10 +9,13 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/net/create_connection.hpp>
+#include <asyncio/net/create_server.hpp>
 #include <asyncio/net/open_connection.hpp>
 #include <asyncio/net/server.hpp>
 #include <asyncio/net/transport_socket.hpp>
 #include <asyncio/stream/error.hpp>
+#include <asyncio/stream/protocol.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/as_outcome.hpp>

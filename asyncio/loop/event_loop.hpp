@@ -47,6 +47,8 @@ class Future;
 template <class T = void>
 class Task;
 struct TaskOptions;
+struct ConnectOptions;
+struct ServerOptions;
 
 namespace loop {
 
@@ -211,6 +213,38 @@ class EventLoop {
     bool remove_signal_handler(int signal, std::uint64_t number);
     /// Restores the default disposition. True if there was one.
     bool remove_signal_handler(int signal);
+
+    // --- connections with protocols; see net/create_connection.hpp, create_server.hpp ------
+
+    template <class F>
+    auto create_connection(F factory, std::string_view host, std::uint16_t port);
+    template <class F>
+    auto create_connection(F factory, std::string_view host, std::uint16_t port,
+                           ConnectOptions options);
+    template <class F>
+    auto create_connection(F factory, ConnectOptions options);
+    template <class F>
+    auto create_unix_connection(F factory, std::string_view path);
+    template <class F>
+    auto create_unix_connection(F factory, std::string_view path, ConnectOptions options);
+    template <class F>
+    auto create_unix_connection(F factory, ConnectOptions options);
+    template <class F>
+    auto connect_accepted_socket(F factory, int sock);
+    template <class F>
+    auto create_server(F factory, std::string_view host, std::uint16_t port);
+    template <class F>
+    auto create_server(F factory, std::string_view host, std::uint16_t port, ServerOptions options);
+    template <class F>
+    auto create_server(F factory, ServerOptions options);
+    template <class F>
+    auto create_unix_server(F factory, std::string_view path);
+    template <class F>
+    auto create_unix_server(F factory, std::string_view path, ServerOptions options);
+    template <class F>
+    auto connect_read_pipe(F factory, int fd);
+    template <class F>
+    auto connect_write_pipe(F factory, int fd);
 
     // --- errors and debugging --------------------------------------------------------------
 

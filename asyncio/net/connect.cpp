@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include <sys/socket.h>
 
@@ -97,9 +99,7 @@ Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<Sock
 constexpr Duration kFirstRetry = std::chrono::microseconds(500);
 constexpr Duration kLongestRetry = std::chrono::milliseconds(32);
 
-}  // namespace
-
-Coro<os::Fd> connect(ConnectRequest request) {
+Coro<os::Fd> connect_to_host(ConnectRequest request) {
     std::vector<SocketAddress> remotes = co_await resolve(std::move(request.host), request.port);
     std::vector<SocketAddress> locals;
     if (!request.local_host.empty() || request.local_port != 0)
@@ -107,7 +107,7 @@ Coro<os::Fd> connect(ConnectRequest request) {
     co_return co_await connect_to_any(std::move(remotes), std::move(locals));
 }
 
-Coro<os::Fd> connect_unix(std::string path) {
+Coro<os::Fd> connect_to_path(std::string path) {
     const SocketAddress remote = SocketAddress::unix_path(path);
     const std::string what = "connect " + remote.to_string();
     const int number = os::stream_socket(AF_UNIX);
@@ -120,6 +120,69 @@ Coro<os::Fd> connect_unix(std::string path) {
         co_await sleep(pause);
     }
     co_return fd.take();
+}
+
+Coro<os::Fd> adopt(int sock, bool is_unix) {
+    if (is_unix && !os::is_unix_stream_socket(sock))
+        throw std::invalid_argument("A UNIX Domain Stream Socket was expected");
+    if (!os::is_stream_socket(sock)) throw std::invalid_argument("A Stream Socket was expected");
+    os::set_nonblocking(sock);
+    co_return os::Fd(sock);
+}
+
+}  // namespace
+
+ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectOptions& options) {
+    if (options.sock >= 0)
+        throw std::invalid_argument("host/port and sock can not be specified at the same time");
+    ConnectRequest request;
+    request.host = host;
+    request.port = port;
+    request.local_host = options.local_addr.host;
+    request.local_port = options.local_addr.port;
+    return request;
+}
+
+ConnectRequest to_path(std::string_view path, const ConnectOptions& options) {
+    if (options.sock >= 0)
+        throw std::invalid_argument("path and sock can not be specified at the same time");
+    if (!options.local_addr.host.empty() || options.local_addr.port != 0)
+        throw std::invalid_argument("a unix socket has no local_addr");
+    ConnectRequest request;
+    request.kind = ConnectRequest::Kind::unix_path;
+    request.host = path;
+    return request;
+}
+
+ConnectRequest over_socket(const ConnectOptions& options) {
+    if (options.sock < 0)
+        throw std::invalid_argument("host and port was not specified and no sock specified");
+    ConnectRequest request;
+    request.kind = ConnectRequest::Kind::socket;
+    request.sock = options.sock;
+    return request;
+}
+
+ConnectRequest over_unix_socket(const ConnectOptions& options) {
+    if (options.sock < 0) throw std::invalid_argument("no path and sock were specified");
+    ConnectRequest request;
+    request.kind = ConnectRequest::Kind::unix_socket;
+    request.sock = options.sock;
+    return request;
+}
+
+ASYNCIO_CORO_WRAPPER Coro<os::Fd> connect(ConnectRequest request) {
+    switch (request.kind) {
+        case ConnectRequest::Kind::inet:
+            break;
+        case ConnectRequest::Kind::unix_path:
+            return connect_to_path(std::move(request.host));
+        case ConnectRequest::Kind::socket:
+            return adopt(request.sock, false);
+        case ConnectRequest::Kind::unix_socket:
+            return adopt(request.sock, true);
+    }
+    return connect_to_host(std::move(request));
 }
 
 }  // namespace asyncio::net

@@ -11,26 +11,49 @@
 
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/os/socket_address.hpp>
+#include <asyncio/stream/stream_core.hpp>
 
 #include <cstdint>
 #include <string>
-#include <vector>
+#include <string_view>
 
-namespace asyncio::net {
+namespace asyncio {
+
+/// A local end: an address (or name) and a port, 0 for any.
+struct LocalAddress {
+    std::string_view host = {};
+    std::uint16_t port = 0;
+};
+
+struct ConnectOptions {
+    std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
+    LocalAddress local_addr = {};                           // bind here first
+    int sock = -1;  // a connected socket to take over, instead of host and port
+};
+
+namespace net {
 
 /// Where to, and how. Owns its strings: it outlives the caller's.
 struct ConnectRequest {
-    std::string host;
+    enum class Kind : std::uint8_t { inet, unix_path, socket, unix_socket };
+
+    Kind kind = Kind::inet;
+    std::string host;  // or the path
     std::uint16_t port = 0;
     std::string local_host;
     std::uint16_t local_port = 0;
+    int sock = -1;
 };
 
-Coro<os::Fd> connect(ConnectRequest request);
+/// Checked: std::invalid_argument if they contradict each other.
+ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectOptions& options);
+ConnectRequest to_path(std::string_view path, const ConnectOptions& options);
+ConnectRequest over_socket(const ConnectOptions& options);
+ConnectRequest over_unix_socket(const ConnectOptions& options);
 
-/// A unix socket connected to `path` (leading NUL: an abstract name). While the server's queue is
-/// full it waits for room.
-Coro<os::Fd> connect_unix(std::string path);
+/// The connected socket, non-blocking. A unix connect waits while the server's queue is full. A
+/// socket made elsewhere is checked only: std::invalid_argument, and it is still the caller's.
+ASYNCIO_CORO_WRAPPER Coro<os::Fd> connect(ConnectRequest request);
 
-}  // namespace asyncio::net
+}  // namespace net
+}  // namespace asyncio

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <asyncio/coro/coro.hpp>
+#include <asyncio/net/connect.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 
@@ -18,18 +19,6 @@
 #include <utility>
 
 namespace asyncio {
-
-/// A local end: an address (or name) and a port, 0 for any.
-struct LocalAddress {
-    std::string_view host = {};
-    std::uint16_t port = 0;
-};
-
-struct ConnectOptions {
-    std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
-    LocalAddress local_addr = {};                           // bind here first
-    int sock = -1;  // a connected socket to take over, instead of host and port
-};
 
 /// std::invalid_argument if both or neither of host/port and `sock` are given, or if `sock` is no
 /// stream socket (then it is still the caller's).

@@ -81,7 +81,7 @@ TEST(OperationAwaiter, is_described_in_dumps) {
         task.cancel();
         (void)co_await as_outcome(task);
         loop::OperationAwaiter awaiter(air.loop, kernel::Opcode::connect, "connect",
-                                      [](kernel::Operation&) {});
+                                       [](kernel::Operation&) {});
         EXPECT_STREQ(awaiter.what(), "connect");
         EXPECT_FALSE(awaiter.await_ready());
     });

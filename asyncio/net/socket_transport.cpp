@@ -3,6 +3,7 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include <poll.h>
 #include <sys/uio.h>
 
 namespace asyncio::net {
@@ -49,8 +51,28 @@ Ref<SocketTransport> SocketTransport::create(EventLoop& loop, os::Fd fd,
     return transport;
 }
 
+Ref<SocketTransport> SocketTransport::open_pipe(EventLoop& loop, int fd,
+                                                Ref<stream::Protocol> protocol,
+                                                Direction direction) {
+    const os::FileKind kind = os::kind_of(fd);
+    if (kind == os::FileKind::none || kind == os::FileKind::other)
+        throw std::invalid_argument("a pipe transport is for pipes, sockets and character devices");
+    const bool blocked = !os::is_nonblocking(fd);
+    if (blocked) os::set_nonblocking(fd);
+    const Ref<SocketTransport> transport = create(loop, os::Fd(fd), std::move(protocol));
+    SocketTransport& self = *transport;
+    self.receive_.is_socket = self.send_.is_socket = kind == os::FileKind::socket;
+    self.direction_ = direction;
+    self.make_blocking_again_ = blocked;
+    if (direction == Direction::read) self.refusal_ = "this transport is for reading only";
+    const bool has_reader = kind == os::FileKind::pipe || kind == os::FileKind::socket;
+    self.start();
+    if (direction == Direction::write && has_reader) self.watch_reader();
+    return transport;
+}
+
 void SocketTransport::start() {
-    reading_ = true;
+    reading_ = direction_ != Direction::write;
     const Ref<SocketTransport> keep(this);
     try {
         protocol_->connection_made(*this);
@@ -73,12 +95,13 @@ SocketTransport::~SocketTransport() = default;
 // --- reading -----------------------------------------------------------------------------------
 
 void SocketTransport::pause_reading() {
+    if (direction_ == Direction::write) return;
     reading_ = false;
     if (!receive_.idle()) loop_.kernel().cancel(receive_);
 }
 
 void SocketTransport::resume_reading() {
-    if (stage_ != Stage::open || eof_seen_) return;
+    if (stage_ != Stage::open || eof_seen_ || direction_ == Direction::write) return;
     reading_ = true;
     receive();
 }
@@ -97,19 +120,24 @@ void SocketTransport::on_receive(kernel::Operation& operation,
 void SocketTransport::received(const kernel::Completion& completion) {
     if (stage_ == Stage::losing) finish_if_idle();
     if (stage_ != Stage::open) return;
+    const Ref<stream::Protocol> protocol = protocol_;  // it may be replaced by what is called
     if (!completion.data.empty()) {
         try {
-            protocol_->data_received(completion.data);
+            protocol->data_received(completion.data);
         } catch (...) {
             lose(std::current_exception());
             report("Fatal error: protocol.data_received() call failed.");
             return;
         }
+    } else if (direction_ == Direction::write) {
+        if (completion.result != -ECANCELED) reader_gone();
+        return;
     } else if (completion.result == 0) {
         eof_seen_ = true;
         reading_ = false;
         try {
-            if (!protocol_->eof_received()) close();
+            const bool stays_open = protocol->eof_received();
+            if (!stays_open || direction_ == Direction::read) close();
         } catch (...) {
             lose(std::current_exception());
             report("Fatal error: protocol.eof_received() call failed.");
@@ -122,11 +150,23 @@ void SocketTransport::received(const kernel::Completion& completion) {
     if (reading_ && receive_.idle() && stage_ == Stage::open) receive();
 }
 
+/// Polling the writing end of a pipe tells, besides errors, that its last reader closed it.
+void SocketTransport::watch_reader() {
+    if (stage_ != Stage::open) return;
+    receive_.opcode = kernel::Opcode::poll;
+    receive_.events = POLLIN;
+    (void)loop_.kernel().submit(receive_);
+}
+
+void SocketTransport::reader_gone() {
+    lose(get_write_buffer_size() > 0 ? system_error(EPIPE, "write") : nullptr);
+}
+
 // --- writing -----------------------------------------------------------------------------------
 
 /// False if what is written now is dropped.
 bool SocketTransport::writable() {
-    if (eof_wanted_) throw std::logic_error("Cannot call write() after write_eof()");
+    if (refusal_ != nullptr) throw std::logic_error(refusal_);
     if (stage_ == Stage::open) [[likely]]
         return true;
     if (++lost_writes_ >= kLostWritesToReport)
@@ -134,9 +174,13 @@ bool SocketTransport::writable() {
     return false;
 }
 
+std::ptrdiff_t SocketTransport::system_send(const iovec* parts, std::size_t count) noexcept {
+    return send_.is_socket ? os::try_send(fd_, parts, count) : os::try_write(fd_, parts, count);
+}
+
 /// What the system takes of it now. False: the connection is lost.
 bool SocketTransport::try_send(const iovec* parts, std::size_t count, std::size_t& taken) {
-    const std::ptrdiff_t result = os::try_send(fd_, parts, count);
+    const std::ptrdiff_t result = system_send(parts, count);
     taken = result > 0 ? static_cast<std::size_t>(result) : 0;
     if (result >= 0 || result == -EAGAIN) return true;
     lose(system_error(static_cast<int>(-result), "send"));
@@ -248,11 +292,12 @@ void SocketTransport::update_flow() {
     const std::size_t size = get_write_buffer_size();
     if (writing_paused_ ? size > low_ : size <= high_) return;
     writing_paused_ = !writing_paused_;
+    const Ref<stream::Protocol> protocol = protocol_;
     try {
         if (writing_paused_)
-            protocol_->pause_writing();
+            protocol->pause_writing();
         else
-            protocol_->resume_writing();
+            protocol->resume_writing();
     } catch (...) {
         report(writing_paused_ ? "protocol.pause_writing() failed"
                                : "protocol.resume_writing() failed");
@@ -271,7 +316,9 @@ void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
 
 void SocketTransport::write_eof() {
     if (stage_ != Stage::open || eof_wanted_) return;
+    if (direction_ != Direction::both) return close();
     eof_wanted_ = true;
+    refusal_ = "Cannot call write() after write_eof()";
     if (send_.idle()) loop_.before_poll(*this);
 }
 
@@ -325,13 +372,18 @@ void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
     if (turn == Turn::run) self.call_connection_lost();
 }
 
+void SocketTransport::close_descriptor() noexcept {
+    if (make_blocking_again_) os::set_blocking(fd_);  // others may share it, a shell its terminal
+    loop_.kernel().close(std::exchange(fd_, -1));
+}
+
 void SocketTransport::call_connection_lost() {
     const Ref<SocketTransport> keep(this);
     stage_ = Stage::lost;
     sending().clear();
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there
-    loop_.kernel().close(std::exchange(fd_, -1));
+    close_descriptor();
     const Ref<stream::Protocol> protocol = std::move(protocol_);
     try {
         protocol->connection_lost(error_);
@@ -346,12 +398,14 @@ void SocketTransport::call_connection_lost() {
 void SocketTransport::loop_closed() noexcept {
     const Ref<SocketTransport> keep(this);
     if (stage_ == Stage::open) log(LogLevel::warning, "unclosed connection: closed with the loop");
-    if (stage_ <= Stage::closing && send_.idle() && !pending().empty() && sending().empty())
-        (void)os::try_send(fd_, pending().bytes());
+    if (stage_ <= Stage::closing && send_.idle() && !pending().empty() && sending().empty()) {
+        const iovec part = iovec_of(pending().bytes());
+        (void)system_send(&part, 1);
+    }
     PollHook::unlink();
     loop_.kernel().reclaim(receive_);
     loop_.kernel().reclaim(send_);
-    loop_.kernel().close(std::exchange(fd_, -1));
+    close_descriptor();
     stage_ = Stage::lost;
     protocol_ = Ref<stream::Protocol>();
     (void)drop_ref();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// SocketTransport: a connected stream socket as a Transport.
+// SocketTransport: a connected stream socket as a Transport; or one end of a pipe, a terminal or
+// another character device, which is read or written only.
 //
 // Reading is one multishot receive operation, submitted while reading is wanted. Each completion
 // hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer.
@@ -17,6 +18,10 @@
 // `losing`: operations are asked to end, and the descriptor stays open until the kernel has given
 // both back; then one turn through the ready queue calls connection_lost and closes. A transport
 // keeps itself alive until then.
+//
+// Pipes. The end of a read pipe's stream closes it. A write pipe watches for the loss of its
+// reader: with unsent data that is an error (EPIPE), else an end in order; its write_eof() is
+// close(). A descriptor that blocked is made non-blocking while it is here.
 //
 // Threads: the loop's.
 #pragma once
@@ -43,6 +48,8 @@ class LossListener {
     ~LossListener() = default;
 };
 
+enum class Direction : std::uint8_t { both, read, write };
+
 class SocketTransport final : public stream::Transport,
                               private loop::PollHook,
                               private loop::Member,
@@ -63,9 +70,14 @@ class SocketTransport final : public stream::Transport,
     /// The same in two steps: start() calls connection_made, and is called once.
     static Ref<SocketTransport> create(EventLoop& loop, os::Fd fd, Ref<stream::Protocol> protocol);
     void start();
+    /// One end of a pipe, a socket or a character device, of which one direction is used. Takes
+    /// the descriptor, unless it is something else: std::invalid_argument.
+    static Ref<SocketTransport> open_pipe(EventLoop& loop, int fd, Ref<stream::Protocol> protocol,
+                                          Direction direction);
 
     LossListener* on_lost = nullptr;
 
+    using stream::Transport::write;
     void write(std::span<const std::byte> data) override;
     void writelines(std::span<const std::span<const std::byte>> lines) override;
     void write_eof() override;
@@ -106,8 +118,12 @@ class SocketTransport final : public stream::Transport,
     void apply_write_buffer_limits(stream::WriteBufferLimits limits) override;
     bool writable();
     std::size_t send_at_once(std::span<const std::span<const std::byte>> lines);
+    std::ptrdiff_t system_send(const iovec* parts, std::size_t count) noexcept;
     bool try_send(const iovec* parts, std::size_t count, std::size_t& taken);
+    void close_descriptor() noexcept;
     void append(std::span<const std::byte> data);
+    void watch_reader();
+    void reader_gone();
     void receive();
     void received(const kernel::Completion& completion);
     void before_poll() noexcept override;
@@ -129,12 +145,15 @@ class SocketTransport final : public stream::Transport,
     stream::Buffer buffers_[2];      // they change places by their number: moving one costs more
     std::unique_ptr<iovec> vector_;  // of the send in flight
     mutable std::unique_ptr<Addresses> addresses_;
-    std::exception_ptr error_;  // what the connection is lost with
+    std::exception_ptr error_;       // what the connection is lost with
+    const char* refusal_ = nullptr;  // why write() throws
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     int fd_;
     int lost_writes_ = 0;
     Stage stage_ = Stage::open;
+    Direction direction_ = Direction::both;
+    bool make_blocking_again_ = false;
     bool reading_ = false;  // the protocol wants data
     bool eof_wanted_ = false;
     bool eof_sent_ = false;
