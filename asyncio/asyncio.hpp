@@ -3,6 +3,7 @@
 // asyncio for C++: the umbrella. Every room also has its own headers.
 #pragma once
 
+#include <asyncio/base/context_var.hpp>
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/exception_group.hpp>
 #include <asyncio/base/outcome.hpp>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Ref<T>: a counted pointer to an object that counts itself (RefCounted). The count is not atomic:
-// all references of one object belong to one thread. T::destroy(), if it has one, frees it.
+// Ref<T>: a counted pointer to an object that counts itself. The count of a RefCounted is not
+// atomic: all references of one object belong to one thread. That of an AtomicRefCounted is, for
+// the few types whose documentation says that they cross threads. T::destroy() frees it.
 #pragma once
 
 #include <cassert>
@@ -30,6 +31,23 @@ class RefCounted {
 
   private:
     std::uint32_t references_ = 0;
+};
+
+class AtomicRefCounted {
+  public:
+    AtomicRefCounted() = default;
+    AtomicRefCounted(const AtomicRefCounted&) = delete;
+    AtomicRefCounted& operator=(const AtomicRefCounted&) = delete;
+
+    void add_ref() const noexcept;
+    /// True if that was the last reference: what others did before is visible then.
+    [[nodiscard]] bool drop_ref() const noexcept;
+
+  protected:
+    ~AtomicRefCounted() = default;
+
+  private:
+    mutable std::uint32_t references_ = 0;  // by std::atomic_ref: <atomic> is a heavy header
 };
 
 template <class T>

@@ -172,10 +172,10 @@ void EventLoop::check_usable_slowly() const {
             "Non-thread-safe operation invoked on an event loop other than the current one");
 }
 
-ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f) {
+ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f, ContextSlot context) {
     const bool local = running_loop == this;
-    const std::uint64_t number =
-        local ? inbox_->post_locally(std::move(f)) : inbox_->post(std::move(f));
+    const std::uint64_t number = local ? inbox_->post_locally(std::move(f), std::move(context))
+                                       : inbox_->post(std::move(f), std::move(context));
     return ThreadsafeHandle(inbox_, number);
 }
 

@@ -22,6 +22,7 @@
 // handle it returns, is_running(), is_closed() and time().
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
@@ -67,6 +68,10 @@ struct Core final : RefCounted {
     RunQueue ready;
     EventLoop* loop = nullptr;  // null once the loop is gone
 };
+
+/// What a scheduling function's first argument is, unless it is a Context.
+template <class F>
+concept Callable = !std::is_same_v<std::remove_cvref_t<F>, Context>;
 
 /// Calling an F gives a coroutine, which a callback's caller would drop unstarted.
 template <class F>
@@ -148,8 +153,16 @@ class EventLoop {
     bool is_closed() const noexcept { return closed_.load(); }
 
     // --- scheduling ------------------------------------------------------------------------
+    //
+    // A callback runs in a copy of the caller's context, or in the Context given before it.
 
     template <class F, class... Args>
+    Handle call_soon(const Context& context, F&& f, Args&&... args) {
+        Handle handle = call_soon(std::forward<F>(f), std::forward<Args>(args)...);
+        handle.run_in(context);
+        return handle;
+    }
+    template <loop::Callable F, class... Args>
     Handle call_soon(F&& f, Args&&... args) {
         check_usable();
         auto* node = make_callback<false>(std::forward<F>(f), std::forward<Args>(args)...);
@@ -160,14 +173,19 @@ class EventLoop {
     }
 
     /// After `delay`; negative: in the next iteration.
-    template <class F, class... Args>
-    TimerHandle call_later(Duration delay, F&& f, Args&&... args) {
-        return call_at(deadline_after(time(), delay), std::forward<F>(f),
-                       std::forward<Args>(args)...);
+    template <class... F>
+    TimerHandle call_later(Duration delay, F&&... f_and_args) {
+        return call_at(deadline_after(time(), delay), std::forward<F>(f_and_args)...);
     }
 
     /// At `when` on the loop's clock. Equal deadlines fire in the order of the calls.
     template <class F, class... Args>
+    TimerHandle call_at(TimePoint when, const Context& context, F&& f, Args&&... args) {
+        TimerHandle handle = call_at(when, std::forward<F>(f), std::forward<Args>(args)...);
+        handle.run_in(context);
+        return handle;
+    }
+    template <loop::Callable F, class... Args>
     TimerHandle call_at(TimePoint when, F&& f, Args&&... args) {
         check_usable();
         auto* node = make_callback<true>(std::forward<F>(f), std::forward<Args>(args)...);
@@ -179,8 +197,14 @@ class EventLoop {
 
     /// From any thread. Wakes a sleeping loop. std::logic_error if closed.
     template <class F, class... Args>
+    ThreadsafeHandle call_soon_threadsafe(const Context& context, F&& f, Args&&... args) {
+        return post(loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...),
+                    ContextSlot(context));
+    }
+    template <loop::Callable F, class... Args>
     ThreadsafeHandle call_soon_threadsafe(F&& f, Args&&... args) {
-        return post(loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...));
+        return post(loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...),
+                    ContextSlot::copy_current());
     }
 
     /// The loop's monotonic clock.
@@ -297,7 +321,7 @@ class EventLoop {
                       "a coroutine is no callback, nothing would run it: use create_task");
         return loop::Callback<decltype(callable), Timed>::make(*this, std::move(callable));
     }
-    ThreadsafeHandle post(UniqueFunction<void()> f);
+    ThreadsafeHandle post(UniqueFunction<void()> f, ContextSlot context);
 
     void check_usable_slowly() const;
     void run_once();

@@ -39,6 +39,7 @@ void CallbackNode::run_callback() {
         ~Running() { running = false; }
         bool& running;
     } running(running_);
+    const ContextScope scope(context_);
     const SlowReport report(*loop_, "callback");
     try {
         ops_->call(*this);

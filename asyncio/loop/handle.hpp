@@ -7,9 +7,12 @@
 // handles to it and by the ready queue or timer queue it stands in. cancel() releases the callable
 // at once (unless it is running), and the node is skipped when its turn comes.
 //
+// The callback runs in a copy of the context it was scheduled in, or in the Context that was given.
+//
 // Threads: the loop's. For other threads see call_soon_threadsafe in event_loop.hpp.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
 #include <asyncio/base/time.hpp>
@@ -46,9 +49,17 @@ class CallbackNode : public Runnable, public RefCounted {
     /// Null for call_soon callbacks.
     Timer* timer() noexcept { return timer_; }
 
+    /// What it runs in.
+    ContextSlot& context() noexcept { return context_; }
+    void run_in(const Context& context) noexcept { context_ = ContextSlot(context); }
+
   protected:
     CallbackNode(EventLoop& loop, const Ops& ops, Timer* timer) noexcept
-        : Runnable(&take_turn), loop_(&loop), ops_(&ops), timer_(timer) {}
+        : Runnable(&take_turn),
+          loop_(&loop),
+          ops_(&ops),
+          timer_(timer),
+          context_(ContextSlot::copy_current()) {}
     ~CallbackNode() = default;
 
   private:
@@ -59,6 +70,7 @@ class CallbackNode : public Runnable, public RefCounted {
     EventLoop* loop_;
     const Ops* ops_;
     Timer* timer_;
+    ContextSlot context_;
     bool cancelled_ = false;
     bool running_ = false;
     bool has_callable_ = true;
@@ -137,6 +149,11 @@ class Handle {
         if (node_) node_->cancel();
     }
     bool cancelled() const noexcept { return node_ && node_->cancelled(); }
+
+    /// The context the callback runs in. REQUIRES: the handle is not empty.
+    Context get_context() const { return node_->context().share(); }
+    /// Run in `context`, shared, instead of a copy of the one it was scheduled in.
+    void run_in(const Context& context) const noexcept { node_->run_in(context); }
 
     friend bool operator==(const Handle&, const Handle&) noexcept = default;
 

@@ -9,8 +9,10 @@ namespace asyncio::loop {
 /// One entry posted from the loop's own thread, in the ready queue.
 class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
   public:
-    Ticket(Inbox& owner, Inbox::Function function, std::uint64_t number)
-        : Runnable(&take_turn), entry(owner, std::move(function), number), inbox(owner) {}
+    Ticket(Inbox& owner, Inbox::Function function, ContextSlot context, std::uint64_t number)
+        : Runnable(&take_turn),
+          entry(owner, std::move(function), std::move(context), number),
+          inbox(owner) {}
 
     Entry entry;
     Inbox& inbox;
@@ -36,13 +38,13 @@ Inbox::Inbox(RunQueue& ready, UniqueFunction<void()> wake)
 
 Inbox::~Inbox() = default;
 
-std::uint64_t Inbox::post(Function function) {
+std::uint64_t Inbox::post(Function function, ContextSlot context) {
     std::uint64_t number = 0;
     {
         std::lock_guard lock(mutex_);
         if (closed_) throw std::logic_error("Event loop is closed");
         number = next_number_++;
-        incoming_.emplace_back(*this, std::move(function), number);
+        incoming_.emplace_back(*this, std::move(function), std::move(context), number);
         posted_.store(true, std::memory_order_seq_cst);
         // Under the lock: close() must not take the kernel away between the look and the wake.
         if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) wake_();
@@ -50,11 +52,12 @@ std::uint64_t Inbox::post(Function function) {
     return number;
 }
 
-std::uint64_t Inbox::post_locally(Function function) {
+std::uint64_t Inbox::post_locally(Function function, ContextSlot context) {
     deliver();  // what other threads posted before keeps its place
     std::lock_guard lock(mutex_);
     if (closed_) throw std::logic_error("Event loop is closed");
-    auto ticket = std::make_unique<Ticket>(*this, std::move(function), next_number_++);
+    auto ticket =
+        std::make_unique<Ticket>(*this, std::move(function), std::move(context), next_number_++);
     tickets_.push_back(*ticket);
     ready_.push(*ticket);
     return ticket.release()->entry.number;
@@ -104,6 +107,7 @@ void Inbox::run_entry(Entry& entry) {
         Inbox& inbox;
         Entry& entry;
     } done{*this, entry};
+    const ContextScope scope(entry.context);
     try {
         entry.function();
     } catch (...) {

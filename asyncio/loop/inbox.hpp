@@ -16,6 +16,7 @@
 // cancelled() from another thread block while the callback runs.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/runnable.hpp>
 #include <asyncio/base/unique_function.hpp>
@@ -38,11 +39,12 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     Inbox(RunQueue& ready, UniqueFunction<void()> wake);
     ~Inbox();
 
-    /// Thread-safe. Returns the entry's number. Throws std::logic_error when closed.
-    std::uint64_t post(Function function);
+    /// Thread-safe. `function` will run in `context`. Returns the entry's number. Throws
+    /// std::logic_error when closed.
+    std::uint64_t post(Function function, ContextSlot context = {});
 
     /// From the loop's own thread: keeps its place among call_soon callbacks.
-    std::uint64_t post_locally(Function function);
+    std::uint64_t post_locally(Function function, ContextSlot context = {});
 
     /// Thread-safe, see ThreadsafeHandle.
     /// True if the entry will not run because of this call.
@@ -72,17 +74,23 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   private:
     enum class State : std::uint8_t { waiting, running, done, cancelled };
     struct Entry final : Runnable {
-        Entry(Inbox& owner, Inbox::Function f, std::uint64_t n)
-            : Runnable(&take_turn), inbox(&owner), function(std::move(f)), number(n) {}
+        Entry(Inbox& owner, Inbox::Function f, ContextSlot c, std::uint64_t n)
+            : Runnable(&take_turn),
+              inbox(&owner),
+              function(std::move(f)),
+              context(std::move(c)),
+              number(n) {}
         Entry(Entry&& other) noexcept  // not while it is in the ready queue
             : Runnable(&take_turn),
               inbox(other.inbox),
               function(std::move(other.function)),
+              context(std::move(other.context)),
               number(other.number),
               state(other.state.load(std::memory_order_relaxed)) {}
         static void take_turn(Runnable& runnable, Turn turn);
         Inbox* inbox;
         Inbox::Function function;
+        ContextSlot context;
         std::uint64_t number;
         std::atomic<State> state{State::waiting};
     };

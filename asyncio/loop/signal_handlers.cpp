@@ -52,7 +52,7 @@ std::uint64_t SignalHandlers::add(int signal, UniqueFunction<void()> f, bool onc
         throw std::logic_error("signal " + std::to_string(signal) + " cannot be caught");
     if (!in_main_thread())
         throw std::logic_error("signal handlers are added in the main thread only");
-    auto callback = std::make_shared<UniqueFunction<void()>>(std::move(f));
+    auto callback = std::make_shared<Callback>(Callback{std::move(f), ContextSlot::copy_current()});
     entries_.reserve(entries_.size() + 1);
     // First the disposition: if it cannot be had, nothing is registered. An earlier handler stays
     // in force until ours does, there is no moment in which the signal would end the process.
@@ -93,7 +93,10 @@ void SignalHandlers::deliver() {
     const std::uint64_t arrived = pending_.exchange(0);
     for (const Entry& entry : entries_)
         if ((arrived & bit_of(entry.signal)) != 0)
-            loop_.call_soon([callback = entry.callback] { (*callback)(); });
+            loop_.call_soon([callback = entry.callback] {
+                const ContextScope scope(callback->context);
+                callback->function();
+            });
 }
 
 }  // namespace asyncio::loop

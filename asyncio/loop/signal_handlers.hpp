@@ -41,10 +41,14 @@ class SignalHandlers {
     void raised(int signal) noexcept;
 
   private:
+    struct Callback {
+        UniqueFunction<void()> function;
+        ContextSlot context;  // for all its calls
+    };
     struct Entry {
         int signal;
         std::uint64_t number;
-        std::shared_ptr<UniqueFunction<void()>> callback;
+        std::shared_ptr<Callback> callback;
     };
 
     void forget(int signal) noexcept;

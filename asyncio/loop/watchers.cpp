@@ -21,7 +21,8 @@ class Watchers::Watch final : public Runnable, private kernel::Operation {
           Operation(kernel::Opcode::poll, &on_ready),
           writer(for_writing),
           loop_(loop),
-          callback_(std::move(f)) {
+          callback_(std::move(f)),
+          context_(ContextSlot::copy_current()) {
         fd = descriptor;
         events = for_writing ? POLLOUT : POLLIN;
     }
@@ -73,6 +74,7 @@ class Watchers::Watch final : public Runnable, private kernel::Operation {
     }
     void call() {
         running_ = true;
+        const ContextScope scope(context_);
         const SlowReport report(loop_, "descriptor callback");
         try {
             callback_();
@@ -83,6 +85,7 @@ class Watchers::Watch final : public Runnable, private kernel::Operation {
 
     EventLoop& loop_;
     UniqueFunction<void()> callback_;
+    ContextSlot context_;  // for all its calls
     bool queued_ = false;
     bool running_ = false;
     bool retired_ = false;

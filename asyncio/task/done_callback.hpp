@@ -34,12 +34,13 @@ std::uint64_t register_done_callback(FutureCore& future, Ref<loop::CallbackNode>
 std::size_t remove_done_callback(FutureCore& future, std::uint64_t number) noexcept;
 
 template <class HandleType, class F>
-std::uint64_t add_done_callback(FutureCore& future, F&& f) {
+std::uint64_t add_done_callback(FutureCore& future, F&& f, ContextView context = {}) {
     static_assert(std::is_invocable_v<std::decay_t<F>&, HandleType&>,
                   "a done callback is called with the future: [](asyncio::Future<T>& f) { ... }");
     using Call = DoneCall<HandleType, std::decay_t<F>>;
     if (future.done()) future.loop().check_usable();  // it would be scheduled now
     auto* node = loop::Callback<Call, false>::make(future.loop(), Call{std::forward<F>(f), {}});
+    if (context) node->run_in(*context);
     return register_done_callback(future, Ref<loop::CallbackNode>(node), node->callable().future);
 }
 

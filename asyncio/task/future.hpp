@@ -162,10 +162,11 @@ class [[nodiscard]] Future : public AnyFuture {
     }
 
     /// Call `f(future)` through the loop once done; at the next iteration if it is already.
-    /// Returns a number for remove_done_callback().
+    /// It runs in a copy of the present context, or in `context`. Returns a number for
+    /// remove_done_callback().
     template <class F>
-    std::uint64_t add_done_callback(F&& f) const {
-        return task::add_done_callback<Future>(*core_, std::forward<F>(f));
+    std::uint64_t add_done_callback(F&& f, ContextView context = {}) const {
+        return task::add_done_callback<Future>(*core_, std::forward<F>(f), context);
     }
 
     task::FutureAwaiter<T, false> operator co_await() const& noexcept {

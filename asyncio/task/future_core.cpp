@@ -126,6 +126,8 @@ void FutureCore::report_unretrieved() noexcept {
         log(LogLevel::error, to_string(context));
         return;
     }
+    ContextSlot* slot = context_slot();
+    const ContextScope scope(slot != nullptr ? *slot : ContextSlot::current());
     try {
         core_->loop->call_exception_handler(context);
     } catch (const FatalException& e) {  // cannot leave a destructor

@@ -103,6 +103,8 @@ class FutureCore : public RefCounted {
     virtual void* result_address() noexcept { return nullptr; }
     /// The task behind this future, or null.
     virtual coro::Driver* driver() noexcept { return nullptr; }
+    /// What the task behind this future runs in, or null.
+    virtual ContextSlot* context_slot() noexcept { return nullptr; }
     /// Where it was created, or null.
     virtual const std::source_location* created_at() const noexcept { return nullptr; }
     /// One line for logs and errors.

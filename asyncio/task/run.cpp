@@ -37,6 +37,7 @@ void report_failures(EventLoop& loop, const std::vector<AnyTask>& tasks) {
         context.message = "unhandled exception during asyncio.run() shutdown";
         context.exception = error;
         context.task = task.get_name();
+        const ContextScope scope(*task.core().context_slot());
         loop.call_exception_handler(context);
     }
 }
@@ -121,6 +122,7 @@ EventLoop& Runner::get_loop() {
         loop_ = options_.loop_factory != nullptr ? options_.loop_factory()
                                                  : std::make_unique<EventLoop>(options_.backend);
         if (options_.debug) loop_->set_debug(*options_.debug);
+        context_ = copy_context();
     }
     return *loop_;
 }

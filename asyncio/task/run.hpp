@@ -66,9 +66,10 @@ class Runner {
     ~Runner();
 
     /// Run an awaitable, or a function that returns one, on the runner's loop.
+    /// All runs share one context, a copy of the first caller's, unless another is given.
     /// std::logic_error when a loop runs in this thread already, or after close().
     template <class A>
-    auto run(A&& main);
+    auto run(A&& main, ContextView context = {});
 
     /// Makes the loop if there is none yet. std::logic_error after close().
     EventLoop& get_loop();
@@ -78,6 +79,7 @@ class Runner {
 
   private:
     RunOptions options_;
+    std::optional<Context> context_;
     std::unique_ptr<EventLoop> loop_;
     bool closed_ = false;
 };
@@ -100,12 +102,13 @@ decltype(auto) EventLoop::run_until_complete(A&& main) {
 }
 
 template <class A>
-auto Runner::run(A&& main) {
+auto Runner::run(A&& main, ContextView context) {
     if (get_running_loop_or_null() != nullptr)
         throw std::logic_error("Runner.run() cannot be called from a running event loop");
     EventLoop& loop = get_loop();
     task::MainRun run(loop);
-    auto task = loop.create_task(std::forward<A>(main));
+    auto task = loop.create_task(std::forward<A>(main),
+                                 TaskOptions{.context = context ? *context : *context_});
     task.task().do_not_report_pending();
     run.interruptible(task);
     try {

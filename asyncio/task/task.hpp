@@ -11,6 +11,8 @@
 // arguments move into the task and live as long as it does. The first step is scheduled for the
 // next iteration. The loop keeps a running task alive; a dropped handle detaches it.
 //
+// A task runs in a copy of the context it was created in, or in the one given: {.context = c}.
+//
 // cancel() is a request: it asks what the task waits for to stop, and CancelledError comes out of
 // that await. The task may clean up, or swallow it. See core of the state machine in task_core.hpp.
 //
@@ -28,10 +30,6 @@
 
 namespace asyncio {
 
-struct TaskOptions {
-    std::string_view name = {};  // default: "Task-N"
-};
-
 /// A handle to a task whose result's type does not matter.
 class AnyTask : public AnyFuture {
   public:
@@ -44,6 +42,8 @@ class AnyTask : public AnyFuture {
     std::uint32_t uncancel() const noexcept { return task().uncancel(); }
     std::string get_name() const { return task().name(); }
     void set_name(std::string_view name) const { task().set_name(name); }
+    /// The context it runs in, shared with it.
+    Context get_context() const { return task().context(); }
 
     /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
     /// done. The current task stands where it asks.
@@ -74,6 +74,8 @@ class [[nodiscard]] Task : public Future<T> {
     std::uint32_t uncancel() const noexcept { return task().uncancel(); }
     std::string get_name() const { return task().name(); }
     void set_name(std::string_view name) const { task().set_name(name); }
+    /// The context it runs in, shared with it.
+    Context get_context() const { return task().context(); }
 
     /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
     /// done. The current task stands where it asks.
@@ -89,8 +91,8 @@ class [[nodiscard]] Task : public Future<T> {
     }
 
     template <class F>
-    std::uint64_t add_done_callback(F&& f) const {
-        return task::add_done_callback<Task>(*this->core_, std::forward<F>(f));
+    std::uint64_t add_done_callback(F&& f, ContextView context = {}) const {
+        return task::add_done_callback<Task>(*this->core_, std::forward<F>(f), context);
     }
     /// A task's result comes from its coroutine.
     template <class... Args>
@@ -108,7 +110,7 @@ Task<T> start_coro(EventLoop& loop, Coro<T>&& coro, TaskOptions options,
                    std::source_location where) {
     loop.check_usable();
     Ref<TaskState<T>> state(new TaskState<T>(loop.core(), where));
-    state->start(coro.release(), options.name);
+    state->start(coro.release(), options);
     return Task<T>(Ref<FutureCore>(std::move(state)));
 }
 

@@ -45,11 +45,12 @@ TaskCore::~TaskCore() {
     destroy_chain();
 }
 
-void TaskCore::start(coro::PromiseBase& root, std::string_view name) {
+void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
     number_ = next_task_number();
     root.become_root(*this);
     innermost_ = &root;
-    if (!name.empty()) set_name(name);
+    if (!options.name.empty()) set_name(options.name);
+    context_ = options.context.slot();
     add_ref();  // the loop's, until done
     loop().members().push_back(*this);
     core().ready.push(*this);
@@ -69,6 +70,7 @@ void TaskCore::step() {
     started_ = true;
     EventLoop& loop = *core().loop;
     {
+        const ContextScope scope(context_);
         const loop::SlowReport report(loop, "task step");
         loop.current_driver = this;
         resume_chain();
@@ -110,6 +112,8 @@ void TaskCore::leave_loop() noexcept {
 }
 
 void TaskCore::loop_closed() noexcept {
+    const Ref<TaskCore> keep(this);  // and with it the context
+    const ContextScope scope(context_);
     if (report_if_destroyed_pending_) {
         ExceptionContext context;
         context.message = "Task was destroyed but it is pending!";

@@ -17,16 +17,28 @@
 // loop, not recursively. uncancel() to zero revokes must_cancel, not what a wait has taken over.
 //
 // Invariant: while not done, the task is either in the ready queue, or running, or waiting.
+//
+// Context variables: the coroutine runs, and dies, in the task's context, and reports about the
+// task are made there. It is a copy of the creator's, or what the creator gave.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
 
 #include <source_location>
 #include <string>
+#include <string_view>
 
-namespace asyncio::task {
+namespace asyncio {
+
+struct TaskOptions {
+    std::string_view name = {};  // default: "Task-N"
+    ContextView context = {};    // shared; default: a copy of the creator's
+};
+
+namespace task {
 
 class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
   public:
@@ -39,13 +51,17 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
     const std::source_location& created() const noexcept { return created_; }
 
     coro::Driver* driver() noexcept final { return this; }
+    ContextSlot* context_slot() noexcept final { return &context_; }
     std::string description() const final;
 
     /// For tasks the library makes for itself: closing the loop under them is no news.
     void do_not_report_pending() noexcept { report_if_destroyed_pending_ = false; }
 
+    /// The context it runs in; from now on one with an identity.
+    Context context() { return context_.share(); }
+
     /// Bind the coroutine and schedule the first step.
-    void start(coro::PromiseBase& root, std::string_view name);
+    void start(coro::PromiseBase& root, const TaskOptions& options);
 
     static TaskCore* from(coro::Driver* driver) noexcept { return static_cast<TaskCore*>(driver); }
 
@@ -70,6 +86,7 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
     std::uint32_t number_ = 0;  // of the default name
     std::unique_ptr<std::string> name_;
     std::source_location created_;
+    ContextSlot context_;
 };
 
 template <class T>
@@ -91,4 +108,5 @@ class TaskState : public WithResult<T, TaskCore> {
     }
 };
 
-}  // namespace asyncio::task
+}  // namespace task
+}  // namespace asyncio
