@@ -2,6 +2,7 @@
 #include <asyncio/coro/frame_pool.hpp>
 
 #include <new>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ASYNCIO_FRAME_CACHE 0
@@ -29,29 +30,57 @@ struct FramePool::ThreadExit {
         phase = Phase::over;
         for (Class& c : classes_) {
             c.room = 0;
-            while (Block* block = c.free) {
-                c.free = block->next;
-                ::operator delete(block);
-            }
+            if (c.free != nullptr) FrameDepot::give_back(std::exchange(c.free, nullptr));
         }
     }
 };
 
-void FramePool::set_up_thread() noexcept {
-    if (phase != Phase::unused) return;
+/// True if this thread has a cache.
+bool FramePool::set_up_thread() noexcept {
+    if (phase != Phase::unused) return phase == Phase::active;
     phase = Phase::active;
-    if (!ASYNCIO_FRAME_CACHE) return;
     static thread_local ThreadExit at_exit;
     (void)at_exit;
     for (std::size_t i = 1; i < kClasses; ++i)
         classes_[i].room = static_cast<std::int32_t>(kCachedBytesPerClass / (i * kGranule));
+    return true;
 }
 
 void* FramePool::allocate_slowly(std::size_t size) {
-    set_up_thread();
-    return ::operator new(rounded(size));
+    const std::size_t index = class_of(size);
+    if (!ASYNCIO_FRAME_CACHE || index >= kClasses) return ::operator new(size);
+    const FrameDepot::Batch batch = FrameDepot::take(index * kGranule);
+    FreeBlock* rest = batch.first->next;
+    if (set_up_thread()) {
+        classes_[index].free = rest;
+        classes_[index].room -= static_cast<std::int32_t>(batch.count - 1);
+    } else if (rest != nullptr) {
+        FrameDepot::give_back(rest);
+    }
+    return batch.first;
 }
 
-void FramePool::deallocate_slowly(void* memory, std::size_t) noexcept { ::operator delete(memory); }
+void FramePool::deallocate_slowly(void* memory, std::size_t size) noexcept {
+    const std::size_t index = class_of(size);
+    if (!ASYNCIO_FRAME_CACHE || index >= kClasses) {
+        ::operator delete(memory);
+        return;
+    }
+    const bool cached = set_up_thread();
+    Class& c = classes_[index];
+    c.free = ::new (memory) FreeBlock{c.free};
+    if (--c.room < 0) shrink(c, cached ? FrameDepot::kBatchBytes / (index * kGranule) : 1);
+}
+
+/// Give `blocks` of the blocks freed last back: their first lines are in the CPU's cache.
+void FramePool::shrink(Class& c, std::size_t blocks) noexcept {
+    FreeBlock* const first = c.free;
+    FreeBlock* last = first;
+    std::size_t count = 1;
+    for (; count < blocks && last->next != nullptr; ++count) last = last->next;
+    c.free = std::exchange(last->next, nullptr);
+    c.room += static_cast<std::int32_t>(count);
+    FrameDepot::give_back(first);
+}
 
 }  // namespace asyncio::coro

@@ -10,22 +10,8 @@
 
 #include <gtest/gtest.h>
 
-#include <malloc.h>
-
 namespace asyncio::coro {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kCached = false;
@@ -131,8 +117,8 @@ TEST(FramePool, works_while_the_thread_ends) {
 }
 
 TEST(FramePool, a_thread_that_ends_gives_its_cache_back) {
-    if (kSanitized) GTEST_SKIP() << "counts what malloc gave out";
-    const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    if (!kCached) GTEST_SKIP() << "no cache under AddressSanitizer";
+    const std::size_t before = FrameDepot::usage().in_use;
     for (int i = 0; i < 20; ++i) {
         on_a_new_thread([] {
             std::vector<void*> blocks;
@@ -140,24 +126,93 @@ TEST(FramePool, a_thread_that_ends_gives_its_cache_back) {
             for (void* block : blocks) FramePool::deallocate(block, 1024);
         });
     }
-    const std::size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
-    EXPECT_LT(after, before + (4u << 20));  // 20 MB went through
+    EXPECT_LE(FrameDepot::usage().in_use, before + FrameDepot::kSlabBytes);  // 20 MB went through
 }
 
 TEST(FramePool, the_cache_is_bounded) {
-    if (!kCached || kSanitized) GTEST_SKIP() << "counts what malloc gave out";
-    std::thread([] {
-        constexpr std::size_t kBlocks = 3 * FramePool::kCachedBytesPerClass / 1024;
-        std::vector<void*> blocks(kBlocks);
+    if (!kCached) GTEST_SKIP() << "no cache under AddressSanitizer";
+    on_a_new_thread([] {
+        const std::size_t before = FrameDepot::usage().in_use;
+        std::vector<void*> blocks(3 * FramePool::kCachedBytesPerClass / 1024);
         for (void*& block : blocks) block = FramePool::allocate(1024);
-        const std::size_t peak = mallinfo2().uordblks;
+        EXPECT_GE(FrameDepot::usage().in_use, before + 3 * FramePool::kCachedBytesPerClass);
         for (void* block : blocks) FramePool::deallocate(block, 1024);
-        const std::size_t rest = mallinfo2().uordblks;
         // Two thirds go back; one third stays in the cache.
-        EXPECT_LT(rest, peak - 2 * FramePool::kCachedBytesPerClass + (1u << 20));
-        EXPECT_GT(rest + FramePool::kCachedBytesPerClass + (2u << 20),
-                  peak - 2 * FramePool::kCachedBytesPerClass);
-    }).join();
+        EXPECT_LE(FrameDepot::usage().in_use,
+                  before + FramePool::kCachedBytesPerClass + 2 * FrameDepot::kSlabBytes);
+    });
+}
+
+constexpr std::size_t kPeak = 96u << 20;  // bytes, well beyond what is kept
+
+/// A peak of kPeak bytes in blocks of 128; those for which `stays` says so are returned.
+template <class Stays>
+std::vector<void*> survivors_of_a_peak(Stays&& stays) {
+    std::vector<void*> blocks(kPeak / 128);
+    for (void*& block : blocks) {
+        block = FramePool::allocate(128);
+        std::memset(block, 3, 128);
+    }
+    std::vector<void*> survivors;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        if (stays(i))
+            survivors.push_back(blocks[i]);
+        else
+            FramePool::deallocate(blocks[i], 128);
+    }
+    return survivors;
+}
+
+TEST(FramePool, after_a_peak_the_address_space_returns_to_the_system) {
+    if (!kCached) GTEST_SKIP() << "no cache under AddressSanitizer";
+    on_a_new_thread([] {
+        const std::size_t before = FrameDepot::usage().mapped;
+        EXPECT_TRUE(survivors_of_a_peak([](std::size_t) { return false; }).empty());
+        EXPECT_LE(FrameDepot::usage().mapped,
+                  before + FrameDepot::kKeptBytes + 4 * FrameDepot::kRegionBytes);
+    });
+}
+
+TEST(FramePool, a_few_survivors_do_not_hold_the_pages_of_a_peak) {
+    if (!kCached) GTEST_SKIP() << "no cache under AddressSanitizer";
+    on_a_new_thread([] {
+        const FrameDepot::Usage before = FrameDepot::usage();
+        // One in each region: none can be unmapped.
+        constexpr std::size_t kPerRegion = FrameDepot::kRegionBytes / 128;
+        const auto blocks =
+            survivors_of_a_peak([](std::size_t i) { return i % kPerRegion == kPerRegion / 2; });
+        ASSERT_GE(blocks.size(), kPeak / FrameDepot::kRegionBytes);
+        const FrameDepot::Usage after = FrameDepot::usage();
+        EXPECT_LE(after.kept, FrameDepot::kKeptBytes + after.in_use);
+        EXPECT_LE(after.in_use, before.in_use + FramePool::kCachedBytesPerClass +
+                                    (blocks.size() + 2) * FrameDepot::kSlabBytes);
+        for (void* block : blocks) {
+            for (int i = 0; i < 128; ++i) ASSERT_EQ(static_cast<unsigned char*>(block)[i], 3);
+            FramePool::deallocate(block, 128);
+        }
+        // And what has lost its pages can be used again.
+        EXPECT_TRUE(survivors_of_a_peak([](std::size_t) { return false; }).empty());
+    });
+}
+
+TEST(FramePool, threads_share_the_depot) {
+    constexpr int kThreads = 4;
+    constexpr int kRounds = 20'000;
+    std::atomic<void*> passed{nullptr};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < kRounds; ++i) {
+                void* mine = FramePool::allocate(144);
+                std::memset(mine, t, 144);
+                void* theirs = passed.exchange(mine);
+                if (theirs != nullptr) FramePool::deallocate(theirs, 144);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_NE(passed.load(), nullptr);
+    FramePool::deallocate(passed.load(), 144);
 }
 
 }  // namespace
