@@ -22,8 +22,8 @@ Coro<> wait_and_note(Barrier& barrier, Events& events, std::string name) {
 
 std::vector<Task<>> start_parties(Barrier& barrier, Events& events,
                                   const std::vector<std::string>& names) {
-    return start_all(
-        names, [&](auto name) { return create_task(wait_and_note(barrier, events, name)); });
+    return start_all(names,
+                     [&](auto name) { return create_task(wait_and_note(barrier, events, name)); });
 }
 
 TEST(Barrier, BAR_01_there_is_at_least_one_party) {
@@ -89,9 +89,8 @@ TEST(Barrier, BAR_06_who_comes_while_it_drains_counts_for_the_next_round) {
         co_await wait_and_note(barrier, events, "b");  // a is on its way: the round drains
         EXPECT_EQ(barrier.n_waiting(), 0);
         const Task<> third = create_task(wait_and_note(barrier, events, "c"));
-        const Task<> again = create_task([&]() -> Coro<> {
-            co_await wait_and_note(barrier, events, "d");
-        });
+        const Task<> again =
+            create_task([&]() -> Coro<> { co_await wait_and_note(barrier, events, "d"); });
         co_await wait_and_note(barrier, events, "b again");
         // Held back while a was in; then it and c were the next round, and d is left.
         co_await turns(3);
@@ -110,8 +109,7 @@ TEST(Barrier, BAR_06_those_held_back_may_make_several_rounds) {
         Events events;
         const auto first = start_parties(barrier, events, {"a"});
         co_await turns(1);
-        const auto second =
-            start_parties(barrier, events, {"b", "c", "d", "e", "f", "g"});
+        const auto second = start_parties(barrier, events, {"b", "c", "d", "e", "f", "g"});
         co_await turns(6);
         EXPECT_EQ(events, (Events{"b 1", "a 0", "c 0", "d 1", "e 0", "f 1"}));
         EXPECT_EQ(barrier.n_waiting(), 1);

@@ -25,8 +25,8 @@ Coro<> wait_and_note(Condition& cond, Events& events, std::string name) {
 
 std::vector<Task<>> start_waiters(Condition& cond, Events& events,
                                   const std::vector<std::string>& names) {
-    return start_all(
-        names, [&](auto name) { return create_task(wait_and_note(cond, events, name)); });
+    return start_all(names,
+                     [&](auto name) { return create_task(wait_and_note(cond, events, name)); });
 }
 
 Coro<> notify(Condition& cond, std::size_t n = 1) {
@@ -308,11 +308,12 @@ TEST(Condition, COND_16_a_lock_of_another_loop_is_an_error_when_waiting) {
         << error;
     EXPECT_FALSE(lock.locked());
     Condition fresh(lock);  // not bound, but its lock is
-    auto loop = testing::make_virtual_loop();
-    const auto end = loop->run_until_complete(as_outcome([&]() -> Coro<> {
+    const auto wait_fresh = [&]() -> Coro<> {
         const auto held = co_await fresh.scoped();
         co_await fresh.wait();
-    }()));
+    };
+    auto loop = testing::make_virtual_loop();
+    const auto end = loop->run_until_complete(as_outcome(wait_fresh()));
     loop->close();
     EXPECT_NE(error_of(end).find("bound to a different event loop"), std::string::npos);
     EXPECT_FALSE(lock.locked());
@@ -395,9 +396,9 @@ TEST(Condition, destroying_one_with_a_lock_of_its_own_leaves_nobody_behind) {
         co_await turns(1);
         co_await cond->acquire();
         cond->notify();
-        co_await turns(2);         // a queues at the lock
-        tasks[1].cancel("no");     // b is cancelled and has its turn
-        cond->notify();            // c is notified and has its turn; d waits
+        co_await turns(2);      // a queues at the lock
+        tasks[1].cancel("no");  // b is cancelled and has its turn
+        cond->notify();         // c is notified and has its turn; d waits
         cond.reset();
         EXPECT_EQ(errors.reports().size(), 2u);
         co_await turns(3);
@@ -423,7 +424,7 @@ TEST(Condition, closing_the_loop_in_every_state) {
         cond->notify(2);
         co_await turns(2);
     });
-    lock.release();  // a has the lock coming, b queues at it
+    lock.release();     // a has the lock coming, b queues at it
     tasks[2].cancel();  // c has its turn
     EXPECT_THROW(cond->notify(), std::logic_error);
     loop->close();

@@ -341,10 +341,11 @@ TYPED_TEST(AnyQueue, WFOR_17_a_get_that_times_out_leaves_no_waiter_and_loses_no_
         queue.put_nowait(1);
         const int item = co_await wait_for(queue.get(), 1s);
         EXPECT_EQ(item, 1);
-        const auto shut = co_await as_outcome(gather(queue.get(), [&]() -> Coro<> {
+        const auto shut_down = [&]() -> Coro<> {
             queue.shutdown();
             co_return;
-        }()));
+        };
+        const auto shut = co_await as_outcome(gather(queue.get(), shut_down()));
         EXPECT_FALSE(shut);
     });
 }
