@@ -154,7 +154,10 @@ void ServerCore::close() {
 }
 
 void ServerCore::close_clients() {
-    clients_.for_each([](Client& client) { client.transport->close(); });
+    clients_.for_each([](Client& client) {
+        if (stream::Protocol* protocol = client.transport->get_protocol())
+            protocol->close_connection(*client.transport);
+    });
 }
 
 void ServerCore::abort_clients() {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cassert>
@@ -75,13 +76,23 @@ void StreamCore::resume_writing() {
     drained_.wake_all();
 }
 
+// --- start_tls() -------------------------------------------------------------------------------
+
+void StreamCore::put_behind(SecureLayer& layer) {
+    const Ref<Transport> below = std::exchange(transport_, Ref<Transport>(&layer.transport()));
+    const std::string received = buffer_.take(buffer_.size());
+    layer.upgrade(*below, std::as_bytes(std::span(received)));
+    if (std::exchange(read_paused_, false)) below->resume_reading();
+}
+
 // --- Protocol ----------------------------------------------------------------------------------
 
 void StreamCore::connection_made(Transport& transport) { transport_ = Ref<Transport>(&transport); }
 
 bool StreamCore::eof_received() {
     feed_eof();
-    return true;  // the write side stays open
+    return !transport_ ||
+           transport_->can_write_eof();  // the write side stays open, where there are two sides
 }
 
 void StreamCore::connection_lost(std::exception_ptr error) {

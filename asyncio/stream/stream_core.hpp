@@ -26,10 +26,13 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <span>
+#include <string>
 
 namespace asyncio::stream {
 
+class SecureLayer;
 class StreamCore;
 
 /// A read that waits.
@@ -80,6 +83,16 @@ class StreamCore final : public Protocol {
     const std::exception_ptr& lost_error() const noexcept { return lost_error_; }
     task::WaitList& drained() noexcept { return drained_; }
     task::WaitList& closed() noexcept { return closed_; }
+
+    // --- start_tls() -----------------------------------------------------------------------
+
+    /// The connection was accepted, not opened.
+    bool server_side = false;
+    /// What a client connected to, for the name in the server's certificate; may be null.
+    std::unique_ptr<const std::string> host;
+    /// Put `layer`, which has this protocol above, in front of the transport. What was received and
+    /// not read was meant for it: an attacker's plain text before the handshake fails there.
+    void put_behind(SecureLayer& layer);
 
     // --- Protocol --------------------------------------------------------------------------
 

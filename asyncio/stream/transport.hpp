@@ -26,6 +26,9 @@ namespace asyncio {
 class EventLoop;
 class SocketAddress;
 class TransportSocket;
+namespace ssl {
+class SSLObject;
+}
 }  // namespace asyncio
 
 namespace asyncio::stream {
@@ -76,6 +79,8 @@ class Transport : public RefCounted {
     virtual const SocketAddress& peername() const = 0;
     virtual const SocketAddress& sockname() const = 0;
     virtual int fileno() const noexcept = 0;
+    /// What a secure connection tells of itself; null if it is not secure, not yet, or lost.
+    virtual const ssl::SSLObject* ssl_object() const noexcept { return nullptr; }
 
     virtual void destroy() noexcept = 0;
 
@@ -96,6 +101,8 @@ class Protocol : public RefCounted {
     virtual void connection_lost(std::exception_ptr error) = 0;
     virtual void pause_writing() = 0;
     virtual void resume_writing() = 0;
+    /// Somebody else (a server) wants the connection closed in order; a layer says goodbye first.
+    virtual void close_connection(Transport& transport) { transport.close(); }
 
     virtual void destroy() noexcept = 0;
 

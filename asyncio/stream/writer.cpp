@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <exception>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 
 namespace asyncio {
@@ -85,5 +87,38 @@ void StreamWriter::set_write_buffer_limits(std::optional<std::size_t> high,
 const SocketAddress& StreamWriter::peername() const { return core_->transport()->peername(); }
 
 const SocketAddress& StreamWriter::sockname() const { return core_->transport()->sockname(); }
+
+const ssl::SSLObject* StreamWriter::ssl() const noexcept {
+    const stream::Transport* transport = core_->transport();
+    return transport != nullptr ? transport->ssl_object() : nullptr;
+}
+
+namespace {
+
+Coro<> upgrade(Ref<stream::StreamCore> core, stream::Security security) {
+    co_await stream::OnStream<stream::DrainAwaiter>(core);
+    if (core->is_closing() || core->eof())
+        throw std::system_error(ECONNRESET, std::generic_category(), "start_tls");
+    const Ref<stream::SecureLayer> layer = security.wrap(core);
+    core->put_behind(*layer);
+    co_await stream::handshake(layer);
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER
+Coro<> StreamWriter::start_tls(const stream::SecureContext& context,
+                               StartTlsOptions options) const {
+    if (core_->transport() == nullptr)
+        throw std::logic_error("start_tls: this stream has no connection");
+    const stream::SecureArguments arguments{.ssl = &context,
+                                            .server_hostname = options.server_hostname,
+                                            .handshake_timeout = options.ssl_handshake_timeout,
+                                            .shutdown_timeout = options.ssl_shutdown_timeout};
+    const bool server_side = options.server_side.value_or(core_->server_side);
+    const std::string_view host = core_->host ? std::string_view(*core_->host) : "";
+    return upgrade(core_, server_side ? stream::server_security(arguments)
+                                      : stream::client_security(arguments, host));
+}
 
 }  // namespace asyncio

@@ -15,6 +15,8 @@
 // sent) and says so in the log. Threads: the loop's.
 #pragma once
 
+#include <asyncio/stream/secure.hpp>
+#include <asyncio/stream/ssl_object.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
@@ -27,6 +29,14 @@ namespace asyncio {
 
 class SocketAddress;
 class TransportSocket;
+
+struct StartTlsOptions {
+    /// Client: the name in the server's certificate; nullopt: the host that was connected to.
+    std::optional<std::string_view> server_hostname = {};
+    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    std::optional<bool> server_side = {};  // default: if the connection was accepted by a server
+};
 
 namespace stream {
 
@@ -127,6 +137,13 @@ class StreamWriter {
     /// Wait until the connection is closed; throws its error if it ended with one.
     auto wait_closed() const { return stream::OnStream<stream::ClosedAwaiter>(core_); }
 
+    /// Make a TLS connection of this one: drains, shakes hands, then all that is read and written
+    /// is encrypted. Data received and not read before is taken as the beginning of the peer's TLS.
+    /// Throws what the handshake failed with; then, and when cancelled, the connection is closed.
+    /// std::logic_error without a connection, std::invalid_argument for options without meaning.
+    ASYNCIO_CORO_WRAPPER Coro<> start_tls(const stream::SecureContext& context,
+                                          StartTlsOptions options = {}) const;
+
     /// Bytes written and not taken by the system yet.
     std::size_t write_buffer_size() const noexcept;
     /// Pause above `high` (drain() waits), go on at `low`; see Transport::set_write_buffer_limits.
@@ -136,6 +153,9 @@ class StreamWriter {
     /// The addresses of the connection. Asked for the first time after it was lost: none.
     const SocketAddress& peername() const;
     const SocketAddress& sockname() const;
+    /// The TLS version, cipher, peer's certificate; null unless the connection is a TLS one.
+    /// Valid while the connection is.
+    const ssl::SSLObject* ssl() const noexcept;
     /// Options, credentials of the peer and the like. REQUIRES: a connection of the net room.
     TransportSocket socket() const;
     /// The transport, for what is not here; null without a connection.
