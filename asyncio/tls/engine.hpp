@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+//
+// Engine: one side of one TLS connection, as a machine over bytes. No socket, no loop, no clock.
+//
+//     ciphertext of the peer --> Input --> handshake(), read() --> plaintext
+//     plaintext --> write() --> output() --> ciphertext for the peer
+//
+//                handshake() true            shutdown()
+//   handshaking ------------------> open ------------------> shutting
+//        |                           |  peer's close_notify     |
+//        |                           '--> peer_closed() <-------'
+//        '------ any throw ------> failed: nothing but output() (the alert) makes sense
+//
+// OpenSSL works on a BIO of our own: it takes what it needs straight from the memory the caller
+// received into, and only what is left (a reader that pauses) is kept; what it writes gathers in
+// output(). So an idle engine holds no buffers: OpenSSL gives back its own between records.
+// Memory BIOs were rejected: they keep a block a direction for good, and copy once more.
+//
+// Truncation. The end of the input without close_notify is an SSLEOFError out of read(), never an
+// end of stream; unless the context says suppress_ragged_eofs.
+//
+// A peer may renew its keys (KeyUpdate) as often as it likes between data, but not more than
+// kKeyUpdatesWithoutData times in a row: each costs us work, and nothing it.
+//
+// Errors: SSLError. Threads: one.
+#pragma once
+
+#include <asyncio/stream/buffer.hpp>
+#include <asyncio/stream/ssl_object.hpp>
+#include <asyncio/tls/context_state.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+
+struct bio_st;
+struct bio_method_st;
+struct ssl_session_st;
+
+namespace asyncio::ssl {
+class SSLContext;
+}
+
+namespace asyncio::tls {
+
+class Engine final : public ssl::SSLObject {
+  public:
+    static constexpr int kKeyUpdatesWithoutData = 256;
+    /// What one read() can give at most.
+    static constexpr std::size_t kRecord = 16384;
+
+    /// `server_hostname`: client: the name or address to ask for and to check; empty: neither.
+    Engine(const ssl::SSLContext& context, bool server_side, std::string server_hostname);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    ~Engine();
+
+    /// Lends `ciphertext` to the engine; on leaving the scope, what was not used is kept.
+    class Input {
+      public:
+        Input(Engine& engine, std::span<const std::byte> ciphertext) : engine_(engine) {
+            engine_.lent_ = ciphertext;
+        }
+        Input(const Input&) = delete;
+        Input& operator=(const Input&) = delete;
+        ~Input() { engine_.keep_rest(); }
+
+      private:
+        Engine& engine_;
+    };
+    /// The connection below has ended: after the input comes nothing more.
+    void end_input() noexcept { input_ended_ = true; }
+
+    /// As far as the input allows; true once complete. The certificate has been checked then.
+    bool handshake();
+    /// Decrypts into `memory`, at most a record; 0: needs input, or peer_closed().
+    std::size_t read(std::span<std::byte> memory);
+    /// REQUIRES: the handshake is complete, and no shutdown().
+    void write(std::span<const std::byte> plaintext);
+    /// close_notify into the output. True once the peer's has come, too; what else it sent is
+    /// dropped. Call again when there is input.
+    bool shutdown();
+    /// Renew the keys, and ask the peer to do so. TLS 1.3 only: else std::logic_error.
+    void update_keys();
+
+    bool handshake_complete() const noexcept { return complete_; }
+    /// The peer's close_notify came: it sends no more.
+    bool peer_closed() const noexcept;
+    /// To be sent, and cleared by whoever sent it.
+    stream::Buffer& output() noexcept { return output_; }
+    bool has_input() const noexcept { return !kept_.empty(); }
+
+    bool server_side() const noexcept override { return server_side_; }
+    std::string_view version() const override;
+    ssl::Cipher cipher() const override;
+    std::optional<ssl::Certificate> getpeercert() const override;
+    std::string_view selected_alpn_protocol() const override;
+    std::string_view server_hostname() const override;
+    bool session_reused() const override;
+
+  private:
+    friend struct ContextState;  // its callbacks
+
+    static bio_method_st* bio_method();
+    static int bio_write(bio_st* bio, const char* data, std::size_t size, std::size_t* written);
+    static int bio_read(bio_st* bio, char* data, std::size_t size, std::size_t* taken);
+    static long bio_control(bio_st* bio, int command, long number, void* pointer);
+    static void on_message(int write, int version, int type, const void* data, std::size_t size,
+                           ssl_st* ssl, void* self);
+    static Engine& of(const ssl_st* ssl) noexcept;
+
+    void set_up(const ssl::SSLContext& context);
+    void ask_for_name();
+    void resume_session();
+    void keep_rest();
+    void keep_session(ssl_session_st* session);
+    int choose_context();
+    [[noreturn]] void fail(const char* doing);
+
+    std::shared_ptr<ContextState> state_;
+    std::shared_ptr<ContextState> chosen_;  // by the name the client asked for
+    ssl_st* ssl_;
+    std::span<const std::byte> lent_;
+    stream::Buffer kept_;
+    stream::Buffer output_;
+    std::string server_hostname_;
+    std::string session_key_;
+    std::exception_ptr callback_error_;
+    int key_updates_ = 0;  // of the peer, since its last data
+    bool server_side_;
+    bool input_ended_ = false;
+    bool complete_ = false;
+    bool suppress_ragged_eofs_;
+};
+
+}  // namespace asyncio::tls

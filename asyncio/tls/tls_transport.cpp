@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
+#include <asyncio/base/log.hpp>
+#include <asyncio/tls/context.hpp>
+#include <asyncio/tls/tls_layer.hpp>
+#include <asyncio/tls/tls_transport.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace asyncio::tls {
+
+namespace {
+
+constexpr std::size_t kPiece = 65536;  // encrypted before it is handed down
+constexpr int kLostWritesToReport = 5;
+
+std::exception_ptr system_error(int errno_value, const std::string& what) {
+    return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
+}
+
+std::string seconds(Duration duration) {
+    std::string text = std::to_string(std::chrono::duration<double>(duration).count());
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text += '0';
+    return text;
+}
+
+}  // namespace
+
+TlsTransport::TlsTransport(const ssl::SSLContext& context, Ref<stream::Protocol> above,
+                           const stream::SecureOptions& options)
+    : above_(std::move(above)),
+      handshake_timeout_(options.handshake_timeout),
+      shutdown_timeout_(options.shutdown_timeout) {
+    engine_.emplace(context, options.server_side, options.server_hostname);
+}
+
+// --- the handshake -----------------------------------------------------------------------------
+
+void TlsTransport::connected(stream::Transport& below) { start_handshake(below); }
+
+void TlsTransport::upgraded(stream::Transport& below, std::span<const std::byte> received_before) {
+    above_connected_ = true;
+    start_handshake(below);
+    if (!received_before.empty()) received(received_before);
+}
+
+void TlsTransport::start_handshake(stream::Transport& below) {
+    below_ = Ref<stream::Transport>(&below);
+    stage_ = Stage::handshaking;
+    arm(handshake_timeout_);
+    advance();
+}
+
+void TlsTransport::opened() {
+    timer_.cancel();
+    stage_ = Stage::open;
+    if (!limits_given_) below_->set_write_buffer_limits(kHighWater - 1, kHighWater / 4);
+    flush();
+    if (!std::exchange(above_connected_, true)) {
+        try {
+            above_->connection_made(*this);
+        } catch (...) {
+            report("Fatal error: protocol.connection_made() call failed.");
+            fail(std::current_exception(), true);
+            return;
+        }
+        if (below_paused_) below_paused(true);
+    }
+    tell_listener(nullptr);
+    write_backlog();
+    if (stage_ == Stage::open && reading_paused_) below_->pause_reading();
+}
+
+void TlsTransport::set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept {
+    listener_ = std::move(listener);
+    if (stage_ > Stage::handshaking) tell_listener(handshake_error_);
+}
+
+void TlsTransport::tell_listener(std::exception_ptr error) noexcept {
+    handshake_error_ = error;
+    const auto listener = std::move(listener_);
+    if (listener) listener->handshake_over(std::move(error));
+}
+
+// --- reading -----------------------------------------------------------------------------------
+
+void TlsTransport::received(std::span<const std::byte> ciphertext) {
+    if (stage_ >= Stage::ending) return;
+    const Ref<TlsTransport> keep(this);
+    const Engine::Input lend(*engine_, ciphertext);
+    advance();
+}
+
+void TlsTransport::ended() {
+    const Ref<TlsTransport> keep(this);
+    switch (stage_) {
+        case Stage::handshaking:
+            fail(system_error(ECONNRESET, "TLS handshake: the peer closed the connection"), false);
+            break;
+        case Stage::open:
+            engine_->end_input();
+            advance();
+            break;
+        case Stage::shutting:
+            end(false);
+            break;
+        default:
+            break;
+    }
+}
+
+/// Go as far as the input allows.
+void TlsTransport::advance() {
+    if (advancing_) return;
+    const Ref<TlsTransport> keep(this);
+    advancing_ = true;
+    try {
+        if (stage_ == Stage::handshaking && engine_->handshake()) opened();
+        if (stage_ == Stage::open) deliver();
+        if (stage_ == Stage::shutting && engine_->shutdown()) end(false);
+    } catch (...) {
+        fail(std::current_exception(), false);
+    }
+    advancing_ = false;
+    flush();
+}
+
+/// Hand decrypted data up. Throws what the engine fails with.
+void TlsTransport::deliver() {
+    std::byte memory[Engine::kRecord];
+    while (stage_ == Stage::open && !reading_paused_) {
+        const std::size_t count = engine_->read(memory);
+        if (count == 0) {
+            if (engine_->peer_closed()) peer_closed();
+            return;
+        }
+        try {
+            above_->data_received(std::span(memory, count));
+        } catch (...) {
+            report("Fatal error: protocol.data_received() call failed.");
+            fail(std::current_exception(), true);
+        }
+    }
+}
+
+/// The peer has said that it sends no more. TLS knows half-closed connections; asyncio does not.
+void TlsTransport::peer_closed() {
+    bool keep_open = false;
+    try {
+        keep_open = above_->eof_received();
+    } catch (...) {
+        report("Fatal error: protocol.eof_received() call failed.");
+        fail(std::current_exception(), true);
+        return;
+    }
+    if (keep_open)
+        log(LogLevel::warning, "returning true from eof_received() has no effect when using ssl");
+    close();
+}
+
+void TlsTransport::pause_reading() {
+    if (std::exchange(reading_paused_, true)) return;
+    if (stage_ == Stage::open) below_->pause_reading();
+}
+
+void TlsTransport::resume_reading() {
+    if (!std::exchange(reading_paused_, false)) return;
+    if (stage_ != Stage::open) return;
+    const Ref<TlsTransport> keep(this);
+    advance();
+    if (stage_ == Stage::open && !reading_paused_) below_->resume_reading();
+}
+
+// --- writing -----------------------------------------------------------------------------------
+
+void TlsTransport::write(std::span<const std::byte> data) {
+    if (data.empty()) return;
+    if (is_closing()) {
+        if (++lost_writes_ >= kLostWritesToReport)
+            log(LogLevel::warning, "write() on a connection that is closed");
+        return;
+    }
+    if (stage_ != Stage::open || writing_) {
+        backlog_.append(data);
+        return;
+    }
+    const Ref<TlsTransport> keep(this);
+    encrypt(data);
+    if (!backlog_.empty()) write_backlog();
+    if (std::exchange(close_wanted_, false)) close();
+}
+
+void TlsTransport::encrypt(std::span<const std::byte> data) {
+    writing_ = true;
+    try {
+        while (!data.empty() && stage_ == Stage::open) {
+            const std::size_t size = std::min(data.size(), kPiece);
+            engine_->write(data.first(size));
+            data = data.subspan(size);
+            flush();
+        }
+    } catch (...) {
+        fail(std::current_exception(), false);
+    }
+    writing_ = false;
+}
+
+void TlsTransport::write_backlog() {
+    while (!backlog_.empty() && stage_ == Stage::open) {
+        stream::Buffer waiting = std::exchange(backlog_, stream::Buffer());
+        encrypt(waiting.bytes());
+        waiting.clear();
+    }
+}
+
+/// What the engine wants sent. Within the write below, more may be encrypted: take it out first.
+void TlsTransport::flush() {
+    while (engine_ && !engine_->output().empty()) {
+        stream::Buffer out = std::exchange(engine_->output(), stream::Buffer());
+        below_->write(out.bytes());
+        out.clear();
+        if (engine_ && engine_->output().empty()) engine_->output() = std::move(out);
+    }
+}
+
+void TlsTransport::below_paused(bool paused) {
+    below_paused_ = paused;
+    if (!above_connected_ || !above_) return;
+    const Ref<TlsTransport> keep(this);
+    try {
+        if (paused)
+            above_->pause_writing();
+        else
+            above_->resume_writing();
+    } catch (...) {
+        report(paused ? "protocol.pause_writing() failed" : "protocol.resume_writing() failed");
+    }
+}
+
+void TlsTransport::write_eof() {
+    throw std::logic_error("write_eof() is not supported on a TLS connection");
+}
+
+std::size_t TlsTransport::get_write_buffer_size() const noexcept {
+    return below_->get_write_buffer_size() + backlog_.size();
+}
+
+stream::WriteBufferLimits TlsTransport::get_write_buffer_limits() const noexcept {
+    return below_->get_write_buffer_limits();
+}
+
+void TlsTransport::apply_write_buffer_limits(stream::WriteBufferLimits limits) {
+    limits_given_ = true;
+    below_->set_write_buffer_limits(limits.high, limits.low);
+}
+
+void TlsTransport::set_protocol(Ref<stream::Protocol> protocol) {
+    if (stage_ != Stage::lost) above_ = std::move(protocol);
+}
+
+const ssl::SSLObject* TlsTransport::ssl_object() const noexcept {
+    return engine_ && engine_->handshake_complete() ? &*engine_ : nullptr;
+}
+
+// --- the end -----------------------------------------------------------------------------------
+
+void TlsTransport::close() {
+    if (is_closing()) return;
+    if (stage_ != Stage::open) {
+        abort();
+        return;
+    }
+    if (writing_) {
+        close_wanted_ = true;
+        return;
+    }
+    const Ref<TlsTransport> keep(this);
+    stage_ = Stage::shutting;
+    arm(shutdown_timeout_);
+    advance();
+    if (stage_ == Stage::shutting && reading_paused_) below_->resume_reading();
+}
+
+void TlsTransport::abort() {
+    if (stage_ >= Stage::ending) return;
+    const Ref<TlsTransport> keep(this);
+    const bool handshaking = stage_ == Stage::handshaking;
+    end(true);
+    if (handshaking)
+        tell_listener(system_error(ECONNABORTED, "TLS handshake: the connection was closed"));
+}
+
+/// The connection fails with `error`. An alert for the peer goes out unless it is aborted.
+void TlsTransport::fail(std::exception_ptr error, bool abort_below) {
+    if (stage_ >= Stage::ending) return;
+    error_ = error;
+    const bool handshaking = stage_ == Stage::handshaking;
+    end(abort_below);
+    if (!handshaking) return;
+    if (loop().get_debug()) log(LogLevel::debug, "SSL handshake failed: " + describe(error));
+    tell_listener(std::move(error));
+}
+
+void TlsTransport::end(bool abort_below) {
+    flush();
+    stage_ = Stage::ending;
+    backlog_.clear();
+    if (abort_below) {
+        timer_.cancel();
+        below_->abort();
+        return;
+    }
+    arm(shutdown_timeout_);
+    below_->close();
+}
+
+void TlsTransport::arm(Duration delay) {
+    timer_.cancel();
+    timer_ = loop().call_later(delay, [this] { expired(); });
+}
+
+void TlsTransport::expired() {
+    const Ref<TlsTransport> keep(this);
+    if (stage_ == Stage::handshaking)
+        fail(system_error(ECONNABORTED, "SSL handshake is taking longer than " +
+                                            seconds(handshake_timeout_) +
+                                            " seconds: aborting the connection"),
+             true);
+    else if (stage_ == Stage::shutting)
+        fail(system_error(ETIMEDOUT, "SSL shutdown timed out"), true);
+    else
+        below_->abort();
+}
+
+void TlsTransport::lost(std::exception_ptr error) {
+    const Ref<TlsTransport> keep(this);
+    timer_.cancel();
+    const Stage was = std::exchange(stage_, Stage::lost);
+    if (was == Stage::handshaking)
+        error_ = error ? error : system_error(ECONNRESET, "TLS handshake: the connection was lost");
+    else if (!error_)
+        error_ = std::move(error);
+    if (was == Stage::handshaking) tell_listener(error_);
+    engine_.reset();
+    const Ref<stream::Protocol> above = std::move(above_);
+    if (!above_connected_) return;
+    try {
+        above->connection_lost(error_);
+    } catch (...) {
+        report("protocol.connection_lost() failed");
+    }
+}
+
+void TlsTransport::detached() noexcept {
+    const Ref<TlsTransport> keep(this);
+    stage_ = Stage::lost;
+    timer_.cancel();
+    listener_.reset();
+    engine_.reset();
+    above_ = Ref<stream::Protocol>();
+}
+
+/// Inside a catch: what the protocol threw goes to the loop's exception handler.
+void TlsTransport::report(const char* what) {
+    ExceptionContext context;
+    context.message = what;
+    context.exception = std::current_exception();
+    context.transport = "TLS connection";
+    loop().call_exception_handler(context);
+}
+
+}  // namespace asyncio::tls
