@@ -4,7 +4,8 @@
 //
 // It knows its driver (the task), the frame that awaits it, where it was created and where it
 // stands: each co_await records its source location (one store). From this a stack of suspended
-// coroutines can be printed at any time, and costs nothing while nobody asks.
+// coroutines can be printed at any time, and costs nothing while nobody asks. An error that leaves
+// the coroutine is noted with that location (error_trace.hpp).
 //
 // Layout: PromiseBase is the first base, and no promise is aligned to more than 16 bytes; so the
 // frame's handle can be had from a PromiseBase (handle()), without storing it. coro_test.cpp checks
@@ -92,6 +93,9 @@ class PromiseBase {
     explicit PromiseBase(std::source_location created) noexcept : created_(created) {}
     ~PromiseBase() = default;
 
+    /// The exception that leaves the coroutine now; an error is noted for its stack.
+    std::exception_ptr escaped() const noexcept;
+
   private:
     friend class Driver;
 
@@ -133,7 +137,7 @@ class Promise final : public PromiseBase {
         : PromiseBase(created) {}
 
     Coro<T> get_return_object() noexcept;
-    void unhandled_exception() noexcept { outcome_.set_error(std::current_exception()); }
+    void unhandled_exception() noexcept { outcome_.set_error(escaped()); }
 
     template <class U = T>
         requires std::is_convertible_v<U&&, T>
@@ -154,7 +158,7 @@ class Promise<void> final : public PromiseBase {
         : PromiseBase(created) {}
 
     Coro<void> get_return_object() noexcept;
-    void unhandled_exception() noexcept { outcome_.set_error(std::current_exception()); }
+    void unhandled_exception() noexcept { outcome_.set_error(escaped()); }
     void return_void() noexcept {}
 
     Outcome<void>& outcome() noexcept { return outcome_; }

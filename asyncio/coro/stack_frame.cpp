@@ -116,7 +116,11 @@ std::string to_string(const StackFrame& frame) {
 
 std::string format_stack(std::span<const StackFrame> frames, std::string_view indent) {
     std::string text;
-    for (const StackFrame& frame : frames) text += std::string(indent) + to_string(frame) + "\n";
+    for (const StackFrame& frame : frames) {
+        text += std::string(indent) + to_string(frame) + "\n";
+        if (frame.left_out != 0)
+            text += std::string(indent) + "... " + std::to_string(frame.left_out) + " more ...\n";
+    }
     return text;
 }
 

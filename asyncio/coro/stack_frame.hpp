@@ -24,8 +24,9 @@ struct StackFrame {
     const char* function = "";  // as the compiler spells it: "asyncio::Coro<int> work(int)"
     const char* file = "";
     std::uint32_t line = 0;
-    bool exact = true;         // false: at `line` or later
-    bool is_coroutine = true;  // false: a plain function on top of the coroutines
+    std::uint32_t left_out = 0;  // frames between this one and the next further in
+    bool exact = true;           // false: at `line` or later
+    bool is_coroutine = true;    // false: a plain function on top of the coroutines
 
     /// The function's bare name: "work".
     std::string name() const;

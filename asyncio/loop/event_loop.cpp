@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
+#include <asyncio/coro/error_trace.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
@@ -51,6 +52,7 @@ EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
       signals_(std::make_unique<loop::SignalHandlers>(*this)),
       debug_(debug_from_environment()) {
     core_->loop = this;
+    coro::set_trace_warden(&expect_trace_end);
     inbox_->on_exception = [this] { callback_failed("Exception in callback", Handle()); };
 }
 
@@ -84,6 +86,7 @@ void EventLoop::run_forever() {
             running_loop = &loop;
         }
         ~Running() {
+            loop.end_traces();
             loop.stopping_ = false;
             loop.running_in_ = nullptr;
             running_loop = nullptr;
@@ -160,6 +163,21 @@ void EventLoop::drop_everything() noexcept {
         if (members_.empty()) break;
         members_.pop_front().loop_closed();
     }
+}
+
+// --- traces of errors ---------------------------------------------------------------------------
+
+void loop::TraceEnd::before_poll() noexcept { coro::forget_traces(); }
+
+void EventLoop::expect_trace_end() noexcept {
+    if (running_loop != nullptr) running_loop->before_poll(running_loop->trace_end_);
+}
+
+/// Now, since this thread may run no further iteration.
+void EventLoop::end_traces() noexcept {
+    if (!trace_end_.linked()) return;
+    trace_end_.unlink();
+    coro::forget_traces();
 }
 
 // --- scheduling --------------------------------------------------------------------------------

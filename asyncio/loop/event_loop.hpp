@@ -87,6 +87,12 @@ class PollHook : public IntrusiveListNode<PollHook> {
     ~PollHook() = default;
 };
 
+/// When the iteration is over, the traces of errors are (coro/error_trace.hpp).
+class TraceEnd final : public PollHook {
+  public:
+    void before_poll() noexcept override;
+};
+
 /// Something that lives on a loop and must hear of its end: a task, a gather in progress.
 class Member : public IntrusiveListNode<Member> {
   public:
@@ -323,6 +329,8 @@ class EventLoop {
     }
     ThreadsafeHandle post(UniqueFunction<void()> f, ContextSlot context);
 
+    static void expect_trace_end() noexcept;
+    void end_traces() noexcept;
     void check_usable_slowly() const;
     void run_once();
     void poll();
@@ -334,6 +342,7 @@ class EventLoop {
     std::unique_ptr<kernel::Kernel> kernel_;
     loop::TimerQueue timers_;
     IntrusiveList<loop::PollHook> hooks_;
+    loop::TraceEnd trace_end_;
     std::shared_ptr<loop::Inbox> inbox_;
     std::unique_ptr<loop::Watchers> watchers_;
     std::unique_ptr<loop::SignalHandlers> signals_;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
+#include <asyncio/coro/error_trace.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/slow_report.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace asyncio {
@@ -20,7 +22,14 @@ std::string to_string(const ExceptionContext& context) {
     line("source_location", context.source_location);
     line("task", context.task);
     line("transport", context.transport);
-    line("call stack", context.call_stack);
+    if (!context.call_stack.empty()) {
+        text += "\n  call_stack (most recent call last):";
+        for (std::string_view rest = context.call_stack; !rest.empty();) {
+            const std::size_t end = std::min(rest.find('\n'), rest.size());
+            text += "\n  " + std::string(rest.substr(0, end));
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+    }
     return text;
 }
 
@@ -33,6 +42,14 @@ void EventLoop::set_exception_handler(ExceptionHandler handler) {
 }
 
 void EventLoop::call_exception_handler(const ExceptionContext& context) {
+    if (context.call_stack.empty()) {
+        if (const auto stack = async_stack_of(context.exception); !stack.empty()) {
+            ExceptionContext with_stack = context;
+            with_stack.call_stack = format_stack(stack);
+            call_exception_handler(with_stack);
+            return;
+        }
+    }
     const std::shared_ptr<ExceptionHandler> handler = exception_handler_;  // it may replace itself
     if (handler == nullptr) {
         default_exception_handler(context);

@@ -22,7 +22,8 @@ struct ExceptionContext {
     std::string future = {};           // a description of the future
     std::string transport = {};        // a description of the connection
     std::string source_location = {};  // where the task or future was created, file:line
-    std::string call_stack = {};       // the async stack, a line per frame
+    std::string call_stack = {};  // the coroutines that `exception` passed through, or in which the
+                                  // task stands, outermost first, a line each
     Handle handle = {};
 };
 

@@ -2,11 +2,10 @@
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/shield.hpp>
-#include <asyncio/task/task_fixture_test.hpp>
+#include <asyncio/task/stack_fixture_test.hpp>
 #include <asyncio/task/wait_for.hpp>
 
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -15,18 +14,6 @@ namespace {
 
 using namespace task_tests;
 
-/// "name:line name:line", without namespaces and what stands before a lambda.
-std::string names(const std::vector<StackFrame>& frames) {
-    std::string text;
-    for (const StackFrame& frame : frames) {
-        std::string name = frame.name();
-        if (name.ends_with("<lambda>")) name = "<lambda>";
-        name = name.substr(name.rfind(':') == std::string::npos ? 0 : name.rfind(':') + 1);
-        text += (text.empty() ? "" : " ") + name;
-    }
-    return text;
-}
-
 std::vector<std::string> awaiters(const FutureCallGraph& graph) {
     std::vector<std::string> tasks;
     for (const FutureCallGraph& awaiter : graph.awaited_by)
@@ -34,106 +21,6 @@ std::vector<std::string> awaiters(const FutureCallGraph& graph) {
     return tasks;
 }
 using Names = std::vector<std::string>;
-
-/// What `print` writes to the file it is given.
-template <class F>
-std::string printed(F&& print) {
-    char* memory = nullptr;
-    std::size_t size = 0;
-    std::FILE* file = ::open_memstream(&memory, &size);
-    print(file);
-    std::fclose(file);
-    std::string text(memory, size);
-    std::free(memory);
-    return text;
-}
-
-Coro<> innermost(Future<> gate) { co_await gate; }
-Coro<> middle(Future<> gate) { co_await innermost(gate); }
-Coro<> outermost(Future<> gate) { co_await middle(gate); }
-
-template <class A>
-Coro<> await_task(A awaitable) {
-    co_await awaitable;
-}
-
-// --- stacks ---------------------------------------------------------------------------------
-
-TEST(TaskStack, TASK_23_a_suspended_task_shows_its_coroutines_outermost_first) {
-    testing::run([]() -> Coro<> {
-        Future<> gate;
-        const Task<> task = create_task(outermost(gate));
-        EXPECT_EQ(names(task.get_stack()), "outermost");  // not begun
-        co_await sleep(0s);
-        EXPECT_EQ(names(task.get_stack()), "outermost middle innermost");
-        EXPECT_EQ(names(task.get_stack(2)), "middle innermost");
-        EXPECT_EQ(names(AnyTask(task).get_stack(0)), "");
-        for (const StackFrame& frame : task.get_stack()) {
-            EXPECT_NE(std::string(frame.file).find("call_graph_test.cpp"), std::string::npos);
-            EXPECT_TRUE(frame.exact);
-        }
-        gate.set_result();
-        co_await task;
-        EXPECT_EQ(names(task.get_stack()), "");  // finished
-        const Task<> cancelled = create_task(outermost(Future<>()));
-        cancelled.cancel();
-        (void)co_await as_outcome(cancelled);
-        EXPECT_EQ(names(cancelled.get_stack()), "");
-    });
-}
-
-TEST(TaskStack, TASK_23_each_frame_stands_at_the_line_of_its_await) {
-    testing::run([]() -> Coro<> {
-        std::uint32_t first = 0;
-        const auto work = [&]() -> Coro<> {
-            first = std::source_location::current().line();
-            co_await sleep(1s);
-            co_await sleep(1s);
-        };
-        const Task<> task = create_task(work());
-        co_await sleep(500ms);
-        EXPECT_EQ(task.get_stack().at(0).line, first + 1);
-        co_await sleep(1s);
-        EXPECT_EQ(task.get_stack().at(0).line, first + 2);
-        co_await task;
-    });
-}
-
-TEST(TaskStack, TASK_23_the_running_task_stands_where_it_asks) {
-    testing::run([]() -> Coro<> {
-        co_await sleep(0s);
-        const std::uint32_t line = std::source_location::current().line();
-        const std::vector<StackFrame> stack = current_task().get_stack();
-        EXPECT_EQ(names(stack), "call_it <lambda>");  // the library's frame that keeps the lambda
-        EXPECT_EQ(stack.back().line, line + 1);
-        EXPECT_TRUE(stack.back().exact);
-        const auto plain = [] { return current_task().get_stack(); };
-        const std::vector<StackFrame> deeper = plain();
-        EXPECT_EQ(deeper.size(), 3u);
-        EXPECT_FALSE(deeper.back().is_coroutine);
-        EXPECT_FALSE(deeper.at(1).exact);
-    });
-}
-
-TEST(TaskStack, TASK_23_printing_says_which_task_and_which_lines) {
-    testing::run([]() -> Coro<> {
-        Future<> gate;
-        const Task<> task = create_task(middle(gate), {.name = "printer"});
-        co_await sleep(0s);
-        const std::string text =
-            printed([&](std::FILE* file) { task.print_stack(kWholeStack, file); });
-        EXPECT_EQ(text.find("Stack for <Task pending name='printer'"), 0u) << text;
-        const std::size_t outer = text.find("in async asyncio::middle()\n");
-        const std::size_t inner = text.find("in async asyncio::innermost()\n");
-        EXPECT_LT(outer, inner) << text;
-        gate.set_result();
-        co_await task;
-        EXPECT_EQ(printed([&](std::FILE* file) {
-                      task.print_stack(kWholeStack, file);
-                  }).find("No stack for <Task finished"),
-                  0u);
-    });
-}
 
 // --- the graph ------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ std::exception_ptr FutureCore::exception() {
     if (state_ == State::pending) throw InvalidStateError("Exception is not set.");
     if (state_ == State::cancelled) throw_cancelled();
     unretrieved_ = false;
+    offer_trace();
     return error_;
 }
 
@@ -37,6 +38,7 @@ void FutureCore::throw_no_result() {
     if (state_ == State::pending) throw InvalidStateError("Result is not set.");
     if (state_ == State::cancelled) throw_cancelled();
     unretrieved_ = false;
+    offer_trace();
     std::rethrow_exception(error_);
 }
 
@@ -56,7 +58,21 @@ void FutureCore::require_pending() const {
 void FutureCore::complete_with_error(std::exception_ptr error) noexcept {
     error_ = std::move(error);
     unretrieved_ = true;
+    keep_trace();
     complete(State::error);
+}
+
+/// The error may be thrown again much later, and by any number of awaiters.
+void FutureCore::keep_trace() noexcept {
+    std::unique_ptr<coro::ErrorTrace> trace = coro::take_trace(error_);
+    if (trace == nullptr) return;
+    if (!story_) story_.reset(new (std::nothrow) Story);
+    if (story_) story_->trace = std::move(trace);
+}
+
+void FutureCore::offer_trace() const {
+    if (const coro::ErrorTrace* trace = error_trace()) [[unlikely]]
+        coro::put_trace(std::make_unique<coro::ErrorTrace>(*trace));
 }
 
 void FutureCore::complete_cancelled(std::exception_ptr error) noexcept {
@@ -87,17 +103,13 @@ void FutureCore::abandon_waiters() noexcept {
 }
 
 void FutureCore::set_message(const std::string& message) {
-    if (message.empty()) {
-        if (message_) message_->clear();
-    } else if (message_) {
-        *message_ = message;
-    } else {
-        message_ = std::make_unique<std::string>(message);
-    }
+    if (message.empty() && !story_) return;
+    if (!story_) story_ = std::make_unique<Story>();
+    story_->message = message;
 }
 
 const std::string& FutureCore::message() const noexcept {
-    return message_ ? *message_ : kNoMessage;
+    return story_ ? story_->message : kNoMessage;
 }
 
 std::string FutureCore::description() const {
@@ -114,6 +126,8 @@ void FutureCore::fill_context(ExceptionContext& context) const {
         context.source_location =
             std::string(where->file_name()) + ":" + std::to_string(where->line());
     context.exception = error_;
+    if (const coro::ErrorTrace* trace = error_trace())
+        context.call_stack = format_stack(trace->outermost_first());
 }
 
 void FutureCore::report_unretrieved() noexcept {

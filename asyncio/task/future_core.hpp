@@ -17,6 +17,7 @@
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
+#include <asyncio/coro/error_trace.hpp>
 #include <asyncio/coro/frame_pool.hpp>
 #include <asyncio/loop/event_loop.hpp>
 
@@ -98,6 +99,10 @@ class FutureCore : public RefCounted {
     void complete_cancelled(std::exception_ptr error) noexcept;
     void set_message(const std::string& message);
     const std::string& message() const noexcept;
+    /// What its error passed through, innermost first; null if it has none.
+    const coro::ErrorTrace* error_trace() const noexcept {
+        return story_ ? story_->trace.get() : nullptr;
+    }
 
     /// Where the result stands; null for void. Meaningful in State::result.
     virtual void* result_address() noexcept { return nullptr; }
@@ -121,8 +126,16 @@ class FutureCore : public RefCounted {
     void report_unretrieved() noexcept;
 
   private:
+    /// What few futures have.
+    struct Story {
+        std::string message;                      // of the cancellation
+        std::unique_ptr<coro::ErrorTrace> trace;  // of the error
+    };
+
     void complete(State state) noexcept;
     void schedule_waiters() noexcept;
+    void keep_trace() noexcept;
+    void offer_trace() const;
     [[noreturn]] void throw_no_result();
     [[noreturn]] void throw_cancelled() const;
 
@@ -139,7 +152,7 @@ class FutureCore : public RefCounted {
     Ref<loop::Core> core_;
     IntrusiveList<DoneWaiter> waiters_;
     std::exception_ptr error_;
-    std::unique_ptr<std::string> message_;
+    std::unique_ptr<Story> story_;
 };
 
 /// FutureCore with room for a T.

@@ -45,8 +45,9 @@ class AnyTask : public AnyFuture {
     /// The context it runs in, shared with it.
     Context get_context() const { return task().context(); }
 
-    /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
-    /// done. The current task stands where it asks.
+    /// The coroutines it stands in, outermost first, the innermost `limit` of them. The current
+    /// task stands where it asks. Of a failed task those its error passed through; else none when
+    /// done.
     std::vector<StackFrame> get_stack(
         std::size_t limit = kWholeStack,
         const std::source_location& here = std::source_location::current()) const {
@@ -77,8 +78,9 @@ class [[nodiscard]] Task : public Future<T> {
     /// The context it runs in, shared with it.
     Context get_context() const { return task().context(); }
 
-    /// The coroutines it stands in, outermost first, the innermost `limit` of them; none when it is
-    /// done. The current task stands where it asks.
+    /// The coroutines it stands in, outermost first, the innermost `limit` of them. The current
+    /// task stands where it asks. Of a failed task those its error passed through; else none when
+    /// done.
     std::vector<StackFrame> get_stack(
         std::size_t limit = kWholeStack,
         const std::source_location& here = std::source_location::current()) const {

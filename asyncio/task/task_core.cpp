@@ -3,6 +3,7 @@
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/task/future_awaiter.hpp>
 #include <asyncio/task/task_core.hpp>
+#include <asyncio/task/task_stack.hpp>
 
 #include <atomic>
 
@@ -119,6 +120,7 @@ void TaskCore::loop_closed() noexcept {
         context.message = "Task was destroyed but it is pending!";
         fill_context(context);
         context.task = name();
+        context.call_stack = format_stack(get_stack(*this, kWholeStack, created_));
         context.source_location =
             std::string(created_.file_name()) + ":" + std::to_string(created_.line());
         core().loop->call_exception_handler(context);

@@ -14,7 +14,8 @@ std::vector<StackFrame> stack_of(const TaskCore& task, const std::source_locatio
 
 std::vector<StackFrame> get_stack(const TaskCore& task, std::size_t limit,
                                   const std::source_location& here) {
-    std::vector<StackFrame> frames = stack_of(task, here);
+    const coro::ErrorTrace* trace = task.error_trace();
+    std::vector<StackFrame> frames = trace != nullptr ? trace->frames : stack_of(task, here);
     if (frames.size() > limit) frames.resize(limit);
     std::reverse(frames.begin(), frames.end());
     return frames;
@@ -23,10 +24,12 @@ std::vector<StackFrame> get_stack(const TaskCore& task, std::size_t limit,
 void print_stack(const TaskCore& task, std::size_t limit, std::FILE* file,
                  const std::source_location& here) {
     const std::vector<StackFrame> frames = get_stack(task, limit, here);
-    std::string text = frames.empty() ? "No stack for " + task.description()
-                                      : "Stack for " + task.description() +
-                                            " (most recent call last):\n" + format_stack(frames);
-    if (frames.empty()) text += '\n';
+    std::string text = task.error_trace() != nullptr ? "Traceback for "
+                       : frames.empty()              ? "No stack for "
+                                                     : "Stack for ";
+    text += task.description() + (frames.empty() ? "\n" : " (most recent call last):\n");
+    text += format_stack(frames);
+    if (const coro::ErrorTrace* trace = task.error_trace()) text += describe(trace->error) + "\n";
     std::fputs(text.c_str(), file);
 }
 

@@ -18,7 +18,8 @@ namespace asyncio::task {
 /// being stepped now: that is where it stands.
 std::vector<StackFrame> stack_of(const TaskCore& task, const std::source_location& here);
 
-/// Task::get_stack() and print_stack(): outermost first, the innermost `limit` frames.
+/// Task::get_stack() and print_stack(): outermost first, the innermost `limit` frames. Of a task
+/// that failed: those its error passed through.
 std::vector<StackFrame> get_stack(const TaskCore& task, std::size_t limit,
                                   const std::source_location& here);
 void print_stack(const TaskCore& task, std::size_t limit, std::FILE* file,

@@ -9,6 +9,7 @@
 // arrives during the clean-up interrupts the clean-up's own await, as in Python.
 #pragma once
 
+#include <asyncio/coro/error_trace.hpp>
 #include <asyncio/task/as_outcome.hpp>
 
 namespace asyncio {
@@ -18,6 +19,7 @@ namespace task {
 template <class Body, class Cleanup>
 Coro<AwaitResult<Body>> clean_up_after(Body body, Cleanup cleanup) {
     Outcome<AwaitResult<Body>> outcome = co_await outcome_of(std::move(body));
+    const coro::TraceKeeper keeper(outcome.error());
     co_await call(cleanup);
     co_return outcome.take();
 }
@@ -32,6 +34,7 @@ template <class F, class Cleanup>
 Coro<AwaitResult<std::invoke_result_t<F&>>> call_and_clean_up(F f, Cleanup cleanup) {
     using Result = AwaitResult<std::invoke_result_t<F&>>;
     Outcome<Result> outcome = co_await outcome_of(await_call(f));
+    const coro::TraceKeeper keeper(outcome.error());
     co_await call(cleanup);
     co_return outcome.take();
 }
