@@ -3,7 +3,9 @@
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/shield.hpp>
 #include <asyncio/task/stack_fixture_test.hpp>
+#include <asyncio/task/task_group.hpp>
 #include <asyncio/task/wait_for.hpp>
+#include <asyncio/task/with.hpp>
 
 #include <cstdio>
 #include <string>
@@ -74,6 +76,25 @@ TEST(CallGraph, GRPH_03_children_of_gather_and_shield_are_awaited_by_the_waiting
         gate.set_result();
         co_await gathers;
         co_await shields;
+    });
+}
+
+TEST(CallGraph, GRPH_03_children_of_a_task_group_are_awaited_by_its_parent) {
+    testing::run([]() -> Coro<> {
+        current_task().set_name("parent");
+        Task<> child;
+        co_await with(TaskGroup(), [&](TaskGroup& group) -> Coro<> {
+            child = group.create_task(sleep(10s));
+            EXPECT_EQ(awaiters(capture_call_graph(child)), Names{"parent"});
+            get_running_loop().call_later(5s, [&] {
+                const FutureCallGraph graph = capture_call_graph(child);
+                EXPECT_EQ(awaiters(graph), Names{"parent"});
+                EXPECT_EQ(names(graph.awaited_by.at(0).call_stack),
+                          "aexit leave inside with_manager <lambda> call_it");
+            });
+            co_return;
+        });
+        EXPECT_EQ(awaiters(capture_call_graph(child)), Names());
     });
 }
 

@@ -21,6 +21,10 @@ void GroupChild::leave() noexcept {
     DoneWaiter::unlink();
 }
 
+FutureCore* GroupChild::awaiter() const noexcept {
+    return group_ != nullptr ? &group_->parent_.core() : nullptr;
+}
+
 void GroupChild::take_turn(Runnable& runnable, Turn turn) {
     auto& self = static_cast<GroupChild&>(runnable);
     Ref<TaskCore> task(&self.task_);

@@ -56,6 +56,7 @@ class GroupChild final : public Runnable, public DoneWaiter, public IntrusiveLis
 
     void scheduled(FutureCore&) noexcept override { task_.add_ref(); }  // the ready queue's
     void abandoned() noexcept override { IntrusiveListNode<GroupChild>::unlink(); }
+    FutureCore* awaiter() const noexcept override;  // the group's parent
 
   private:
     static void take_turn(Runnable& runnable, Turn turn);

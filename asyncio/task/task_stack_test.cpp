@@ -5,6 +5,7 @@
 #include <asyncio/task/stack_fixture_test.hpp>
 #include <asyncio/task/task_stack.hpp>
 #include <asyncio/task/wait_for.hpp>
+#include <asyncio/task/with.hpp>
 #include <asyncio/task/with_cleanup.hpp>
 
 #include <memory>
@@ -162,6 +163,19 @@ TEST(AsyncStackOf, an_error_that_waits_for_a_clean_up_keeps_its_stack) {
         EXPECT_EQ(names(cleaned.get_stack()), "clean_up_after entrance passer thrower");
         EXPECT_EQ(names(limited.get_stack()), "wait_within entrance passer thrower");
         (void)limited.exception();
+    });
+}
+
+TEST(AsyncStackOf, an_error_that_waits_for_a_manager_keeps_its_stack) {
+    struct SlowExit {
+        Coro<> aenter() { co_return; }
+        Coro<> aexit(std::exception_ptr) { co_await sleep(10s); }
+    };
+    testing::run([]() -> Coro<> {
+        const auto entrance_now = []() -> Coro<int> { co_return co_await entrance(1s); };
+        const Task<int> task = create_task(with(SlowExit(), entrance_now));
+        (void)co_await as_outcome(task);
+        EXPECT_EQ(names(task.get_stack()), "with_manager inside <lambda> entrance passer thrower");
     });
 }
 

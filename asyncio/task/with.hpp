@@ -22,6 +22,7 @@
 // Threads: the loop's. Cancellation: interrupts whatever of the three is running, as in Python.
 #pragma once
 
+#include <asyncio/coro/error_trace.hpp>
 #include <asyncio/task/awaitable.hpp>
 
 #include <exception>
@@ -92,6 +93,7 @@ Coro<BodyResult<Body, Value>> inside(Manager& manager, Value& value, Body& body)
     } catch (...) {
         outcome.set_error(std::current_exception());
     }
+    const coro::TraceKeeper keeper(outcome.error());
     const bool swallow = co_await leave(manager, outcome.error());
     if (swallow && outcome.error()) {
         if constexpr (std::is_void_v<Result>)
