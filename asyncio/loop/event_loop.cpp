@@ -61,6 +61,7 @@ EventLoop::~EventLoop() {
         log(LogLevel::warning, "unclosed event loop");
         if (!is_running()) close();
     }
+    while (!services_.empty()) delete &services_.pop_front();
     core_->loop = nullptr;
 }
 
@@ -151,6 +152,21 @@ void EventLoop::close() {
     drop_everything();
     watchers_->clear();
     drop_everything();
+    services_.for_each([](loop::Service& service) { service.loop_closed(); });
+}
+
+loop::Service* EventLoop::service_of(const void* key) noexcept {
+    loop::Service* found = nullptr;
+    services_.for_each([&](loop::Service& service) {
+        if (service.key == key) found = &service;
+    });
+    return found;
+}
+
+loop::Service& EventLoop::adopt(std::unique_ptr<loop::Service> service, const void* key) {
+    service->key = key;
+    services_.push_front(*service);
+    return *service.release();
 }
 
 /// Callbacks first, then tasks: dropping a callback may finish nothing, but destroying a task's

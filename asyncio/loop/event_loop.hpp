@@ -31,10 +31,12 @@
 #include <asyncio/kernel/backend.hpp>
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/handle.hpp>
+#include <asyncio/loop/service.hpp>
 #include <asyncio/loop/timer_queue.hpp>
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string_view>
 
@@ -50,6 +52,8 @@ class Task;
 struct TaskOptions;
 struct ConnectOptions;
 struct ServerOptions;
+class Executor;
+class ThreadPoolExecutor;
 
 namespace loop {
 
@@ -223,6 +227,20 @@ class EventLoop {
     template <class A>
     auto create_task(A&& awaitable, TaskOptions options);
 
+    // --- threads: room `thread` ------------------------------------------------------------
+
+    /// Call f(args...) in a thread of `executor` (null: the default one); a Future of the result.
+    template <class F, class... Args>
+    auto run_in_executor(Executor* executor, F&& f, Args&&... args);
+    template <class F, class... Args>
+    auto run_in_executor(Executor& executor, F&& f, Args&&... args);
+    /// Use `executor` where none is named. An earlier one is not shut down.
+    /// std::invalid_argument if null.
+    void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
+    /// No more work for the default executor; wait until it has done what it has, at most
+    /// `timeout`, then warn and give up waiting. To be awaited in a task of this loop.
+    Coro<> shutdown_default_executor(std::optional<Duration> timeout = std::nullopt);
+
     // --- descriptors and signals -----------------------------------------------------------
 
     /// Call `f` whenever `fd` is readable (level-triggered), until removed. Replaces an earlier
@@ -307,6 +325,20 @@ class EventLoop {
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
     }
+    /// This loop's S (service.hpp); made on first use, as S(*this).
+    template <class S>
+    S& service() {
+        if (S* found = find_service<S>()) return *found;
+        return static_cast<S&>(adopt(std::make_unique<S>(*this), &loop::service_key<S>));
+    }
+    /// The same, or null if there is none yet.
+    template <class S>
+    S* find_service() noexcept {
+        return static_cast<S*>(service_of(&loop::service_key<S>));
+    }
+    IntrusiveList<loop::Service>& services() noexcept { return services_; }
+    /// The door for other threads; may outlive the loop.
+    const std::shared_ptr<loop::Inbox>& inbox() const noexcept { return inbox_; }
     coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
@@ -328,6 +360,8 @@ class EventLoop {
         return loop::Callback<decltype(callable), Timed>::make(*this, std::move(callable));
     }
     ThreadsafeHandle post(UniqueFunction<void()> f, ContextSlot context);
+    loop::Service* service_of(const void* key) noexcept;
+    loop::Service& adopt(std::unique_ptr<loop::Service> service, const void* key);
 
     static void expect_trace_end() noexcept;
     void end_traces() noexcept;
@@ -347,6 +381,7 @@ class EventLoop {
     std::unique_ptr<loop::Watchers> watchers_;
     std::unique_ptr<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
+    IntrusiveList<loop::Service> services_;                // newest first
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     std::atomic<loop::ThreadMark> running_in_{nullptr};
     std::atomic<bool> closed_{false};

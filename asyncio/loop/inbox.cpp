@@ -39,10 +39,22 @@ Inbox::Inbox(RunQueue& ready, UniqueFunction<void()> wake)
 Inbox::~Inbox() = default;
 
 std::uint64_t Inbox::post(Function function, ContextSlot context) {
+    const std::uint64_t number = put(function, context);
+    if (number == 0) throw std::logic_error("Event loop is closed");
+    return number;
+}
+
+bool Inbox::try_post(Function function) noexcept {
+    ContextSlot none;
+    return put(function, none) != 0;
+}
+
+/// Its number, or 0 if closed; then `function` is left alone.
+std::uint64_t Inbox::put(Function& function, ContextSlot& context) {
     std::uint64_t number = 0;
     {
         std::lock_guard lock(mutex_);
-        if (closed_) throw std::logic_error("Event loop is closed");
+        if (closed_) return 0;
         number = next_number_++;
         incoming_.emplace_back(*this, std::move(function), std::move(context), number);
         posted_.store(true, std::memory_order_seq_cst);

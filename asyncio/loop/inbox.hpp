@@ -43,6 +43,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     /// std::logic_error when closed.
     std::uint64_t post(Function function, ContextSlot context = {});
 
+    /// The same for posts nobody cancels; false when closed.
+    bool try_post(Function function) noexcept;
+
     /// From the loop's own thread: keeps its place among call_soon callbacks.
     std::uint64_t post_locally(Function function, ContextSlot context = {});
 
@@ -96,6 +99,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     };
     class Ticket;
 
+    std::uint64_t put(Function& function, ContextSlot& context);
     Entry* find(std::uint64_t number);
     void leave_batch();
     void run_entry(Entry& entry);

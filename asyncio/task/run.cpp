@@ -50,6 +50,15 @@ void cancel_all_tasks(EventLoop& loop) {
     report_failures(loop, tasks);
 }
 
+/// What the rooms above keep on the loop: generators, then threads.
+void shut_down_services(EventLoop& loop) {
+    using Stage = loop::Service::Stage;
+    for (const Stage stage : {Stage::user_code, Stage::threads})
+        loop.services().for_each([&](loop::Service& service) {
+            if (service.stage() == stage) loop.run_until_complete(service.shut_down());
+        });
+}
+
 }  // namespace
 
 MainRun::MainRun(EventLoop& loop) : loop_(loop) {}
@@ -137,6 +146,7 @@ void Runner::close() {
         std::unique_ptr<EventLoop>& loop;
     } close_loop{loop_};
     task::cancel_all_tasks(*loop_);
+    task::shut_down_services(*loop_);
 }
 
 }  // namespace asyncio

@@ -9,8 +9,9 @@
 //     runner.run(b());                                // the same loop
 //
 // At the end (Runner::close(), the destructor): 1 all tasks that are left are cancelled, once;
-// 2 they are awaited; 3 those that failed are reported to the exception handler; 4 the loop is
-// closed, in any case. A task that ignores its cancellation keeps run() alive.
+// 2 they are awaited; 3 those that failed are reported to the exception handler; 4 the services of
+// the loop are shut down, the default executor last (it may take 5 minutes); 5 the loop is closed,
+// in any case. A task that ignores its cancellation keeps run() alive.
 //
 // Ctrl-C: in the main thread, and if SIGINT has its default disposition, the first SIGINT cancels
 // the main task; if that ends cancelled, run() throws KeyboardInterrupt. A second SIGINT ends the

@@ -447,5 +447,31 @@ TEST(RunSigint, it_is_counted_anew_for_each_run) {
               9);
 }
 
+template <loop::Service::Stage kStage>
+class Shop final : public loop::Service {
+  public:
+    explicit Shop(EventLoop&) : Service(kStage) {}
+    Coro<> shut_down() override {
+        co_await sleep(0s);
+        events->push_back(kStage == Stage::threads ? "threads" : "user code");
+    }
+    void loop_closed() noexcept override { events->push_back("closed"); }
+    static inline Events* events = nullptr;
+};
+
+TEST(Run, the_services_of_the_loop_are_shut_down_by_stage_after_the_tasks) {
+    using Threads = Shop<loop::Service::Stage::threads>;
+    using Generators = Shop<loop::Service::Stage::user_code>;
+    Events events;
+    Threads::events = Generators::events = &events;
+    asyncio::run([&]() -> Coro<> {
+        get_running_loop().service<Generators>();
+        get_running_loop().service<Threads>();
+        (void)create_task(note_cancel(events, "task"));
+        co_await sleep(0s);
+    });
+    EXPECT_EQ(events, (Events{"task cancelled", "user code", "threads", "closed", "closed"}));
+}
+
 }  // namespace
 }  // namespace asyncio
