@@ -32,3 +32,8 @@
 #include <asyncio/task/wait_for.hpp>
 #include <asyncio/task/with.hpp>
 #include <asyncio/task/with_cleanup.hpp>
+#include <asyncio/thread/executor.hpp>
+#include <asyncio/thread/run_in_executor.hpp>
+#include <asyncio/thread/thread_pool_executor.hpp>
+#include <asyncio/thread/to_thread.hpp>
+#include <asyncio/thread/wrap_future.hpp>

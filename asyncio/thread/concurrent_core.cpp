@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/thread/concurrent_core.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace asyncio::thread {
+
+namespace {
+
+/// A longer wait is one of this length: time points must not overflow.
+constexpr Duration kLongestWait = std::chrono::hours(24 * 365);
+
+}  // namespace
+
+bool ConcurrentCore::cancel() {
+    return finish(State::cancelled, State::pending) || state() == State::cancelled;
+}
+
+bool ConcurrentCore::start() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (state() != State::pending) return false;
+    state_.store(State::running, std::memory_order_release);
+    return true;
+}
+
+bool ConcurrentCore::complete(State final) {
+    assert(final >= State::result);
+    return finish(final, State::running);
+}
+
+/// To `final`, unless it is beyond `at_most` already.
+bool ConcurrentCore::finish(State final, State at_most) {
+    std::vector<Callback> callbacks;
+    {
+        const std::lock_guard lock(mutex_);
+        if (state() > at_most) return false;
+        state_.store(final, std::memory_order_release);
+        callbacks.swap(callbacks_);
+        finished_.notify_all();  // under the lock: a waiter may be the last to hold this object
+    }
+    if (final == State::cancelled) dropped();
+    for (Callback& callback : callbacks) callback();
+    return true;
+}
+
+bool ConcurrentCore::wait(std::optional<Duration> limit) {
+    std::unique_lock lock(mutex_);
+    const auto finished = [this] { return done(); };
+    if (limit) return finished_.wait_for(lock, std::min(*limit, kLongestWait), finished);
+    finished_.wait(lock, finished);
+    return true;
+}
+
+void ConcurrentCore::add_done_callback(Callback callback) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!done()) {
+            callbacks_.push_back(std::move(callback));
+            return;
+        }
+    }
+    callback();
+}
+
+}  // namespace asyncio::thread
