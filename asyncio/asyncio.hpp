@@ -19,6 +19,12 @@
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
+#include <asyncio/sync/barrier.hpp>
+#include <asyncio/sync/condition.hpp>
+#include <asyncio/sync/event.hpp>
+#include <asyncio/sync/lock.hpp>
+#include <asyncio/sync/queue.hpp>
+#include <asyncio/sync/semaphore.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/future.hpp>

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+//
+// Where queues keep their items: Ring for first in first out and last in first out, Heap for
+// smallest first. Each has push(item), pop(), size(), and nothing to say about waiting.
+//
+// A Ring is one block whose size is a power of two: it doubles when full, and is given back when it
+// runs empty after a peak (kKept bytes are kept). No std::deque: that allocates half a kilobyte
+// when made, and 512 bytes at a time later. A Heap is a vector; among equals the oldest comes
+// first.
+//
+// An item whose move constructor throws is copied when the block grows, if it can be, so that
+// growing loses nothing.
+#pragma once
+
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace asyncio::sync {
+
+template <class T>
+class Ring {
+  public:
+    Ring() noexcept = default;
+    Ring(Ring&& other) noexcept { swap(other); }
+    Ring& operator=(Ring&&) = delete;
+    ~Ring() {
+        for (; size_ > 0; --size_) at(size_ - 1)->~T();
+        free_block();
+    }
+
+    std::size_t size() const noexcept { return size_; }
+
+    void push(T&& item) {
+        if (size_ == capacity_) [[unlikely]]
+            grow();
+        ::new (static_cast<void*>(at(size_))) T(std::move(item));
+        ++size_;
+    }
+    /// The oldest. REQUIRES: size() > 0
+    T pop_front() {
+        const Taken taken(*this, *at(0));
+        first_ = (first_ + 1) & (capacity_ - 1);
+        return std::move(taken.item);
+    }
+    /// The newest. REQUIRES: size() > 0
+    T pop_back() {
+        const Taken taken(*this, *at(size_ - 1));
+        return std::move(taken.item);
+    }
+    /// All items, to be destroyed by the caller.
+    Ring take_all() noexcept { return std::move(*this); }
+
+  private:
+    static constexpr std::size_t kKept = 4096;
+    static constexpr std::size_t kLeast = std::bit_ceil(sizeof(T) < 64 ? 64 / sizeof(T) : 1);
+
+    /// Destroys an item after its value was moved out.
+    struct Taken {
+        Taken(Ring& r, T& i) noexcept : ring(r), item(i) { --ring.size_; }
+        Taken(const Taken&) = delete;
+        ~Taken() {
+            item.~T();
+            if (ring.size_ == 0 && ring.capacity_ * sizeof(T) > kKept) [[unlikely]]
+                ring.free_block();
+        }
+        Ring& ring;
+        T& item;
+    };
+
+    T* at(std::size_t index) const noexcept {
+        return block_ + ((first_ + index) & (capacity_ - 1));
+    }
+
+    void swap(Ring& other) noexcept {
+        std::swap(block_, other.block_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(first_, other.first_);
+        std::swap(size_, other.size_);
+    }
+    void grow() {
+        const std::size_t capacity = capacity_ == 0 ? kLeast : capacity_ * 2;
+        std::allocator<T> memory;
+        Ring larger;
+        larger.block_ = memory.allocate(capacity);
+        larger.capacity_ = capacity;
+        for (; larger.size_ < size_; ++larger.size_)
+            ::new (static_cast<void*>(larger.block_ + larger.size_))
+                T(std::move_if_noexcept(*at(larger.size_)));
+        swap(larger);
+    }
+    void free_block() noexcept {
+        if (capacity_ != 0) std::allocator<T>().deallocate(block_, capacity_);
+        block_ = nullptr;
+        capacity_ = first_ = 0;
+    }
+
+    T* block_ = nullptr;
+    std::size_t capacity_ = 0;
+    std::size_t first_ = 0;
+    std::size_t size_ = 0;
+};
+
+template <class T>
+struct FifoStore : Ring<T> {
+    T pop() { return this->pop_front(); }
+};
+
+template <class T>
+struct LifoStore : Ring<T> {
+    T pop() { return this->pop_back(); }
+};
+
+/// The default order: by operator<.
+struct Smaller {
+    template <class T>
+    bool operator()(const T& a, const T& b) const {
+        return a < b;
+    }
+};
+
+template <class T, class Compare>
+class Heap {
+  public:
+    explicit Heap(Compare compare = Compare()) : compare_(std::move(compare)) {}
+
+    std::size_t size() const noexcept { return entries_.size(); }
+
+    void push(T&& item) {
+        entries_.push_back(Entry{std::move(item), pushed_++});
+        sift_up(entries_.size() - 1);
+    }
+    /// The smallest; of equals the oldest. REQUIRES: size() > 0
+    T pop() {
+        assert(!entries_.empty());
+        T item = std::move(entries_.front().item);
+        Entry last = std::move(entries_.back());
+        entries_.pop_back();
+        if (!entries_.empty()) sift_down(std::move(last));
+        return item;
+    }
+    auto take_all() noexcept { return std::exchange(entries_, {}); }
+
+  private:
+    struct Entry {
+        T item;
+        std::uint64_t number;
+    };
+
+    bool before(const Entry& a, const Entry& b) {
+        if (compare_(a.item, b.item)) return true;
+        return !compare_(b.item, a.item) && a.number < b.number;
+    }
+    void sift_up(std::size_t hole) {
+        while (hole > 0) {
+            const std::size_t parent = (hole - 1) / 2;
+            if (!before(entries_[hole], entries_[parent])) break;
+            std::swap(entries_[hole], entries_[parent]);
+            hole = parent;
+        }
+    }
+    /// Put `entry` into the place of the first.
+    void sift_down(Entry entry) {
+        std::size_t hole = 0;
+        for (std::size_t child; (child = 2 * hole + 1) < entries_.size(); hole = child) {
+            if (child + 1 < entries_.size() && before(entries_[child + 1], entries_[child]))
+                ++child;
+            if (!before(entries_[child], entry)) break;
+            entries_[hole] = std::move(entries_[child]);
+        }
+        entries_[hole] = std::move(entry);
+    }
+
+    std::vector<Entry> entries_;
+    std::uint64_t pushed_ = 0;
+    Compare compare_;
+};
+
+}  // namespace asyncio::sync

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+//
+// QueueCore: who waits for a queue, and when they are woken; everything but the items.
+//
+// The rules are asyncio's. An item that enters wakes one getter, an item that leaves wakes one
+// putter, in the order they came; but neither item nor room is set aside for them: what the queue
+// holds, anybody may take, and qsize() tells the truth. A woken getter that finds nothing goes on
+// waiting, in its old place. One that is cancelled on its way leaves the item, and wakes the next.
+//
+// A woken wait is a turn in the ready queue (take_turn): it looks whether it can go on; only then
+// the task is resumed, in the same breath. So finding nothing costs no switch, and between the look
+// and the taking nobody else runs.
+//
+// Threads: the loop's.
+#pragma once
+
+#include <asyncio/sync/wait_queue.hpp>
+
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+namespace asyncio {
+
+/// get_nowait() on an empty queue.
+class QueueEmpty final : public std::runtime_error {
+  public:
+    QueueEmpty() : std::runtime_error("the queue is empty") {}
+};
+
+/// put_nowait() on a full queue.
+class QueueFull final : public std::runtime_error {
+  public:
+    QueueFull() : std::runtime_error("the queue is full") {}
+};
+
+/// The queue was shut down: nothing can be put, and nothing is left to get.
+class QueueShutDown final : public std::runtime_error {
+  public:
+    QueueShutDown() : std::runtime_error("the queue was shut down") {}
+};
+
+namespace sync {
+
+class QueueCore;
+
+/// A get() or put() that has to wait.
+class QueueWaiter : public Waiter, private Runnable {
+  protected:
+    enum class Side : bool { get, put };
+
+    QueueWaiter(QueueCore& core, Side side) noexcept
+        : Runnable(&take_turn), core_(&core), side_(side) {}
+    ~QueueWaiter() {
+        if (queued()) [[unlikely]]
+            abandon();
+    }
+
+    bool ready() const noexcept;
+    bool suspend_in_queue(coro::Driver& driver) noexcept;
+    void finish();
+
+    QueueCore* core_;  // null once the queue is gone, shut down before
+
+  private:
+    friend class QueueCore;
+
+    static void take_turn(Runnable& runnable, Turn turn);
+    void abandon() noexcept;
+    WaitQueue& waiters() const noexcept;
+
+    const Side side_;
+};
+
+/// Waits until all items are done.
+class JoinAwaiter final : public Waiter {
+  public:
+    explicit JoinAwaiter(QueueCore& core) noexcept : core_(core) {}
+    ~JoinAwaiter();
+    bool await_ready() const noexcept;
+    template <class P>
+    bool await_suspend(std::coroutine_handle<P> frame) noexcept;
+    void await_resume() {
+        if (!suspended()) return;
+        leave();
+        driver_->throw_if_cancelled();
+    }
+    const char* what() const noexcept override { return "Queue.join()"; }
+
+  private:
+    QueueCore& core_;
+};
+
+class [[nodiscard]] Join : public coro::DriverAwaitable {
+  public:
+    explicit Join(QueueCore& core) noexcept : core_(&core) {}
+    JoinAwaiter operator co_await() const noexcept { return JoinAwaiter(*core_); }
+
+  private:
+    QueueCore* core_;
+};
+
+class QueueCore {
+  public:
+    std::ptrdiff_t maxsize() const noexcept { return maxsize_; }
+    std::size_t qsize() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    /// Never true if maxsize() <= 0.
+    bool full() const noexcept { return size_ >= limit_; }
+
+    /// One item that was got is dealt with. std::invalid_argument if called more often than items
+    /// were put.
+    void task_done();
+    /// co_await it: returns when task_done() was called for each item that was put.
+    Join join() noexcept { return Join(*this); }
+
+    /// One line for logs.
+    std::string description() const;
+
+  protected:
+    explicit QueueCore(std::ptrdiff_t maxsize) noexcept;
+    ~QueueCore();
+
+    void check_can_put() const {
+        if (shut_down_) [[unlikely]]
+            throw QueueShutDown();
+        if (full()) [[unlikely]]
+            throw QueueFull();
+    }
+    void check_can_get() const {
+        if (empty()) [[unlikely]]
+            throw_cannot_get();
+    }
+    void entered() noexcept {
+        ++size_;
+        ++unfinished_;
+        if (!getters_.empty()) getters_.wake_next();
+    }
+    void left() noexcept {
+        --size_;
+        if (!putters_.empty()) putters_.wake_next();
+    }
+    void shut_down(bool discarded_all) noexcept;
+
+  private:
+    friend class QueueWaiter;
+    friend class JoinAwaiter;
+
+    [[noreturn]] void throw_cannot_get() const;
+
+    std::size_t size_ = 0;
+    std::size_t limit_;
+    std::ptrdiff_t maxsize_;
+    std::size_t unfinished_ = 0;
+    bool shut_down_ = false;
+    LoopBound bound_;
+    WaitQueue getters_;
+    WaitQueue putters_;
+    WaitQueue joiners_;
+};
+
+inline bool QueueWaiter::ready() const noexcept {
+    const bool blocked = side_ == Side::get ? core_->empty() : core_->full();
+    return !blocked || core_->shut_down_;
+}
+inline WaitQueue& QueueWaiter::waiters() const noexcept {
+    return side_ == Side::get ? core_->getters_ : core_->putters_;
+}
+inline bool QueueWaiter::suspend_in_queue(coro::Driver& driver) noexcept {
+    return suspend(driver, *this, waiters());
+}
+
+inline JoinAwaiter::~JoinAwaiter() {
+    if (queued()) [[unlikely]]
+        core_.joiners_.remove(*this);
+}
+inline bool JoinAwaiter::await_ready() const noexcept { return core_.unfinished_ == 0; }
+template <class P>
+bool JoinAwaiter::await_suspend(std::coroutine_handle<P> frame) noexcept {
+    coro::Driver& driver = frame.promise().driver();
+    return suspend(driver, driver, core_.joiners_);
+}
+
+}  // namespace sync
+}  // namespace asyncio
