@@ -25,6 +25,7 @@
 #include <asyncio/sync/lock.hpp>
 #include <asyncio/sync/queue.hpp>
 #include <asyncio/sync/semaphore.hpp>
+#include <asyncio/task/as_completed.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/future.hpp>
@@ -35,6 +36,7 @@
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/task_group.hpp>
 #include <asyncio/task/timeout.hpp>
+#include <asyncio/task/wait.hpp>
 #include <asyncio/task/wait_for.hpp>
 #include <asyncio/task/with.hpp>
 #include <asyncio/task/with_cleanup.hpp>

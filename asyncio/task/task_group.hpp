@@ -155,7 +155,7 @@ Task<T> TaskGroup::start(Coro<T>&& coro, TaskOptions options, std::source_locati
     Ref<task::GroupTaskState<T>> state(new task::GroupTaskState<T>(loop.core(), where));
     coro::PromiseBase& root = coro.release();
     state->child.join(*this, children_);  // before its first step, which may already look at us
-    state->start(root, options.name);
+    state->start(root, options);
     if (aborting_) state->cancel({});
     return Task<T>(Ref<task::FutureCore>(std::move(state)));
 }
