@@ -41,7 +41,9 @@
 #include <asyncio/task/with.hpp>
 #include <asyncio/task/with_cleanup.hpp>
 #include <asyncio/thread/executor.hpp>
+#include <asyncio/thread/run_coroutine_threadsafe.hpp>
 #include <asyncio/thread/run_in_executor.hpp>
+#include <asyncio/thread/serve_on_cores.hpp>
 #include <asyncio/thread/thread_pool_executor.hpp>
 #include <asyncio/thread/to_thread.hpp>
 #include <asyncio/thread/wrap_future.hpp>
