@@ -52,6 +52,30 @@ def echo(environment):
         server.stdout.close()
 
 
+def all_cores(environment):
+    cores = len(os.sched_getaffinity(0))
+    with socket.socket() as reserved:  # bound, not listening: the port is ours and stays free
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        server = subprocess.Popen([f"{BUILD}/example_05_all_cores", str(port)], stdout=subprocess.PIPE, text=True, env=environment)
+        try:
+            started = sorted(server.stdout.readline() for _ in range(cores))
+            check(started == sorted(f"core {core} listens\n" for core in range(cores)), started)
+            for number in range(20):
+                with socket.create_connection(("127.0.0.1", port), DEADLINE) as client:
+                    client.settimeout(DEADLINE)
+                    client.sendall(b"%d\n" % number)
+                    check(client.makefile("rb").readline() == b"%d\n" % number, "echoed wrongly")
+            server.send_signal(signal.SIGINT)
+            check(server.stdout.read() == "20 lines\n")
+            check(server.wait(DEADLINE) == 0, "the server on all cores ended with", server.returncode)
+        finally:
+            server.kill()
+            server.wait()
+            server.stdout.close()
+
+
 def main():
     chosen = os.environ.get("ASYNCIO_BACKEND")
     for backend in [chosen] if chosen else ["io_uring", "epoll"]:
@@ -60,6 +84,8 @@ def main():
             print(f"{backend} {name}: ok, {run(name, environment):.2f} s", flush=True)
         echo(environment)
         print(f"{backend} 02_echo_server: ok", flush=True)
+        all_cores(environment)
+        print(f"{backend} 05_all_cores: ok", flush=True)
 
 
 if __name__ == "__main__":

@@ -314,7 +314,7 @@ TEST(Free, FREE_03_a_task_finished_in_another_thread_can_be_destroyed_here) {
 TEST(Free, FREE_04_debug_mode_detects_scheduling_from_a_foreign_thread) {
     EventLoop loop;
     loop.set_debug(true);
-    loop.run_until_complete([&]() -> Coro<> {
+    const auto body = [&]() -> Coro<> {
         std::thread([&] {
             EXPECT_THROW(loop.call_soon([] {}), std::logic_error);
             EXPECT_THROW(loop.call_later(1s, [] {}), std::logic_error);
@@ -322,7 +322,8 @@ TEST(Free, FREE_04_debug_mode_detects_scheduling_from_a_foreign_thread) {
             loop.call_soon_threadsafe([] {});
         }).join();
         co_await sleep(0s);
-    }());
+    };
+    loop.run_until_complete(body());
     loop.close();
 }
 
