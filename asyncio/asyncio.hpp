@@ -19,6 +19,8 @@
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
+#include <asyncio/subprocess/process.hpp>
+#include <asyncio/subprocess/subprocess_transport.hpp>
 #include <asyncio/sync/barrier.hpp>
 #include <asyncio/sync/condition.hpp>
 #include <asyncio/sync/event.hpp>

@@ -52,6 +52,7 @@ class Task;
 struct TaskOptions;
 struct ConnectOptions;
 struct ServerOptions;
+struct SubprocessOptions;
 class Executor;
 class ThreadPoolExecutor;
 
@@ -293,6 +294,11 @@ class EventLoop {
     auto connect_read_pipe(F factory, int fd);
     template <class F>
     auto connect_write_pipe(F factory, int fd);
+    template <class F, class... Arguments>
+    auto subprocess_exec(F factory, SubprocessOptions options, std::string_view program,
+                         const Arguments&... arguments);
+    template <class F>
+    auto subprocess_shell(F factory, SubprocessOptions options, std::string_view command);
 
     // --- errors and debugging --------------------------------------------------------------
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/subprocess/child.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <vector>
+
+#include <poll.h>
+
+namespace asyncio::subprocess {
+
+namespace {
+
+/// How long a closing loop waits for a killed program to be gone, at most.
+constexpr int kPatienceMilliseconds = 1000;
+
+/// Killed programs that did not go in time (stuck in the system); tried again with each new one.
+class Orphans {
+  public:
+    static Orphans& instance() {
+        static auto* const orphans = new Orphans;
+        return *orphans;
+    }
+    void add(os::Fd pidfd) noexcept {
+        const std::lock_guard lock(mutex_);
+        try {
+            pidfds_.push_back(std::move(pidfd));
+        } catch (const std::bad_alloc&) {
+            log(LogLevel::error, "a killed program could not be remembered; it stays a zombie");
+        }
+    }
+    void reap() noexcept {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(pidfds_, [](const os::Fd& pidfd) { return os::reap(pidfd.get()).ended; });
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<os::Fd> pidfds_;
+};
+
+}  // namespace
+
+Ref<Child> Child::watch(EventLoop& loop, os::Spawned spawned, std::string program) {
+    Orphans::instance().reap();
+    Ref<Child> child(new Child(loop, std::move(spawned), std::move(program)));
+    child->add_ref();  // the loop's, until it has ended
+    loop.members().push_back(*child);
+    child->wait_for_exit();
+    return child;
+}
+
+Child::Child(EventLoop& loop, os::Spawned spawned, std::string program)
+    : loop_(loop),
+      pid_(spawned.pid),
+      pidfd_(spawned.pidfd.release()),
+      program_(std::move(program)) {
+    poll_.owner = this;
+    poll_.fd = pidfd_;
+    poll_.events = POLLIN;
+}
+
+Child::~Child() { assert(pidfd_ < 0 && poll_.idle()); }
+
+void Child::wait_for_exit() noexcept {
+    if (!loop_.kernel().submit(poll_)) on_completion(poll_, {.result = poll_.inline_result});
+}
+
+void Child::on_completion(kernel::Operation& operation, const kernel::Completion& completion) {
+    auto& self = *static_cast<Child*>(operation.owner);
+    const os::ExitStatus status = os::reap(self.pidfd_);
+    if (!status.ended) {
+        if (completion.result >= 0) return self.wait_for_exit();
+        log(LogLevel::error, "cannot watch " + self.program_ + ": it is killed");
+        self.kill_and_reap();
+        return self.ended(-SIGKILL);
+    }
+    if (status.lost)
+        log(LogLevel::warning, "child process pid " + std::to_string(self.pid_) +
+                                   " exit status already read: will report returncode 255");
+    self.ended(status.returncode);
+}
+
+void Child::ended(int returncode) noexcept {
+    returncode_ = returncode;
+    loop::Member::unlink();
+    if (pidfd_ >= 0) loop_.kernel().close(std::exchange(pidfd_, -1));
+    exited_.wake_all();
+    if (on_exit_ != nullptr) loop_.core().ready.push(*std::exchange(on_exit_, nullptr));
+    if (drop_ref()) destroy();
+}
+
+void Child::send_signal(int signal) {
+    if (returncode_) os::throw_system_error(ESRCH, "send a signal to " + program_);
+    const int result = os::send_signal(pidfd_, signal);
+    if (result != 0 && result != -ESRCH)  // ESRCH: it ended just now
+        os::throw_system_error(-result, "send a signal to " + program_);
+}
+
+/// True when the zombie is gone, and the descriptor with it.
+bool Child::kill_and_reap() noexcept {
+    os::Fd pidfd(std::exchange(pidfd_, -1));
+    os::send_signal(pidfd.get(), SIGKILL);
+    pollfd gone = {pidfd.get(), POLLIN, 0};
+    while (::poll(&gone, 1, kPatienceMilliseconds) < 0 && errno == EINTR) {
+    }
+    if (os::reap(pidfd.get()).ended) {
+        loop_.kernel().close(pidfd.release());
+        return true;
+    }
+    Orphans::instance().add(std::move(pidfd));
+    return false;
+}
+
+void Child::loop_closed() noexcept {
+    loop_.kernel().reclaim(poll_);
+    if (!kill_and_reap()) log(LogLevel::warning, program_ + " was killed and does not go away");
+    returncode_ = -SIGKILL;
+    on_exit_ = nullptr;
+    if (drop_ref()) destroy();
+}
+
+}  // namespace asyncio::subprocess

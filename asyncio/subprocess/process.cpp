@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/base/error.hpp>
+#include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/subprocess/launch.hpp>
+#include <asyncio/subprocess/process.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/gather.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <stdexcept>
+#include <system_error>
+
+#include <sys/ioctl.h>
+
+namespace asyncio {
+
+namespace {
+
+using Core = Ref<stream::StreamCore>;
+using net::Direction;
+
+constexpr std::size_t kInputPiece = 65536;
+
+/// A program that does not want its input is no error.
+bool is_disinterest(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::system_error& e) {
+        return e.code().value() == EPIPE || e.code().value() == ECONNRESET;
+    } catch (...) {
+        return false;
+    }
+}
+
+Coro<> write_pieces(const StreamWriter& writer, std::string_view input) {
+    while (!input.empty()) {
+        writer.write(input.substr(0, kInputPiece));
+        input.remove_prefix(std::min(input.size(), kInputPiece));
+        co_await writer.drain();
+    }
+}
+
+Coro<> feed(const StreamWriter* writer, std::string_view input) {
+    if (writer == nullptr) co_return;
+    Outcome<void> fed = co_await as_outcome(write_pieces(*writer, input));
+    if (!fed && !is_disinterest(fed.error())) fed.value();
+    writer->close();
+}
+
+Coro<std::string> read_all(const StreamReader* reader) {
+    std::string data;
+    if (reader != nullptr) data = co_await reader->read();
+    co_return data;
+}
+
+Coro<int> wait_for_exit(Ref<subprocess::Child> child) {
+    while (!child->returncode()) co_await task::NextWake(child->exited());
+    co_return *child->returncode();
+}
+
+Core open_stream(EventLoop& loop, os::Fd& fd, std::size_t limit, Direction direction) {
+    if (!fd) return Core();
+    Core core(new stream::StreamCore(limit));
+    net::SocketTransport::open_pipe(loop, fd.get(), core, direction);
+    (void)fd.release();  // taken now
+    return core;
+}
+
+void abort_stream(const Core& core) {
+    if (core && core->transport() != nullptr) core->transport()->abort();
+}
+
+/// Kill what was started if its streams cannot be opened.
+struct KillUnlessOpened {
+    ~KillUnlessOpened() {
+        if (child) child->send_signal(SIGKILL);
+    }
+    Ref<subprocess::Child> child;
+};
+
+}  // namespace
+
+namespace subprocess {
+
+namespace {
+
+Coro<Process> run(Launch launch) {
+    EventLoop& loop = get_running_loop();
+    OurEnds ends;
+    os::Spawned spawned = launch.run(ends);
+    KillUnlessOpened guard{Child::watch(loop, std::move(spawned), launch.program())};
+    Core streams[3];
+    const Core terminal = open_stream(loop, ends.terminal, launch.limit(), Direction::both);
+    for (int i = 0; i < 3; ++i) {
+        streams[i] = ends.on_terminal[i] ? terminal
+                                         : open_stream(loop, ends.pipes[i], launch.limit(),
+                                                       i == 0 ? Direction::write : Direction::read);
+    }
+    if (ends.on_terminal[1] && ends.on_terminal[2]) streams[2] = Core();  // comes out of the first
+    co_return Process(std::move(guard.child), std::move(streams[0]), std::move(streams[1]),
+                      std::move(streams[2]));
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER Coro<Process> start(SubprocessOptions options,
+                                         std::vector<std::string> arguments) {
+    return run(Launch(options, std::move(arguments)));
+}
+
+}  // namespace subprocess
+
+Process::Process(Ref<subprocess::Child> child, Core in, Core out, Core err)
+    : child_(std::move(child)), in_(std::move(in)), out_(std::move(out)), err_(std::move(err)) {
+    if (in_) writer_.emplace(in_);
+    if (out_) reader_.emplace(out_);
+    if (err_) error_reader_.emplace(err_);
+}
+
+Process& Process::operator=(Process&& other) noexcept {
+    if (this == &other) return *this;
+    close_streams();
+    child_ = std::move(other.child_);
+    in_ = std::move(other.in_);
+    out_ = std::move(other.out_);
+    err_ = std::move(other.err_);
+    writer_ = std::move(other.writer_);
+    reader_ = std::move(other.reader_);
+    error_reader_ = std::move(other.error_reader_);
+    return *this;
+}
+
+Process::~Process() { close_streams(); }
+
+/// What was written is still sent; nobody will read any more.
+void Process::close_streams() noexcept {
+    if (writer_ && writer_->valid()) writer_->close();
+    if (out_ != in_) abort_stream(out_);
+    abort_stream(err_);
+}
+
+StreamWriter& Process::stdin_() {
+    if (!writer_) throw std::logic_error("stdin_ of " + child_->program() + " is not a PIPE");
+    return *writer_;
+}
+
+StreamReader& Process::stdout_() {
+    if (!reader_) throw std::logic_error("stdout_ of " + child_->program() + " is not a PIPE");
+    return *reader_;
+}
+
+StreamReader& Process::stderr_() {
+    if (!error_reader_)
+        throw std::logic_error("stderr_ of " + child_->program() + " is not a PIPE");
+    return *error_reader_;
+}
+
+ASYNCIO_CORO_WRAPPER Coro<int> Process::wait() const { return wait_for_exit(child_); }
+
+Coro<Communicated> Process::communicate(std::string input) {
+    auto [fed, out, err] = co_await gather(feed(writer_ ? &*writer_ : nullptr, input),
+                                           read_all(reader_ ? &*reader_ : nullptr),
+                                           read_all(error_reader_ ? &*error_reader_ : nullptr));
+    (void)fed;
+    co_await wait();
+    co_return Communicated{std::move(out), std::move(err)};
+}
+
+void Process::terminate() const { send_signal(SIGTERM); }
+void Process::kill() const { send_signal(SIGKILL); }
+
+void Process::set_terminal_size(TerminalSize size) const {
+    const stream::StreamCore* core = in_ ? in_.get() : out_.get();
+    const int fd =
+        core != nullptr && core->transport() != nullptr ? core->transport()->fileno() : -1;
+    winsize wanted = {};
+    wanted.ws_row = size.rows;
+    wanted.ws_col = size.columns;
+    if (::ioctl(fd, TIOCSWINSZ, &wanted) != 0)
+        os::throw_system_error(errno, "set the terminal size of " + child_->program());
+}
+
+ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_exec(SubprocessOptions options,
+                                                          std::vector<std::string> arguments) {
+    return subprocess::start(options, std::move(arguments));
+}
+
+ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_shell(SubprocessOptions options,
+                                                           std::string_view command) {
+    std::vector<std::string> arguments;
+    arguments.emplace_back("/bin/sh");
+    arguments.emplace_back("-c");
+    arguments.emplace_back(command);
+    return subprocess::start(options, std::move(arguments));
+}
+
+ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_shell(std::string_view command) {
+    return create_subprocess_shell(SubprocessOptions(), command);
+}
+
+}  // namespace asyncio
