@@ -49,3 +49,6 @@
 #include <asyncio/thread/thread_pool_executor.hpp>
 #include <asyncio/thread/to_thread.hpp>
 #include <asyncio/thread/wrap_future.hpp>
+#if __has_include(<asyncio/tls/context.hpp>)  // the component asyncio::tls is installed
+#include <asyncio/tls/context.hpp>
+#endif

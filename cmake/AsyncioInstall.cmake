@@ -1,4 +1,7 @@
 # `cmake --install`: the library, its headers, find_package(asyncio), asyncio.pc and asyncio-lint.
+#
+# An optional component NAME (today: tls) has a library, headers, asyncioNAMETargets.cmake and
+# asyncio-NAME.pc of its own, installed if it was built.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -9,6 +12,15 @@ install(TARGETS asyncio EXPORT asyncioTargets
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT asyncioTargets NAMESPACE asyncio:: DESTINATION "${asyncio_config_dir}")
+
+if(ASYNCIO_HAVE_TLS)
+    target_include_directories(asyncio_tls INTERFACE "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+    install(TARGETS asyncio_tls EXPORT asynciotlsTargets
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    install(EXPORT asynciotlsTargets NAMESPACE asyncio:: DESTINATION "${asyncio_config_dir}")
+endif()
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/asyncioConfig.cmake.in"
     "${CMAKE_CURRENT_BINARY_DIR}/asyncioConfig.cmake" INSTALL_DESTINATION "${asyncio_config_dir}")
@@ -26,5 +38,15 @@ if(ASYNCIO_HAVE_LIBURING)
 endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/asyncio.pc.in" "${CMAKE_CURRENT_BINARY_DIR}/asyncio.pc" @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/asyncio.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+if(ASYNCIO_HAVE_TLS)
+    set(asyncio_tls_pc_requires "Requires: asyncio openssl >= 3")
+    if(BUILD_SHARED_LIBS)
+        set(asyncio_tls_pc_requires "Requires: asyncio\nRequires.private: openssl >= 3")
+    endif()
+    configure_file("${CMAKE_CURRENT_LIST_DIR}/asyncio-tls.pc.in"
+        "${CMAKE_CURRENT_BINARY_DIR}/asyncio-tls.pc" @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/asyncio-tls.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
 install(PROGRAMS "${CMAKE_CURRENT_SOURCE_DIR}/tools/asyncio_lint.py"
     DESTINATION "${CMAKE_INSTALL_BINDIR}" RENAME asyncio-lint)

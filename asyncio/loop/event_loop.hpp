@@ -50,11 +50,20 @@ class Future;
 template <class T = void>
 class Task;
 struct TaskOptions;
+template <class T>
+class Coro;
 struct ConnectOptions;
 struct ServerOptions;
 struct SubprocessOptions;
 class Executor;
 class ThreadPoolExecutor;
+struct StartTlsOptions;
+
+namespace stream {
+class Protocol;
+class SecureContext;
+class Transport;
+}  // namespace stream
 
 namespace loop {
 
@@ -280,6 +289,14 @@ class EventLoop {
     auto create_unix_connection(F factory, ConnectOptions options);
     template <class F>
     auto connect_accepted_socket(F factory, int sock);
+    template <class F>
+    auto connect_accepted_socket(F factory, int sock, ConnectOptions options);
+    /// Make a TLS connection of one in use; see stream/secure.hpp. `protocol` gets the decrypted
+    /// data from now on (its connection_made is not called again), and the result is its transport:
+    /// `transport` itself must not be used any more. On failure the connection is closed.
+    Coro<Ref<stream::Transport>> start_tls(stream::Transport& transport, stream::Protocol& protocol,
+                                           const stream::SecureContext& context,
+                                           StartTlsOptions options);
     template <class F>
     auto create_server(F factory, std::string_view host, std::uint16_t port);
     template <class F>

@@ -3,6 +3,7 @@
 #include <asyncio/net/connect.hpp>
 #include <asyncio/net/operation_awaiter.hpp>
 #include <asyncio/net/resolve.hpp>
+#include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/task/sleep.hpp>
@@ -132,6 +133,17 @@ Coro<os::Fd> adopt(int sock, bool is_unix) {
 
 }  // namespace
 
+namespace {
+
+stream::SecureArguments secure_arguments(const ConnectOptions& options) {
+    return {.ssl = options.ssl,
+            .server_hostname = options.server_hostname,
+            .handshake_timeout = options.ssl_handshake_timeout,
+            .shutdown_timeout = options.ssl_shutdown_timeout};
+}
+
+}  // namespace
+
 ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectOptions& options) {
     if (options.sock >= 0)
         throw std::invalid_argument("host/port and sock can not be specified at the same time");
@@ -140,6 +152,7 @@ ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectO
     request.port = port;
     request.local_host = options.local_addr.host;
     request.local_port = options.local_addr.port;
+    request.security = stream::client_security(secure_arguments(options), host);
     return request;
 }
 
@@ -151,6 +164,7 @@ ConnectRequest to_path(std::string_view path, const ConnectOptions& options) {
     ConnectRequest request;
     request.kind = ConnectRequest::Kind::unix_path;
     request.host = path;
+    request.security = stream::client_security(secure_arguments(options), std::nullopt);
     return request;
 }
 
@@ -160,6 +174,7 @@ ConnectRequest over_socket(const ConnectOptions& options) {
     ConnectRequest request;
     request.kind = ConnectRequest::Kind::socket;
     request.sock = options.sock;
+    request.security = stream::client_security(secure_arguments(options), std::nullopt);
     return request;
 }
 
@@ -168,7 +183,27 @@ ConnectRequest over_unix_socket(const ConnectOptions& options) {
     ConnectRequest request;
     request.kind = ConnectRequest::Kind::unix_socket;
     request.sock = options.sock;
+    request.security = stream::client_security(secure_arguments(options), std::nullopt);
     return request;
+}
+
+ConnectRequest over_accepted_socket(const ConnectOptions& options) {
+    if (options.server_hostname)
+        throw std::invalid_argument("server_hostname is for the client's side");
+    ConnectOptions plain = options;
+    plain.ssl = nullptr;
+    plain.ssl_handshake_timeout = plain.ssl_shutdown_timeout = std::nullopt;
+    ConnectRequest request = over_socket(plain);
+    request.security = stream::server_security(secure_arguments(options));
+    return request;
+}
+
+Coro<Ref<stream::Transport>> open_secure(os::Fd fd, Ref<stream::Protocol> protocol,
+                                         stream::Security security) {
+    const Ref<stream::SecureLayer> layer = security.wrap(std::move(protocol));
+    SocketTransport::open(get_running_loop(), std::move(fd), layer);
+    co_await stream::handshake(layer);
+    co_return Ref<stream::Transport>(&layer->transport());
 }
 
 ASYNCIO_CORO_WRAPPER Coro<os::Fd> connect(ConnectRequest request) {

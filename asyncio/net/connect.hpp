@@ -11,6 +11,7 @@
 
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstdint>
@@ -29,6 +30,15 @@ struct ConnectOptions {
     std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
     LocalAddress local_addr = {};                           // bind here first
     int sock = -1;  // a connected socket to take over, instead of host and port
+
+    /// Make a TLS connection with this context, of which the call takes a copy. The options below
+    /// are for TLS only.
+    const stream::SecureContext* ssl = nullptr;
+    /// The name in the server's certificate; default: the host. Must be given if there is none;
+    /// empty: no name, which a context that checks names refuses.
+    std::optional<std::string_view> server_hostname = {};
+    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
 };
 
 namespace net {
@@ -43,6 +53,7 @@ struct ConnectRequest {
     std::string local_host;
     std::uint16_t local_port = 0;
     int sock = -1;
+    stream::Security security;
 };
 
 /// Checked: std::invalid_argument if they contradict each other.
@@ -50,6 +61,13 @@ ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectO
 ConnectRequest to_path(std::string_view path, const ConnectOptions& options);
 ConnectRequest over_socket(const ConnectOptions& options);
 ConnectRequest over_unix_socket(const ConnectOptions& options);
+
+/// A socket that was accepted elsewhere: TLS is the server's side.
+ConnectRequest over_accepted_socket(const ConnectOptions& options);
+
+/// Put `protocol` behind a TLS layer on the socket; the layer's transport once it shook hands.
+Coro<Ref<stream::Transport>> open_secure(os::Fd fd, Ref<stream::Protocol> protocol,
+                                         stream::Security security);
 
 /// The connected socket, non-blocking. A unix connect waits while the server's queue is full. A
 /// socket made elsewhere is checked only: std::invalid_argument, and it is still the caller's.

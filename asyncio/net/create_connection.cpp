@@ -4,16 +4,26 @@
 
 namespace asyncio::net {
 
-Coro<Ref<Transport>> connect_protocol(ConnectRequest request,
-                                      std::unique_ptr<stream::ProtocolFactory> factory) {
+Coro<Connected> connect_protocol(ConnectRequest request,
+                                 std::unique_ptr<stream::ProtocolFactory> factory) {
+    stream::Security security = std::move(request.security);
     os::Fd fd = co_await connect(std::move(request));
-    co_return SocketTransport::open(get_running_loop(), std::move(fd), factory->make());
+    Ref<stream::Protocol> protocol = factory->make();
+    Ref<Transport> transport;
+    if (security)
+        transport = co_await open_secure(std::move(fd), protocol, std::move(security));
+    else
+        transport = SocketTransport::open(get_running_loop(), std::move(fd), protocol);
+    co_return Connected(std::move(transport), std::move(protocol));
 }
 
-Coro<Ref<Transport>> connect_pipe(int fd, bool for_writing,
-                                  std::unique_ptr<stream::ProtocolFactory> factory) {
+Coro<Connected> connect_pipe(int fd, bool for_writing,
+                             std::unique_ptr<stream::ProtocolFactory> factory) {
     const Direction direction = for_writing ? Direction::write : Direction::read;
-    co_return SocketTransport::open_pipe(get_running_loop(), fd, factory->make(), direction);
+    Ref<stream::Protocol> protocol = factory->make();
+    Ref<Transport> transport =
+        SocketTransport::open_pipe(get_running_loop(), fd, protocol, direction);
+    co_return Connected(std::move(transport), std::move(protocol));
 }
 
 }  // namespace asyncio::net

@@ -24,18 +24,18 @@ namespace asyncio {
 namespace net {
 
 /// Connect, make a protocol, put it on a transport.
-Coro<Ref<Transport>> connect_protocol(ConnectRequest request,
-                                      std::unique_ptr<stream::ProtocolFactory> factory);
-Coro<Ref<Transport>> connect_pipe(int fd, bool for_writing,
-                                  std::unique_ptr<stream::ProtocolFactory> factory);
+using Connected = std::pair<Ref<Transport>, Ref<stream::Protocol>>;
+Coro<Connected> connect_protocol(ConnectRequest request,
+                                 std::unique_ptr<stream::ProtocolFactory> factory);
+Coro<Connected> connect_pipe(int fd, bool for_writing,
+                             std::unique_ptr<stream::ProtocolFactory> factory);
 
-/// The protocol is known again by its type. It stands on the transport: connection_lost, which
-/// lets it go, comes through the loop.
+/// The protocol is known again by its type.
 template <class P>
-Coro<std::pair<Ref<Transport>, Ref<P>>> with_protocol(Coro<Ref<Transport>> connecting) {
-    Ref<Transport> transport = co_await std::move(connecting);
-    Ref<P> protocol(static_cast<P*>(transport->get_protocol()));
-    co_return std::pair<Ref<Transport>, Ref<P>>(std::move(transport), std::move(protocol));
+Coro<std::pair<Ref<Transport>, Ref<P>>> with_protocol(Coro<Connected> connecting) {
+    Connected connected = co_await std::move(connecting);
+    Ref<P> protocol(static_cast<P*>(connected.second.get()));
+    co_return std::pair<Ref<Transport>, Ref<P>>(std::move(connected.first), std::move(protocol));
 }
 
 template <class F>
@@ -87,12 +87,18 @@ ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_connection(F factory, ConnectOp
     return net::create_connection(std::move(factory), net::over_unix_socket(options));
 }
 
-/// Put a protocol on a socket that was accepted elsewhere, which is taken over.
+/// Put a protocol on a socket that was accepted elsewhere, which is taken over. With options.ssl:
+/// as the server of a TLS connection.
 template <class F>
 ASYNCIO_CORO_WRAPPER auto EventLoop::connect_accepted_socket(F factory, int sock) {
-    ConnectOptions options;
+    return connect_accepted_socket(std::move(factory), sock, ConnectOptions());
+}
+
+template <class F>
+ASYNCIO_CORO_WRAPPER auto EventLoop::connect_accepted_socket(F factory, int sock,
+                                                             ConnectOptions options) {
     options.sock = sock;
-    return net::create_connection(std::move(factory), net::over_socket(options));
+    return net::create_connection(std::move(factory), net::over_accepted_socket(options));
 }
 
 /// Put a protocol on the reading end of a pipe (a FIFO, a socket, a terminal or another character

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/net/create_server.hpp>
+#include <asyncio/net/secure_acceptor.hpp>
 
 namespace asyncio::net {
 
@@ -17,19 +18,19 @@ class ProtocolAcceptor final : public Acceptor {
 
 }  // namespace
 
+ASYNCIO_CORO_WRAPPER
 Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
                            std::vector<std::string> hosts, std::uint16_t port,
                            ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
-    Ref<ServerCore> core = co_await listen(std::move(acceptor), std::move(hosts), port, options);
-    co_return Server(std::move(core));
+    return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }
 
+ASYNCIO_CORO_WRAPPER
 Coro<Server> create_unix_server(std::unique_ptr<stream::ProtocolFactory> factory, std::string path,
                                 ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
-    Ref<ServerCore> core = co_await listen_unix(std::move(acceptor), std::move(path), options);
-    co_return Server(std::move(core));
+    return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);
 }
 
 }  // namespace asyncio::net

@@ -22,11 +22,11 @@ namespace asyncio {
 
 namespace net {
 
-Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
-                           std::vector<std::string> hosts, std::uint16_t port,
-                           ServerOptions options);
-Coro<Server> create_unix_server(std::unique_ptr<stream::ProtocolFactory> factory, std::string path,
-                                ServerOptions options);
+ASYNCIO_CORO_WRAPPER Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
+                                                std::vector<std::string> hosts, std::uint16_t port,
+                                                ServerOptions options);
+ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
+    std::unique_ptr<stream::ProtocolFactory> factory, std::string path, ServerOptions options);
 
 }  // namespace net
 

@@ -10,8 +10,14 @@ using Streams = std::pair<StreamReader, StreamWriter>;
 
 Coro<Streams> open_streams(net::ConnectRequest request, std::size_t limit) {
     const Ref<stream::StreamCore> core(new stream::StreamCore(limit));
+    stream::Security security = std::move(request.security);
+    if (request.kind == net::ConnectRequest::Kind::inet)
+        core->host = std::make_unique<const std::string>(request.host);
     os::Fd fd = co_await net::connect(std::move(request));
-    net::SocketTransport::open(get_running_loop(), std::move(fd), core);
+    if (security)
+        (void)co_await net::open_secure(std::move(fd), core, std::move(security));
+    else
+        net::SocketTransport::open(get_running_loop(), std::move(fd), core);
     co_return Streams(StreamReader(core), StreamWriter(core));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/net/listen.hpp>
+#include <asyncio/net/secure_acceptor.hpp>
 #include <asyncio/net/server.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/task.hpp>
@@ -48,7 +49,9 @@ class StreamAcceptor final : public Acceptor {
         : handler_(std::move(handler)), limit_(limit) {}
 
     Ref<stream::Protocol> make_protocol() override {
-        return Ref<stream::StreamCore>(new stream::StreamCore(limit_));
+        const Ref<stream::StreamCore> core(new stream::StreamCore(limit_));
+        core->server_side = true;
+        return core;
     }
     void connected(ServerCore& server, stream::Transport&, stream::Protocol& protocol) override {
         const Ref<stream::StreamCore> core(&static_cast<stream::StreamCore&>(protocol));
@@ -63,18 +66,30 @@ class StreamAcceptor final : public Acceptor {
 
 }  // namespace
 
-Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
-                          std::uint16_t port, ServerOptions options) {
-    auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
+Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
+                       std::uint16_t port, ServerOptions options) {
     Ref<ServerCore> core = co_await listen(std::move(acceptor), std::move(hosts), port, options);
     co_return Server(std::move(core));
 }
 
+Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
+                            ServerOptions options) {
+    Ref<ServerCore> core = co_await listen_unix(std::move(acceptor), std::move(path), options);
+    co_return Server(std::move(core));
+}
+
+ASYNCIO_CORO_WRAPPER
+Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
+                          std::uint16_t port, ServerOptions options) {
+    auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
+    return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
+}
+
+ASYNCIO_CORO_WRAPPER
 Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler, std::string path,
                                ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
-    Ref<ServerCore> core = co_await listen_unix(std::move(acceptor), std::move(path), options);
-    co_return Server(std::move(core));
+    return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);
 }
 
 Coro<> nothing_to_await() { co_return; }

@@ -121,10 +121,15 @@ std::unique_ptr<ClientHandler> make_handler(F handler) {
     return std::make_unique<HandlerOf<F>>(std::move(handler));
 }
 
-Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
-                          std::uint16_t port, ServerOptions options);
-Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler, std::string path,
-                               ServerOptions options);
+Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
+                       std::uint16_t port, ServerOptions options);
+Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
+                            ServerOptions options);
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(std::unique_ptr<ClientHandler> handler,
+                                               std::vector<std::string> hosts, std::uint16_t port,
+                                               ServerOptions options);
+ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler,
+                                                    std::string path, ServerOptions options);
 
 }  // namespace net
 

@@ -24,12 +24,14 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/unix_socket.hpp>
+#include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 #include <asyncio/task/wait_list.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,13 @@ struct ServerOptions {
     // Unix servers only.
     bool cleanup_socket = true;  // remove the socket file when the server is closed
     int permissions = -1;        // of the socket file, e.g. 0600; -1: what the umask leaves
+
+    /// Connections are TLS, with this context, of which the call takes a copy. A connection is
+    /// handed over when its handshake is through; one that fails is dropped (and logged in debug
+    /// mode). The time limits are for TLS only.
+    const stream::SecureContext* ssl = nullptr;
+    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
 };
 
 namespace net {

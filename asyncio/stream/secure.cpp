@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/task/future.hpp>
 
@@ -56,12 +57,20 @@ class WakeFuture final : public HandshakeListener {
 
 }  // namespace
 
+SecureArguments arguments_of(const SecureContext& context, const StartTlsOptions& options) {
+    return {.ssl = &context,
+            .server_hostname = options.server_hostname,
+            .handshake_timeout = options.ssl_handshake_timeout,
+            .shutdown_timeout = options.ssl_shutdown_timeout};
+}
+
 Security client_security(const SecureArguments& arguments, std::optional<std::string_view> host) {
     Security result = security(arguments);
     if (!result) return result;
     if (!arguments.server_hostname && !host)
         throw std::invalid_argument("You must set server_hostname when using ssl without a host");
-    result.options.server_hostname = std::string(arguments.server_hostname.value_or(*host));
+    result.options.server_hostname =
+        std::string(arguments.server_hostname ? *arguments.server_hostname : *host);
     return result;
 }
 
@@ -86,3 +95,35 @@ Coro<> handshake(Ref<SecureLayer> layer) {
 }
 
 }  // namespace asyncio::stream
+
+namespace asyncio {
+
+namespace {
+
+Coro<Ref<stream::Transport>> upgrade(Ref<stream::Transport> transport,
+                                     Ref<stream::Protocol> protocol, stream::Security security) {
+    // Both stay alive: the transport lets its old protocol go while that may be on the stack.
+    const Ref<stream::Protocol> old(transport->get_protocol());
+    const Ref<stream::SecureLayer> layer = security.wrap(std::move(protocol));
+    layer->upgrade(*transport, {});
+    transport->resume_reading();
+    co_await stream::handshake(layer);
+    co_return Ref<stream::Transport>(&layer->transport());
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER
+Coro<Ref<stream::Transport>> EventLoop::start_tls(stream::Transport& transport,
+                                                  stream::Protocol& protocol,
+                                                  const stream::SecureContext& context,
+                                                  StartTlsOptions options) {
+    if (transport.is_closing() || transport.get_protocol() == nullptr)
+        throw std::invalid_argument("start_tls: this transport is closing");
+    const stream::SecureArguments arguments = stream::arguments_of(context, options);
+    return upgrade(Ref<stream::Transport>(&transport), Ref<stream::Protocol>(&protocol),
+                   options.server_side.value_or(false) ? stream::server_security(arguments)
+                                                       : stream::client_security(arguments, ""));
+}
+
+}  // namespace asyncio

@@ -25,7 +25,17 @@
 #include <string>
 #include <string_view>
 
-namespace asyncio::stream {
+namespace asyncio {
+
+struct StartTlsOptions {
+    /// Client: the name in the server's certificate; nullopt: the host that was connected to.
+    std::optional<std::string_view> server_hostname = {};
+    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    std::optional<bool> server_side = {};  // default: if the connection was accepted by a server
+};
+
+namespace stream {
 
 inline constexpr Duration kHandshakeTimeout = std::chrono::seconds(60);
 inline constexpr Duration kShutdownTimeout = std::chrono::seconds(30);
@@ -92,6 +102,8 @@ struct Security {
     }
 };
 
+SecureArguments arguments_of(const SecureContext& context, const StartTlsOptions& options);
+
 /// `host`: what a client's server_hostname is unless one is given; nullopt: there is no host, and
 /// it must be given. std::invalid_argument for a time limit that is not positive, and for anything
 /// but a null context given without a context.
@@ -102,4 +114,5 @@ Security server_security(const SecureArguments& arguments);
 /// the connection.
 Coro<> handshake(Ref<SecureLayer> layer);
 
-}  // namespace asyncio::stream
+}  // namespace stream
+}  // namespace asyncio

@@ -111,10 +111,7 @@ Coro<> StreamWriter::start_tls(const stream::SecureContext& context,
                                StartTlsOptions options) const {
     if (core_->transport() == nullptr)
         throw std::logic_error("start_tls: this stream has no connection");
-    const stream::SecureArguments arguments{.ssl = &context,
-                                            .server_hostname = options.server_hostname,
-                                            .handshake_timeout = options.ssl_handshake_timeout,
-                                            .shutdown_timeout = options.ssl_shutdown_timeout};
+    const stream::SecureArguments arguments = stream::arguments_of(context, options);
     const bool server_side = options.server_side.value_or(core_->server_side);
     const std::string_view host = core_->host ? std::string_view(*core_->host) : "";
     return upgrade(core_, server_side ? stream::server_security(arguments)

@@ -30,14 +30,6 @@ namespace asyncio {
 class SocketAddress;
 class TransportSocket;
 
-struct StartTlsOptions {
-    /// Client: the name in the server's certificate; nullopt: the host that was connected to.
-    std::optional<std::string_view> server_hostname = {};
-    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
-    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
-    std::optional<bool> server_side = {};  // default: if the connection was accepted by a server
-};
-
 namespace stream {
 
 class DrainAwaiter final : public task::ListWait {

@@ -26,10 +26,7 @@ class TlsLayer final : public stream::SecureLayer {
 
     void connection_made(stream::Transport& below) override { transport_->connected(below); }
     void data_received(std::span<const std::byte> data) override { transport_->received(data); }
-    bool eof_received() override {
-        transport_->ended();
-        return true;  // the transport above closes the one below when it is through
-    }
+    bool eof_received() override { return transport_->ended(); }
     void connection_lost(std::exception_ptr error) override {
         lost_ = true;
         transport_->lost(std::move(error));

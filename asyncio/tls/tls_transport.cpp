@@ -97,7 +97,7 @@ void TlsTransport::received(std::span<const std::byte> ciphertext) {
     advance();
 }
 
-void TlsTransport::ended() {
+bool TlsTransport::ended() {
     const Ref<TlsTransport> keep(this);
     switch (stage_) {
         case Stage::handshaking:
@@ -113,6 +113,7 @@ void TlsTransport::ended() {
         default:
             break;
     }
+    return below_->can_write_eof();
 }
 
 /// Go as far as the input allows.

@@ -24,7 +24,8 @@ class TlsTransport final : public stream::Transport {
     void connected(stream::Transport& below);
     void upgraded(stream::Transport& below, std::span<const std::byte> received);
     void received(std::span<const std::byte> ciphertext);
-    void ended();
+    /// False if the transport below closes itself then; otherwise this one closes it.
+    bool ended();
     void lost(std::exception_ptr error);
     void below_paused(bool paused);
     /// The loop has closed: nothing comes any more.

@@ -20,17 +20,26 @@ if find "$work/prefix/include" -name '*_test*' -o -name 'gtest_*' | grep .; then
     exit 1
 fi
 
-echo "== find_package(asyncio)"
+with_tls=OFF
+[ -z "$(find "$work/prefix" -name asyncio-tls.pc)" ] || with_tls=ON
+echo "== find_package(asyncio), tls: $with_tls"
 cmake -S "$here" -B "$work/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
-    -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_FLAGS="${flags[*]}" >/dev/null
+    -DCMAKE_CXX_COMPILER="$CXX" -DCMAKE_CXX_FLAGS="${flags[*]}" -DWITH_TLS="$with_tls" >/dev/null
 cmake --build "$work/cmake" >/dev/null
 "$work/cmake/outside"
+[ "$with_tls" = OFF ] || "$work/cmake/outside_tls"
 
 echo "== pkg-config asyncio"
 pc=$(dirname "$(find "$work/prefix" -name asyncio.pc)")
 read -r -a pc_flags <<<"$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs asyncio)"
 "$CXX" -std=c++20 "${flags[@]}" "$here/outside.cpp" "${pc_flags[@]}" -o "$work/outside"
 LD_LIBRARY_PATH=$(dirname "$pc") "$work/outside"
+
+if [ "$with_tls" = ON ]; then
+    read -r -a pc_flags <<<"$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs asyncio-tls asyncio)"
+    "$CXX" -std=c++20 "${flags[@]}" "$here/outside_tls.cpp" "${pc_flags[@]}" -o "$work/outside_tls"
+    LD_LIBRARY_PATH=$(dirname "$pc") "$work/outside_tls"
+fi
 
 echo "== asyncio-lint"
 "$work/prefix/bin/asyncio-lint" "$here/outside.cpp"

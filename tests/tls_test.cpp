@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: MIT
+//
+// TLS over real sockets: what open_connection, start_server and the protocols make of it.
+#include <asyncio/asyncio.hpp>
+#include <asyncio/net/net_fixture_test.hpp>
+#include <asyncio/tls/tls_fixture_test.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace asyncio::tls_tests {
+namespace {
+
+using net_tests::echo;
+using net_tests::open_descriptors;
+using net_tests::port_of;
+using ::testing::HasSubstr;
+
+template <class A>
+Coro<std::string> end_of(A awaitable) {
+    auto outcome = co_await as_outcome(std::move(awaitable));
+    if (outcome) co_return "ok";
+    if (outcome.cancelled()) co_return "cancelled";
+    co_return describe(outcome.error());
+}
+
+Coro<> talk(std::uint16_t port, const SSLContext& ctx, std::string text) {
+    auto [reader, writer] =
+        co_await open_connection("127.0.0.1", port, {.ssl = &ctx, .server_hostname = "localhost"});
+    writer.write(text);
+    const std::string answer = co_await reader.readexactly(text.size());
+    EXPECT_EQ(answer, text);
+    writer.close();
+    co_await writer.wait_closed();
+}
+
+TEST(Tls, TLS_01_a_client_and_a_server_talk) {
+    const int before = open_descriptors();
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        Server server = co_await start_server(echo, "127.0.0.1", 0, {.ssl = &ours});
+        co_await talk(port_of(server), theirs, "hello");
+        co_await talk(port_of(server), theirs, std::string(3'000'000, 'x'));
+        co_await gather(talk(port_of(server), theirs, "one"), talk(port_of(server), theirs, "two"));
+        server.close();
+        co_await server.wait_closed();
+    });
+    EXPECT_LE(open_descriptors(), before + 1);
+}
+
+TEST(Tls, TLS_03_a_failed_check_fails_the_connect_and_the_server_goes_on) {
+    run([]() -> Coro<> {
+        testing::ErrorLog log(get_running_loop());
+        const SSLContext ours = server_context();
+        Server server = co_await start_server(echo, "127.0.0.1", 0, {.ssl = &ours});
+        const SSLContext strangers = ssl::create_default_context();
+        const std::string end = co_await end_of(open_connection(
+            "127.0.0.1", port_of(server), {.ssl = &strangers, .server_hostname = "localhost"}));
+        EXPECT_THAT(end, HasSubstr("SSLCertVerificationError"));
+        EXPECT_THAT(end, HasSubstr("unable to get local issuer certificate"));
+        const SSLContext theirs = client_context();
+        co_await talk(port_of(server), theirs, "still there");
+        server.close();
+        co_await server.wait_closed();
+        EXPECT_TRUE(log.reports().empty());
+    });
+}
+
+TEST(Tls, TLS_04_and_CONN_13_the_host_is_the_name_that_is_checked) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context({.alternative_names = "IP:127.0.0.1"});
+        const SSLContext theirs = client_context();
+        Server server = co_await start_server(echo, "127.0.0.1", 0, {.ssl = &ours});
+        {
+            auto [reader, writer] =
+                co_await open_connection("127.0.0.1", port_of(server), {.ssl = &theirs});
+            EXPECT_EQ(writer.ssl()->server_hostname(), "127.0.0.1");
+            writer.close();
+            co_await writer.wait_closed();
+        }
+        const std::string end = co_await end_of(open_connection(
+            "127.0.0.1", port_of(server), {.ssl = &theirs, .server_hostname = "example.org"}));
+        EXPECT_THAT(end, HasSubstr("hostname mismatch"));
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+TEST(Tls, CONN_12_options_of_tls_need_tls_and_a_name) {
+    run([]() -> Coro<> {
+        const SSLContext ctx = client_context();
+        EXPECT_THROW((void)open_connection("127.0.0.1", 1, {.server_hostname = "x"}),
+                     std::invalid_argument);
+        EXPECT_THROW((void)open_connection("127.0.0.1", 1, {.ssl_handshake_timeout = 1s}),
+                     std::invalid_argument);
+        EXPECT_THROW((void)open_connection("127.0.0.1", 1, {.ssl_shutdown_timeout = 1s}),
+                     std::invalid_argument);
+        EXPECT_THROW((void)open_connection({.sock = 0, .ssl = &ctx}), std::invalid_argument);
+        EXPECT_THROW((void)open_unix_connection("x", {.ssl = &ctx}), std::invalid_argument);
+        EXPECT_THROW(
+            (void)open_connection("127.0.0.1", 1, {.ssl = &ctx, .ssl_handshake_timeout = 0s}),
+            std::invalid_argument);
+        co_return;
+    });
+}
+
+TEST(Tls, SRV_28_plain_servers_refuse_tls_time_limits) {
+    run([]() -> Coro<> {
+        EXPECT_THROW((void)start_server(echo, "127.0.0.1", 0, {.ssl_handshake_timeout = 1s}),
+                     std::invalid_argument);
+        EXPECT_THROW((void)start_server(echo, "127.0.0.1", 0, {.ssl_shutdown_timeout = 1s}),
+                     std::invalid_argument);
+        EXPECT_THROW((void)start_unix_server(echo, "x", {.ssl_shutdown_timeout = 1s}),
+                     std::invalid_argument);
+        co_return;
+    });
+}
+
+TEST(Tls, TLS_05_slow_handshakes_are_dropped_and_leak_nothing) {
+    const int before = open_descriptors();
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        Server server = co_await start_server(echo, "127.0.0.1", 0,
+                                              {.ssl = &ours, .ssl_handshake_timeout = 50ms});
+        std::vector<os::Fd> silent;
+        for (int i = 0; i < 20; ++i) silent.push_back(net_tests::raw_connect(port_of(server)));
+        co_await sleep(20ms);  // deadline: the server has accepted some of them
+        for (const os::Fd& fd : silent) {
+            const auto ended = [&] { return net_tests::raw_ended(fd); };
+            const bool dropped = co_await net_tests::until(ended);
+            EXPECT_TRUE(dropped);
+        }
+        server.close();
+        co_await server.wait_closed();
+
+        // The other way round: a server that accepts and is silent.
+        const net_tests::RawListener listener;
+        const SSLContext theirs = client_context();
+        const std::string end = co_await end_of(open_connection(
+            "127.0.0.1", listener.address.port(), {.ssl = &theirs, .ssl_handshake_timeout = 20ms}));
+        EXPECT_THAT(end, HasSubstr("SSL handshake is taking longer than 0.02 seconds"));
+        const std::string limited = co_await end_of(wait_for(
+            open_connection("127.0.0.1", listener.address.port(), {.ssl = &theirs}), 20ms));
+        EXPECT_THAT(limited, HasSubstr("TimeoutError"));
+    });
+    EXPECT_LE(open_descriptors(), before + 1);
+}
+
+TEST(Tls, WR_15_start_tls_upgrades_a_live_connection) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const auto handler = [&](StreamReader& reader, StreamWriter& writer) -> Coro<> {
+            const std::string command = co_await reader.readline();
+            EXPECT_EQ(command, "STARTTLS\n");
+            writer.write("go\n");
+            co_await writer.start_tls(ours);
+            EXPECT_NE(writer.ssl(), nullptr);
+            const std::string line = co_await reader.readline();
+            writer.write("secret " + line);
+            co_await writer.drain();
+        };
+        Server server = co_await start_server(handler, "127.0.0.1", 0);
+        auto [reader, writer] = co_await open_connection("localhost", port_of(server));
+        EXPECT_EQ(writer.ssl(), nullptr);
+        writer.write("STARTTLS\n");
+        const std::string go = co_await reader.readline();
+        EXPECT_EQ(go, "go\n");
+        co_await writer.start_tls(theirs);  // checks the name that was connected to
+        writer.write("word\n");
+        const std::string answer = co_await reader.read();
+        EXPECT_EQ(answer, "secret word\n");
+        writer.close();
+        co_await writer.wait_closed();
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+Coro<> lock_step(StreamReader& reader, StreamWriter& writer) {
+    writer.write("welcome\n");
+    (void)co_await reader.read();
+}
+
+TEST(Tls, close_clients_says_goodbye) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        Server server = co_await start_server(lock_step, "127.0.0.1", 0, {.ssl = &ours});
+        auto [reader, writer] = co_await open_connection(
+            "127.0.0.1", port_of(server), {.ssl = &theirs, .server_hostname = "localhost"});
+        const std::string welcome = co_await reader.readline();
+        EXPECT_EQ(welcome, "welcome\n");
+        server.close();
+        server.close_clients();
+        const std::string end = co_await reader.read();
+        EXPECT_EQ(end, "");
+        co_await server.wait_closed();
+        writer.close();
+        co_await writer.wait_closed();
+    });
+}
+
+TEST(Tls, a_loop_that_closes_under_connections_leaks_nothing) {
+    testing::LogLines lines;
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const auto listen_only = [](StreamReader& reader, StreamWriter&) -> Coro<> {
+            (void)co_await reader.read();
+        };
+        Server server = co_await start_server(listen_only, "127.0.0.1", 0, {.ssl = &ours});
+        Task<> first = create_task(talk(port_of(server), theirs, std::string(3'000'000, 'x')));
+        Task<> second = create_task(talk(port_of(server), theirs, "x"));
+        const net_tests::Fd silent = net_tests::raw_connect(port_of(server));
+        co_await sleep(5ms);  // deadline: anywhere in their handshakes or after
+    });
+    EXPECT_TRUE(lines.contains("unclosed server"));
+}
+
+// --- protocols ---------------------------------------------------------------------------------
+
+class Recorder : public Protocol {
+  public:
+    void connection_made(Transport& transport) override {
+        ++made;
+        transport_ = &transport;
+        secure = transport.ssl_object() != nullptr;
+    }
+    void data_received(std::span<const std::byte> data) override { received += as_text(data); }
+    bool eof_received() override {
+        eof = true;
+        return keep_open;
+    }
+    void connection_lost(std::exception_ptr) override { lost = true; }
+
+    Transport* transport_ = nullptr;
+    std::string received;
+    int made = 0;
+    bool secure = false;
+    bool eof = false;
+    bool keep_open = false;
+    bool lost = false;
+};
+
+class Buffered : public BufferedProtocol {
+  public:
+    void connection_made(Transport& transport) override { transport_ = &transport; }
+    std::span<std::byte> get_buffer(std::ptrdiff_t) override { return memory; }
+    void buffer_updated(std::size_t count) override {
+        transport_->write(std::span<const std::byte>(memory).first(count));
+    }
+    Transport* transport_ = nullptr;
+    std::byte memory[7];
+};
+
+TEST(Tls, TLS_02_and_21_plain_and_buffered_protocols) {
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        Server server = co_await loop.create_server([] { return std::make_unique<Buffered>(); },
+                                                    "127.0.0.1", 0, {.ssl = &ours});
+        auto [transport, protocol] = co_await loop.create_connection(
+            [] { return std::make_unique<Recorder>(); }, "127.0.0.1", port_of(server),
+            {.ssl = &theirs, .server_hostname = "localhost"});
+        EXPECT_EQ(protocol->made, 1);
+        EXPECT_TRUE(protocol->secure);
+        transport->write("a message longer than a buffer");
+        const auto all = [&] { return protocol->received.size() == 30; };
+        const bool came = co_await net_tests::until(all);
+        EXPECT_TRUE(came);
+        EXPECT_EQ(protocol->received, "a message longer than a buffer");
+        // TLS-20: another protocol
+        const Ref<Recorder> second(new Recorder());
+        transport->set_protocol(second);
+        transport->write("more");
+        const auto more = [&] { return second->received == "more"; };
+        const bool switched = co_await net_tests::until(more);
+        EXPECT_TRUE(switched);
+        EXPECT_EQ(transport->get_protocol(), second.get());
+        transport->close();
+        const auto gone = [&] { return second->lost; };
+        const bool lost = co_await net_tests::until(gone);
+        EXPECT_TRUE(lost);
+        EXPECT_FALSE(protocol->lost);
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+TEST(Tls, TLS_20_set_protocol_switches_the_protocol) {
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        Server server = co_await start_server(echo, "127.0.0.1", 0, {.ssl = &ours});
+        auto [transport, protocol] = co_await loop.create_connection(
+            [] { return std::make_unique<Recorder>(); }, "127.0.0.1", port_of(server),
+            {.ssl = &theirs, .server_hostname = "localhost"});
+        const Ref<Recorder> second(new Recorder());
+        transport->set_protocol(second);
+        transport->write("for the second");
+        const auto came = [&] { return !second->received.empty(); };
+        const bool there = co_await net_tests::until(came);
+        EXPECT_TRUE(there);
+        EXPECT_EQ(second->made, 0);
+        EXPECT_TRUE(protocol->received.empty());
+        transport->close();
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+TEST(Tls, TLS_11_eof_received_cannot_keep_a_connection_half_open) {
+    testing::LogLines lines;
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const auto say_goodbye = [](StreamReader&, StreamWriter& writer) -> Coro<> {
+            writer.close();
+            co_return;
+        };
+        Server server = co_await start_server(say_goodbye, "127.0.0.1", 0, {.ssl = &ours});
+        const Ref<Recorder> keeps(new Recorder());
+        keeps->keep_open = true;
+        auto [transport, protocol] =
+            co_await loop.create_connection([&] { return keeps; }, "127.0.0.1", port_of(server),
+                                            {.ssl = &theirs, .server_hostname = "localhost"});
+        const auto gone = [&] { return keeps->lost; };
+        const bool lost = co_await net_tests::until(gone);
+        EXPECT_TRUE(lost);
+        EXPECT_TRUE(keeps->eof);
+        server.close();
+        co_await server.wait_closed();
+    });
+    EXPECT_TRUE(lines.contains("returning true from eof_received() has no effect"));
+}
+
+TEST(Tls, TLS_16_start_tls_of_protocols_does_not_connect_again) {
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const auto handler = [&](StreamReader& reader, StreamWriter& writer) -> Coro<> {
+            (void)co_await reader.readline();
+            writer.write("go\n");
+            co_await writer.start_tls(ours);
+            writer.write("secret");
+            (void)co_await reader.read();
+        };
+        Server server = co_await start_server(handler, "127.0.0.1", 0);
+        auto [transport, first] = co_await loop.create_connection(
+            [] { return std::make_unique<Recorder>(); }, "127.0.0.1", port_of(server));
+        transport->write("STARTTLS\n");
+        const auto answered = [&] { return first->received == "go\n"; };
+        const bool ready = co_await net_tests::until(answered);
+        EXPECT_TRUE(ready);
+        const Ref<Recorder> second(new Recorder());
+        const Ref<Transport> secure =
+            co_await loop.start_tls(*transport, *second, theirs, {.server_hostname = "localhost"});
+        const auto came = [&] { return second->received == "secret"; };
+        const bool secret = co_await net_tests::until(came);
+        EXPECT_TRUE(secret);
+        EXPECT_EQ(second->made, 0);
+        EXPECT_EQ(first->received, "go\n");
+        EXPECT_FALSE(first->lost);
+        secure->close();
+        const auto gone = [&] { return second->lost; };
+        const bool lost = co_await net_tests::until(gone);
+        EXPECT_TRUE(lost);
+        EXPECT_THROW((void)loop.start_tls(*transport, *second, theirs, {}), std::invalid_argument);
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+TEST(Tls, CONN_14_an_accepted_socket_becomes_the_server_of_a_tls_connection) {
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        auto [one, two] = net_tests::tcp_pair();
+        auto accepting = loop.connect_accepted_socket([] { return std::make_unique<Buffered>(); },
+                                                      two.release(), {.ssl = &ours});
+        auto serving = create_task(std::move(accepting));
+        auto [reader, writer] = co_await open_connection(
+            {.sock = one.release(), .ssl = &theirs, .server_hostname = "localhost"});
+        auto [transport, protocol] = co_await serving;
+        writer.write("adopted");
+        const std::string answer = co_await reader.readexactly(7);
+        EXPECT_EQ(answer, "adopted");
+        transport->close();
+        const std::string end = co_await reader.read();
+        EXPECT_EQ(end, "");
+        co_await writer.wait_closed();
+    });
+}
+
+TEST(Tls, unix_sockets_can_be_secure_too) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const std::string path("\0asyncio-tls-test", 17);
+        Server server = co_await start_unix_server(echo, path, {.ssl = &ours});
+        auto [reader, writer] =
+            co_await open_unix_connection(path, {.ssl = &theirs, .server_hostname = "localhost"});
+        writer.write("local");
+        const std::string answer = co_await reader.readexactly(5);
+        EXPECT_EQ(answer, "local");
+        writer.close();
+        co_await writer.wait_closed();
+        server.close();
+        co_await server.wait_closed();
+    });
+}
+
+TEST(Tls, a_reader_that_stops_stops_the_writer) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        const testing::ErrorLog log(get_running_loop());  // the handler's connection is lost
+        std::size_t most = 0;
+        std::size_t written = 0;
+        const auto flood = [&](StreamReader&, StreamWriter& writer) -> Coro<> {
+            const std::string block(65536, 'f');
+            while (written < (1u << 30)) {
+                writer.write(block);
+                written += block.size();
+                most = std::max(most, writer.write_buffer_size());
+                co_await writer.drain();
+            }
+        };
+        Server server = co_await start_server(flood, "127.0.0.1", 0, {.ssl = &ours});
+        auto [reader, writer] = co_await open_connection(
+            "127.0.0.1", port_of(server), {.ssl = &theirs, .server_hostname = "localhost"});
+        std::size_t before = 1;
+        while (written != before) {  // until it stands still
+            before = written;
+            for (int i = 0; i < 200; ++i) co_await sleep(0s);
+            co_await sleep(10ms);  // deadline: the kernel's buffers fill up
+        }
+        EXPECT_LE(most, (512u << 10) + (1u << 20));
+        EXPECT_LT(written, 64u << 20);
+        server.close();
+        server.abort_clients();
+        writer.abort();
+        co_await server.wait_closed();
+    });
+}
+
+}  // namespace
+}  // namespace asyncio::tls_tests
