@@ -29,6 +29,7 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/driver.hpp>
 #include <asyncio/kernel/backend.hpp>
+#include <asyncio/loop/core.hpp>
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/handle.hpp>
 #include <asyncio/loop/service.hpp>
@@ -75,14 +76,6 @@ class SignalHandlers;
 using ThreadMark = const void*;
 ThreadMark this_thread() noexcept;
 
-/// What a loop shares with the futures and tasks bound to it.
-struct Core final : RefCounted {
-    void destroy() noexcept { delete this; }
-
-    RunQueue ready;
-    EventLoop* loop = nullptr;  // null once the loop is gone
-};
-
 /// What a scheduling function's first argument is, unless it is a Context.
 template <class F>
 concept Callable = !std::is_same_v<std::remove_cvref_t<F>, Context>;
@@ -91,33 +84,6 @@ concept Callable = !std::is_same_v<std::remove_cvref_t<F>, Context>;
 template <class F>
 concept MakesCoroutine =
     requires { typename std::remove_cvref_t<std::invoke_result_t<F&>>::AwaitedOnce; };
-
-/// Something to do once, just before the next poll; for output that was buffered meanwhile.
-class PollHook : public IntrusiveListNode<PollHook> {
-  public:
-    virtual void before_poll() noexcept = 0;
-
-  protected:
-    ~PollHook() = default;
-};
-
-/// When the iteration is over, the traces of errors are (coro/error_trace.hpp).
-class TraceEnd final : public PollHook {
-  public:
-    void before_poll() noexcept override;
-};
-
-/// Something that lives on a loop and must hear of its end: a task, a gather in progress.
-class Member : public IntrusiveListNode<Member> {
-  public:
-    /// The loop closes under it. Already unlinked.
-    virtual void loop_closed() noexcept = 0;
-    /// Its driver, if it is one.
-    virtual coro::Driver* driver() noexcept { return nullptr; }
-
-  protected:
-    ~Member() = default;
-};
 
 }  // namespace loop
 
