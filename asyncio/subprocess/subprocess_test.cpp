@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/asyncio.hpp>
+#include <asyncio/subprocess/process.hpp>
+#include <asyncio/subprocess/subprocess_transport.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/gather.hpp>
+#include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
+#include <asyncio/task/wait_for.hpp>
 
 #include <algorithm>
 #include <array>
@@ -319,15 +325,15 @@ TEST_F(Subprocess, SUB_23_surroundings) {
         const std::vector<std::string> environment{"GREETING=hello", "PATH=/usr/bin:/bin"};
         const int extra = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
         const std::array passed{extra};
-        Process process = co_await create_subprocess_shell(
-            {.stdout_ = PIPE,
-             .cwd = "/usr",
-             .env = environment,
-             .pass_fds = passed,
-             .start_new_session = true,
-             .umask = 077},
-            "echo $GREETING; pwd; umask; ls /proc/self/fd | grep -c '^" + std::to_string(extra) +
-                "$'");
+        const std::string command = "echo $GREETING; pwd; umask; ls /proc/self/fd | grep -c '^" +
+                                    std::to_string(extra) + "$'";
+        Process process = co_await create_subprocess_shell({.stdout_ = PIPE,
+                                                            .cwd = "/usr",
+                                                            .env = environment,
+                                                            .pass_fds = passed,
+                                                            .start_new_session = true,
+                                                            .umask = 077},
+                                                           command);
         const Communicated result = co_await process.communicate();
         EXPECT_EQ(result.out, "hello\n/usr\n0077\n1\n");
         ::close(extra);
@@ -382,7 +388,7 @@ TEST_F(Subprocess, SUB_31_a_loop_that_closes_kills_what_runs) {
         EventLoop loop;
         loop.run_until_complete([&]() -> Coro<> {
             kept = co_await create_subprocess_exec({.stdout_ = PIPE}, "sleep", "100");
-        }());
+        });
         loop.close();
     }
     EXPECT_EQ(kept->returncode(), -SIGKILL);
@@ -512,7 +518,7 @@ TEST_F(Subprocess, a_loop_closes_under_a_transport) {
         auto [transport, protocol] = co_await get_running_loop().subprocess_exec(
             [] { return std::make_unique<Recorder>(); }, {.stdin_ = PIPE, .stdout_ = PIPE}, "cat");
         EXPECT_GT(transport->get_pid(), 0);
-    }());
+    });
     loop.close();
 }
 
