@@ -9,6 +9,11 @@
 #include <asyncio/base/outcome.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
+#include <asyncio/file/directory.hpp>
+#include <asyncio/file/file.hpp>
+#include <asyncio/file/fs.hpp>
+#include <asyncio/file/temporary.hpp>
+#include <asyncio/file/whole_file.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/create_server.hpp>

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/file/call.hpp>
+#include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/inbox.hpp>
+#include <asyncio/loop/operation_awaiter.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/thread/thread_pool_executor.hpp>
+
+#include <cerrno>
+#include <stdexcept>
+
+namespace asyncio::file {
+
+namespace {
+
+using Kind = os::FileCall::Kind;
+
+constexpr int kTaken = -1;
+
+class [[nodiscard]] Poll : public coro::DriverAwaitable {
+  public:
+    Poll(int fd, unsigned events) noexcept : fd_(fd), events_(events) {}
+    loop::OperationAwaiter operator co_await() const noexcept {
+        return loop::OperationAwaiter(get_running_loop(), kernel::Opcode::poll, "file",
+                                      [this](kernel::Operation& operation) {
+                                          operation.fd = fd_;
+                                          operation.events = events_;
+                                      });
+    }
+
+  private:
+    int fd_;
+    unsigned events_;
+};
+
+void close_opened(const os::FileCall& what, int result) noexcept {
+    if (what.kind == Kind::open && result >= 0) os::Fd(result).reset();
+}
+
+}  // namespace
+
+/// Shared with the thread: the call, and whom to tell.
+struct CallAwaiter::OnThread {
+    OnThread(CallAwaiter& waiting, EventLoop& loop)
+        : awaiter(&waiting), call(waiting.call_), path(call.path), inbox(loop.inbox()) {
+        if (call.waits) call.path = path.c_str();  // the caller's may go
+    }
+
+    static void notify(std::shared_ptr<OnThread> self) {
+        const std::shared_ptr<loop::Inbox> inbox = self->inbox;
+        inbox->try_post([self = std::move(self)] {
+            if (self->awaiter != nullptr) self->awaiter->driver_->wake();
+        });
+    }
+
+    CallAwaiter* awaiter;  // the loop's side only; null when nobody waits any more
+    os::FileCall call;
+    std::string path;
+    std::shared_ptr<loop::Inbox> inbox;
+    ConcurrentFuture<int> job;
+};
+
+CallAwaiter::CallAwaiter(const os::FileCall& what, Cancellation cancellation) noexcept
+    : call_(what),
+      operation_(kernel::Opcode::file, &on_completion),
+      loop_(get_running_loop()),
+      cancellation_(cancellation),
+      result_(kTaken) {
+    operation_.owner = this;
+    operation_.file_call = &call_;
+}
+
+CallAwaiter::~CallAwaiter() {
+    if (!operation_.idle()) [[unlikely]]
+        loop_.kernel().reclaim(operation_);
+    if (thread_) let_go_of_thread();
+    close_opened(call_, result_);
+}
+
+bool CallAwaiter::submit(coro::Driver& driver) {
+    if (!loop_.kernel().submit(operation_)) {
+        result_ = operation_.inline_result;
+        if (result_ != -ENOTSUP) return false;
+        start_thread();
+    }
+    driver_ = &driver;
+    driver.suspend_in(*this);
+    return true;
+}
+
+void CallAwaiter::start_thread() {
+    const auto thread = std::make_shared<OnThread>(*this, loop_);
+    thread->job = threads().submit([thread] { return os::perform(thread->call); });
+    thread->job.add_done_callback(
+        [thread](const ConcurrentFuture<int>&) { OnThread::notify(thread); });
+    thread_ = thread;
+}
+
+/// The caller's memory goes: no thread may touch it any more.
+void CallAwaiter::let_go_of_thread() noexcept {
+    thread_->awaiter = nullptr;
+    ConcurrentFuture<int>& job = thread_->job;
+    if (result_ == kTaken || job.cancel()) return;
+    if (!call_.waits) job.wait();
+    job.add_done_callback([call = call_](const ConcurrentFuture<int>& done) {
+        if (!done.cancelled()) close_opened(call, done.result());
+    });
+}
+
+void CallAwaiter::on_completion(kernel::Operation& operation,
+                                const kernel::Completion& completion) {
+    auto& self = *static_cast<CallAwaiter*>(operation.owner);
+    self.result_ = completion.result;
+    self.driver_->wake();
+}
+
+bool CallAwaiter::cancel(const std::string& message) noexcept {
+    if (cancellation_ == Cancellation::comes_later) return false;
+    if (thread_) {
+        if (thread_->job.done()) return false;
+        driver_->deliver_cancel(message);
+        if (!thread_->job.cancel() && call_.waits) {
+            thread_->awaiter = nullptr;  // left alone
+            driver_->wake();
+        }
+        return true;
+    }
+    if (operation_.state != kernel::Operation::State::submitted) return false;
+    driver_->deliver_cancel(message);
+    loop_.kernel().cancel(operation_);
+    return true;
+}
+
+int CallAwaiter::await_resume() {
+    if (driver_ != nullptr && cancellation_ == Cancellation::ends_the_call)
+        driver_->throw_if_cancelled();
+    const int result = thread_ ? thread_->job.result() : result_;
+    result_ = kTaken;
+    return result;
+}
+
+ThreadPoolExecutor& threads() {
+    // Never destroyed: a call may outlive main().
+    static auto* const pool = new ThreadPoolExecutor(kThreads, "file");
+    return *pool;
+}
+
+int check(int result, std::string_view call, std::string_view path) {
+    if (result < 0) os::throw_system_error(-result, std::string(call) + " " + std::string(path));
+    return result;
+}
+
+std::string checked_path(std::string_view path) {
+    if (path.find('\0') != std::string_view::npos)
+        throw std::invalid_argument("embedded null byte in a path");
+    return std::string(path);
+}
+
+Coro<> ready_for(int fd, unsigned events) {
+    const int result = co_await Poll(fd, events);
+    check(result, "poll", "a file");
+}
+
+}  // namespace asyncio::file

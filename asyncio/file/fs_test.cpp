@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/file/directory.hpp>
+#include <asyncio/file/fs.hpp>
+#include <asyncio/file/temporary.hpp>
+#include <asyncio/file/whole_file.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
+#include <asyncio/task/task.hpp>
+#include <asyncio/task/with.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+
+namespace asyncio {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+class FsTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        char name[] = "/tmp/asyncio-fs-XXXXXX";
+        ASSERT_NE(::mkdtemp(name), nullptr);
+        folder = name;
+    }
+    void TearDown() override { stdfs::remove_all(folder); }
+    std::string path(const std::string& name) const { return folder + "/" + name; }
+    void put(const std::string& name, const std::string& text) const {
+        std::ofstream(path(name), std::ios::binary) << text;
+    }
+    std::string folder;
+};
+
+template <class T>
+std::string error_of(const Outcome<T>& outcome) {
+    try {
+        std::rethrow_exception(outcome.error());
+    } catch (const std::exception& e) {
+        return e.what();
+    }
+}
+
+TEST_F(FsTest, attributes) {
+    put("f", "12345");
+    asyncio::run([&]() -> Coro<> {
+        co_await fs::symlink("f", path("soft"));
+        const fs::FileStatus file = co_await fs::stat(path("soft"));
+        EXPECT_TRUE(file.is_file());
+        EXPECT_EQ(file.size, 5u);
+        EXPECT_GT(file.modified, fs::SystemTime(std::chrono::seconds(1'000'000'000)));
+        const fs::FileStatus link = co_await fs::lstat(path("soft"));
+        EXPECT_TRUE(link.is_symlink());
+        const bool there = co_await fs::exists(path("f"));
+        const bool not_there = co_await fs::exists(path("none/at/all"));
+        const bool is_file = co_await fs::is_file(path("f"));
+        const bool is_dir = co_await fs::is_dir(folder);
+        const bool is_link = co_await fs::is_symlink(path("soft"));
+        const std::uint64_t size = co_await fs::getsize(path("f"));
+        EXPECT_TRUE(there && !not_there && is_file && is_dir && is_link);
+        EXPECT_EQ(size, 5u);
+        const auto missing = co_await as_outcome(fs::stat(path("none")));
+        EXPECT_EQ(error_of(missing), "stat " + path("none") + ": No such file or directory");
+        co_await fs::chmod(path("f"), 0640);
+        const fs::FileStatus changed = co_await fs::stat(path("f"));
+        EXPECT_EQ(changed.permissions(), 0640u);
+    });
+}
+
+TEST_F(FsTest, names) {
+    put("a", "a");
+    asyncio::run([&]() -> Coro<> {
+        co_await fs::rename(path("a"), path("b"));
+        co_await fs::link(path("b"), path("c"));
+        const auto none = co_await as_outcome(fs::rename(path("a"), path("z")));
+        EXPECT_EQ(error_of(none),
+                  "rename " + path("a") + " -> " + path("z") + ": No such file or directory");
+        co_await fs::remove(path("b"));
+        co_await fs::makedirs(path("x/y/z/"));
+        const auto again = co_await as_outcome(fs::makedirs(path("x/y/z")));
+        EXPECT_EQ(error_of(again), "mkdir " + path("x/y/z") + ": File exists");
+        co_await fs::makedirs(path("x/y/z"), {.exist_ok = true});
+        const auto over = co_await as_outcome(fs::makedirs(path("c/d"), {.exist_ok = true}));
+        EXPECT_FALSE(over);
+        const auto full = co_await as_outcome(fs::rmdir(path("x")));
+        EXPECT_EQ(error_of(full), "rmdir " + path("x") + ": Directory not empty");
+        co_await fs::symlink("../c", path("x/up"));
+        const std::string says = co_await fs::readlink(path("x/up"));
+        EXPECT_EQ(says, "../c");
+        const std::string real = co_await fs::realpath(path("x/./y/../up"));
+        EXPECT_EQ(real, stdfs::canonical(path("c")).string());
+        co_await fs::rmtree(path("x"));
+        EXPECT_FALSE(stdfs::exists(path("x")));
+        EXPECT_TRUE(stdfs::exists(path("c")));
+    });
+}
+
+TEST_F(FsTest, directories) {
+    std::set<std::string> expected;
+    for (int i = 0; i < 1500; ++i) {
+        const std::string name = "file" + std::to_string(i);
+        put(name, "");
+        expected.insert(name);
+    }
+    stdfs::create_directory(path("sub"));
+    expected.insert("sub");
+    asyncio::run([&]() -> Coro<> {
+        std::set<std::string> seen;
+        fs::Directory entries = co_await fs::scandir(folder);
+        int cancelled = 0;
+        for (;;) {
+            Task<std::optional<fs::DirEntry>> next = create_task(entries.next());
+            co_await sleep(Duration::zero());
+            if (seen.size() % 3 == 0) next.cancel();
+            auto entry = co_await as_outcome(next);
+            if (!entry && ++cancelled < 5000) {
+                const auto retried = co_await entries.next();
+                if (!retried) break;
+                seen.insert(retried->name);
+                continue;
+            }
+            if (!*entry) break;
+            seen.insert((**entry).name);
+            EXPECT_EQ((**entry).is_dir(), (**entry).name == "sub");
+        }
+        EXPECT_EQ(seen, expected);
+        const std::vector<std::string> names = co_await fs::listdir(folder);
+        EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), expected);
+        const auto none = co_await as_outcome(fs::scandir(path("none")));
+        EXPECT_EQ(error_of(none), "scandir " + path("none") + ": No such file or directory");
+    });
+}
+
+TEST_F(FsTest, walks_a_tree_and_may_be_told_where_not_to_go) {
+    stdfs::create_directories(path("a/b/c"));
+    stdfs::create_directories(path("skip/this"));
+    put("a/b/file", "");
+    stdfs::create_directory_symlink(folder, path("a/loop"));
+    asyncio::run([&]() -> Coro<> {
+        std::vector<std::string> seen;
+        std::vector<std::string> files;
+        fs::Walk walk = fs::walk(folder);
+        while (fs::WalkStep* step = co_await walk.next()) {
+            seen.push_back(step->path.substr(folder.size()));
+            for (const std::string& name : step->files) files.push_back(name);
+            std::erase(step->directories, "skip");
+        }
+        EXPECT_EQ(seen, (std::vector<std::string>{"", "/a", "/a/b", "/a/b/c"}));
+        std::ranges::sort(files);
+        EXPECT_EQ(files, (std::vector<std::string>{"file", "loop"}));
+    });
+}
+
+TEST_F(FsTest, whole_files) {
+    asyncio::run([&]() -> Coro<> {
+        const std::string text(3 << 20, 't');
+        co_await fs::write_file(path("w"), text);
+        const std::string back = co_await fs::read_file(path("w"));
+        EXPECT_EQ(back, text);
+        const std::uint64_t copied = co_await fs::copy(path("w"), path("copy"));
+        EXPECT_EQ(copied, text.size());
+        const std::string copy = co_await fs::read_file(path("copy"));
+        EXPECT_EQ(copy, text);
+        const auto same = co_await as_outcome(fs::copy(path("w"), path("w")));
+        EXPECT_FALSE(same);
+        EXPECT_EQ(stdfs::file_size(path("w")), text.size());
+        const std::uint64_t from_proc = co_await fs::copy("/proc/self/status", path("proc"));
+        EXPECT_GT(from_proc, 100u);
+        const auto none = co_await as_outcome(fs::copy(path("none"), path("z")));
+        EXPECT_EQ(error_of(none), "open " + path("none") + ": No such file or directory");
+        EXPECT_FALSE(stdfs::exists(path("z")));
+        const auto full = co_await as_outcome(fs::copy(path("w"), "/dev/full"));
+        EXPECT_FALSE(full);
+    });
+}
+
+TEST_F(FsTest, write_atomic_leaves_the_old_file_or_the_new_one) {
+    put("conf", "old");
+    ::chmod(path("conf").c_str(), 0604);
+    asyncio::run([&]() -> Coro<> {
+        co_await fs::write_atomic(path("conf"), "new");
+        const std::string text = co_await fs::read_file(path("conf"));
+        EXPECT_EQ(text, "new");
+        const fs::FileStatus status = co_await fs::stat(path("conf"));
+        EXPECT_EQ(status.permissions(), 0604u);
+        const std::string large(200000, 'L');
+        for (int i = 0; i < 200; ++i) {
+            Task<> write =
+                create_task(fs::write_atomic(path("conf"), large, {.sync = i % 10 == 0}));
+            for (int steps = 0; steps < i % 8; ++steps) co_await sleep(Duration::zero());
+            write.cancel();
+            (void)co_await as_outcome(write);
+            const std::string now = co_await fs::read_file(path("conf"));
+            EXPECT_TRUE(now == "new" || now == large);
+        }
+        const std::vector<std::string> left = co_await fs::listdir(folder);
+        EXPECT_EQ(left, std::vector<std::string>{"conf"});
+        const auto nowhere = co_await as_outcome(fs::write_atomic(path("no/such/dir"), "x"));
+        EXPECT_FALSE(nowhere);
+    });
+}
+
+TEST_F(FsTest, temporary_files_and_directories) {
+    asyncio::run([&]() -> Coro<> {
+        File unnamed = co_await fs::temporary_file({.directory = folder});
+        co_await unnamed.write("x");
+        co_await unnamed.seek(0);
+        const std::string back = co_await unnamed.read();
+        EXPECT_EQ(back, "x");
+        EXPECT_TRUE(stdfs::is_empty(folder));
+        std::string name;
+        {
+            fs::NamedFile named = co_await fs::named_temporary_file(
+                {.prefix = "p-", .suffix = ".txt", .directory = folder});
+            name = named.name();
+            EXPECT_TRUE(stdfs::exists(name));
+            EXPECT_TRUE(name.ends_with(".txt"));
+            co_await named.close();
+        }
+        EXPECT_FALSE(stdfs::exists(name));
+        auto body = [&](const std::string& directory) -> Coro<> {
+            name = directory;
+            co_await fs::makedirs(directory + "/deep/er");
+            co_await fs::write_file(directory + "/deep/file", "x");
+        };
+        co_await with(fs::TemporaryDirectory({.directory = folder}), body);
+        EXPECT_FALSE(name.empty());
+        EXPECT_TRUE(stdfs::is_empty(folder));
+    });
+}
+
+}  // namespace
+}  // namespace asyncio

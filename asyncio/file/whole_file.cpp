@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/file/call.hpp>
+#include <asyncio/file/file.hpp>
+#include <asyncio/file/on_thread.hpp>
+#include <asyncio/file/temporary.hpp>
+#include <asyncio/file/whole_file.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/fd.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <stdexcept>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace asyncio::fs {
+
+namespace {
+
+using os::FileCall;
+
+Coro<std::string> read_whole(std::string path) {
+    File file = co_await open(path, O_RDONLY, {.buffering = 0});
+    std::string data = co_await file.read();
+    co_await file.close();
+    co_return data;
+}
+
+Coro<> write_whole(std::string path, std::string_view data) {
+    File file = co_await open(path, "w", {.buffering = 0});
+    co_await file.write(data);
+    co_await file.close();
+}
+
+// --- replacing ---------------------------------------------------------------------------------
+
+/// As `path`: its permissions if it is there.
+unsigned permissions_for(const std::string& path, unsigned otherwise) noexcept {
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) return otherwise;
+    return status.st_mode & 07777;
+}
+
+std::string directory_of(const std::string& path) {
+    const std::size_t slash = path.find_last_of('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Coro<> sync_directory(std::string path) {
+    const FileCall open{
+        .kind = FileCall::Kind::open, .flags = O_RDONLY | O_DIRECTORY, .path = path.c_str()};
+    const int opened = co_await file::Call(open);
+    const os::Fd fd(file::check(opened, "open", path));
+    const FileCall sync{.kind = FileCall::Kind::sync, .fd = fd.get()};
+    const int result = co_await file::Call(sync);
+    // Some file systems cannot, and lose nothing by it.
+    if (result != -EINVAL) file::check(result, "sync", path);
+}
+
+Coro<> replace(std::string path, std::string_view data, WriteAtomicOptions options) {
+    TemporaryName beside(path + ".");
+    const unsigned permissions = permissions_for(path, 0);
+    File file = co_await open(beside.name(), O_WRONLY | O_CREAT | O_EXCL,
+                              {.permissions = options.permissions, .buffering = 0});
+    if (permissions != 0) ::fchmod(file.fileno(), permissions);
+    co_await file.write(data);
+    if (options.sync) co_await file.fsync();
+    co_await file.close();
+    const FileCall rename{
+        .kind = FileCall::Kind::rename, .path = beside.name().c_str(), .other = path.c_str()};
+    const int renamed = co_await file::Call(rename, file::Cancellation::comes_later);
+    file::check(renamed, "rename", beside.name() + " -> " + path);
+    beside.keep();
+    if (options.sync) co_await sync_directory(directory_of(path));
+}
+
+// --- copying -----------------------------------------------------------------------------------
+
+constexpr std::size_t kCopyStep = 64u << 20;  // how often a cancelled copy is noticed
+constexpr std::size_t kCopyBuffer = 1u << 20;
+
+/// Shared by the task and the thread that copies for it.
+struct Copy {
+    std::string from;
+    std::string to;
+    os::Fd in;
+    os::Fd out;
+    std::uint64_t copied = 0;
+    std::atomic<bool> unwanted{false};
+
+    void run();
+    bool share_blocks() const noexcept { return ::ioctl(out.get(), FICLONE, in.get()) == 0; }
+    bool let_system_copy();
+    void copy_by_hand();
+};
+
+/// False when it cannot between these two, and nothing was copied yet.
+bool Copy::let_system_copy() {
+    while (!unwanted) {
+        const ssize_t count =
+            ::copy_file_range(in.get(), nullptr, out.get(), nullptr, kCopyStep, 0);
+        if (count == 0) return copied != 0;  // files of /proc claim to be empty
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && copied == 0 && errno != ENOSPC && errno != EIO) return false;
+        if (count < 0) os::throw_system_error(errno, "copy " + from + " -> " + to);
+        copied += static_cast<std::uint64_t>(count);
+    }
+    return true;
+}
+
+void Copy::copy_by_hand() {
+    std::vector<char> buffer(kCopyBuffer);
+    while (!unwanted) {
+        const int got = os::perform({.kind = FileCall::Kind::read,
+                                     .fd = in.get(),
+                                     .memory = buffer.data(),
+                                     .size = buffer.size()});
+        if (file::check(got, "read", from) == 0) return;
+        for (int done = 0; done < got;) {
+            done += file::check(os::perform({.kind = FileCall::Kind::write,
+                                             .fd = out.get(),
+                                             .memory = buffer.data() + done,
+                                             .size = static_cast<std::size_t>(got - done)}),
+                                "write", to);
+        }
+        copied += static_cast<std::uint64_t>(got);
+    }
+}
+
+void Copy::run() {
+    in = os::Fd(file::check(
+        os::perform({.kind = FileCall::Kind::open, .flags = O_RDONLY, .path = from.c_str()}),
+        "open", from));
+    struct stat source = {};
+    if (::fstat(in.get(), &source) != 0) os::throw_system_error(errno, "stat " + from);
+    if (S_ISDIR(source.st_mode)) os::throw_system_error(EISDIR, "copy " + from);
+    out = os::Fd(file::check(os::perform({.kind = FileCall::Kind::open,
+                                          .flags = O_WRONLY | O_CREAT,
+                                          .mode = source.st_mode & 0777u,
+                                          .path = to.c_str()}),
+                             "open", to));
+    struct stat target = {};
+    if (::fstat(out.get(), &target) != 0) os::throw_system_error(errno, "stat " + to);
+    if (target.st_dev == source.st_dev && target.st_ino == source.st_ino)
+        throw std::invalid_argument("copy: " + from + " and " + to + " are the same file");
+    if (S_ISREG(target.st_mode) && ::ftruncate(out.get(), 0) != 0)
+        os::throw_system_error(errno, "truncate " + to);
+    if (share_blocks())
+        copied = static_cast<std::uint64_t>(source.st_size);
+    else if (!let_system_copy())
+        copy_by_hand();
+    if (S_ISREG(target.st_mode) && ::fchmod(out.get(), source.st_mode & 07777) != 0)
+        os::throw_system_error(errno, "chmod " + to);
+    in.reset();
+    out.reset();
+}
+
+Coro<std::uint64_t> copy_file(std::string from, std::string to) {
+    const auto copy = std::make_shared<Copy>();
+    copy->from = std::move(from);
+    copy->to = std::move(to);
+    struct NoLongerWanted {
+        ~NoLongerWanted() { copy.unwanted = true; }
+        Copy& copy;
+    } no_longer_wanted{*copy};
+    auto run = [copy] { copy->run(); };
+    co_await file::on_thread(std::move(run));
+    co_return copy->copied;
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER Coro<std::string> read_file(std::string_view path) {
+    return read_whole(file::checked_path(path));
+}
+ASYNCIO_CORO_WRAPPER Coro<> write_file(std::string_view path, std::string_view data) {
+    return write_whole(file::checked_path(path), data);
+}
+ASYNCIO_CORO_WRAPPER Coro<> write_atomic(std::string_view path, std::string_view data,
+                                         WriteAtomicOptions options) {
+    return replace(file::checked_path(path), data, options);
+}
+ASYNCIO_CORO_WRAPPER Coro<std::uint64_t> copy(std::string_view from, std::string_view to) {
+    return copy_file(file::checked_path(from), file::checked_path(to));
+}
+
+}  // namespace asyncio::fs
