@@ -211,9 +211,9 @@ Coro<int> FileCore::transfer(os::FileCall what) {
         const int result = co_await transfer_when_ready(what);
         co_return result;
     }
-    const bool appends = what.kind == Kind::write && append_;
-    const int result =
-        co_await Call(what, appends ? Cancellation::comes_later : Cancellation::ends_the_call);
+    Cancellation cancellation = Cancellation::ends_the_call;
+    if (what.kind == Kind::write && append_) cancellation = Cancellation::comes_later;
+    const int result = co_await Call(what, cancellation);
     co_return result;
 }
 

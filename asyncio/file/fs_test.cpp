@@ -210,7 +210,8 @@ TEST_F(FsTest, write_atomic_leaves_the_old_file_or_the_new_one) {
 
 TEST_F(FsTest, temporary_files_and_directories) {
     asyncio::run([&]() -> Coro<> {
-        File unnamed = co_await fs::temporary_file({.directory = folder});
+        const fs::TemporaryOptions here{.prefix = "p-", .suffix = ".txt", .directory = folder};
+        File unnamed = co_await fs::temporary_file(here);
         co_await unnamed.write("x");
         co_await unnamed.seek(0);
         const std::string back = co_await unnamed.read();
@@ -218,8 +219,7 @@ TEST_F(FsTest, temporary_files_and_directories) {
         EXPECT_TRUE(stdfs::is_empty(folder));
         std::string name;
         {
-            fs::NamedFile named = co_await fs::named_temporary_file(
-                {.prefix = "p-", .suffix = ".txt", .directory = folder});
+            fs::NamedFile named = co_await fs::named_temporary_file(here);
             name = named.name();
             EXPECT_TRUE(stdfs::exists(name));
             EXPECT_TRUE(name.ends_with(".txt"));
@@ -231,7 +231,7 @@ TEST_F(FsTest, temporary_files_and_directories) {
             co_await fs::makedirs(directory + "/deep/er");
             co_await fs::write_file(directory + "/deep/file", "x");
         };
-        co_await with(fs::TemporaryDirectory({.directory = folder}), body);
+        co_await with(fs::TemporaryDirectory(here), body);
         EXPECT_FALSE(name.empty());
         EXPECT_TRUE(stdfs::is_empty(folder));
     });

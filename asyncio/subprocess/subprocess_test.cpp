@@ -327,13 +327,13 @@ TEST_F(Subprocess, SUB_23_surroundings) {
         const std::array passed{extra};
         const std::string command = "echo $GREETING; pwd; umask; ls /proc/self/fd | grep -c '^" +
                                     std::to_string(extra) + "$'";
-        Process process = co_await create_subprocess_shell({.stdout_ = PIPE,
-                                                            .cwd = "/usr",
-                                                            .env = environment,
-                                                            .pass_fds = passed,
-                                                            .start_new_session = true,
-                                                            .umask = 077},
-                                                           command);
+        const SubprocessOptions options{.stdout_ = PIPE,
+                                        .cwd = "/usr",
+                                        .env = environment,
+                                        .pass_fds = passed,
+                                        .start_new_session = true,
+                                        .umask = 077};
+        Process process = co_await create_subprocess_shell(options, command);
         const Communicated result = co_await process.communicate();
         EXPECT_EQ(result.out, "hello\n/usr\n0077\n1\n");
         ::close(extra);
