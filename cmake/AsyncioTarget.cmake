@@ -36,8 +36,12 @@ function(asyncio_own_target target)
     endif()
 endfunction()
 
-# asyncio_programs(PREFIX FOLDER): every FOLDER/NAME.cpp becomes the program PREFIX_NAME.
+# asyncio_programs(PREFIX FOLDER): every FOLDER/NAME.cpp becomes the program PREFIX_NAME; the
+# target asyncio_programs builds all of them.
 function(asyncio_programs prefix folder)
+    if(NOT TARGET asyncio_programs)
+        add_custom_target(asyncio_programs)
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
     if(NOT ASYNCIO_HAVE_TLS)
         list(FILTER sources EXCLUDE REGEX "tls[^/]*\\.cpp$")
@@ -50,5 +54,6 @@ function(asyncio_programs prefix folder)
             target_link_libraries(${prefix}_${name} PRIVATE asyncio::tls OpenSSL::SSL OpenSSL::Crypto)
         endif()
         asyncio_own_target(${prefix}_${name})
+        add_dependencies(asyncio_programs ${prefix}_${name})
     endforeach()
 endfunction()
