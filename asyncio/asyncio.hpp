@@ -32,6 +32,7 @@
 #include <asyncio/sync/lock.hpp>
 #include <asyncio/sync/queue.hpp>
 #include <asyncio/sync/semaphore.hpp>
+#include <asyncio/sync/thread_queue.hpp>
 #include <asyncio/task/as_completed.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/call_graph.hpp>

@@ -53,6 +53,12 @@ class Ring {
         const Taken taken(*this, *at(size_ - 1));
         return std::move(taken.item);
     }
+    void swap(Ring& other) noexcept {
+        std::swap(block_, other.block_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(first_, other.first_);
+        std::swap(size_, other.size_);
+    }
     /// All items, to be destroyed by the caller.
     Ring take_all() noexcept { return std::move(*this); }
 
@@ -77,12 +83,6 @@ class Ring {
         return block_ + ((first_ + index) & (capacity_ - 1));
     }
 
-    void swap(Ring& other) noexcept {
-        std::swap(block_, other.block_);
-        std::swap(capacity_, other.capacity_);
-        std::swap(first_, other.first_);
-        std::swap(size_, other.size_);
-    }
     void grow() {
         const std::size_t capacity = capacity_ == 0 ? kLeast : capacity_ * 2;
         std::allocator<T> memory;
