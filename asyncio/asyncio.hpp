@@ -43,6 +43,7 @@
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/task_group.hpp>
+#include <asyncio/task/task_listing.hpp>
 #include <asyncio/task/timeout.hpp>
 #include <asyncio/task/wait.hpp>
 #include <asyncio/task/wait_for.hpp>
