@@ -78,7 +78,10 @@ class CoroAwaiter {
     }
     template <class P>
     void await_suspend(std::coroutine_handle<P> parent) noexcept {
-        frame_.promise().start_for(parent.promise(), frame_.slot());
+        static_assert(std::is_base_of_v<PromiseBase, P>,
+                      "a Coro can be awaited only in a coroutine that returns asyncio::Coro");
+        if constexpr (std::is_base_of_v<PromiseBase, P>)
+            frame_.promise().start_for(parent.promise(), frame_.slot());
     }
     T await_resume() {
         // The frame dies before the caller goes on: its parameters do not outlive the await.
@@ -92,7 +95,9 @@ class CoroAwaiter {
 }  // namespace coro
 
 template <class T = void>
-class [[nodiscard]] ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable {
+class [[nodiscard(
+    "a coroutine does nothing until it is awaited: co_await it, or give it to create_task")]]
+ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable {
   public:
     using promise_type = coro::Promise<T>;
     using value_type = T;
@@ -110,6 +115,8 @@ class [[nodiscard]] ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable 
 
     /// False after it was awaited or moved from.
     bool valid() const noexcept { return !frame_.empty(); }
+    /// Where its body is written. REQUIRES: valid.
+    const std::source_location& created() const noexcept { return frame_.promise().created(); }
 
     coro::CoroAwaiter<T> operator co_await() && noexcept {
         return coro::CoroAwaiter<T>(std::move(frame_));

@@ -38,6 +38,21 @@ struct DriverAwaitable {};
 template <class A>
 concept ForDrivers = std::is_base_of_v<DriverAwaitable, std::remove_cvref_t<A>>;
 
+/// For static_asserts that fail where they are instantiated.
+template <class...>
+inline constexpr bool kNever = false;
+
+class PromiseBase;
+
+/// The driver of the coroutine that suspends. For each await_suspend.
+template <class P>
+auto& driver_of(std::coroutine_handle<P> frame) noexcept {
+    static_assert(std::is_base_of_v<PromiseBase, P>,
+                  "asyncio's awaitables can be awaited only in a coroutine that returns "
+                  "asyncio::Coro");
+    return frame.promise().driver();
+}
+
 class PromiseBase {
   public:
     static void* operator new(std::size_t size) { return FramePool::allocate(size); }
@@ -57,16 +72,26 @@ class PromiseBase {
     };
     FinalAwaiter final_suspend() const noexcept { return {}; }
 
-    template <class A>
+    template <ForDrivers A>
     A&& await_transform(A&& awaitable,
                         std::source_location where = std::source_location::current()) noexcept {
-        static_assert(ForDrivers<A>,
-                      "co_await needs a coroutine, task, future or another asyncio awaitable");
-        static_assert(!(std::is_lvalue_reference_v<A> && requires {
-            typename std::remove_cvref_t<A>::AwaitedOnce;
-        }), "a Coro is awaited once: write co_await std::move(coro)");
         await_site_ = where;
         return std::forward<A>(awaitable);
+    }
+
+    // What cannot be awaited is told why, and before the compiler finds words of its own.
+    template <class A>
+        requires(!ForDrivers<A>)
+    auto await_transform(A&&) noexcept {
+        static_assert(kNever<A>,
+                      "co_await needs a coroutine, task, future or another asyncio awaitable");
+        return std::suspend_never();
+    }
+    template <ForDrivers A>
+        requires requires { typename A::AwaitedOnce; }
+    auto await_transform(A&) noexcept {
+        static_assert(kNever<A>, "a Coro is awaited once: write co_await std::move(coro)");
+        return std::suspend_never();
     }
 
     Driver& driver() const noexcept { return *driver_; }
@@ -143,6 +168,11 @@ class Promise final : public PromiseBase {
         requires std::is_convertible_v<U&&, T>
     void return_value(U&& value) {
         outcome_.set_value(std::forward<U>(value));
+    }
+    template <class U>
+        requires(!std::is_convertible_v<U &&, T>)
+    auto return_value(U&&) {
+        static_assert(kNever<U>, "co_return: the value cannot be converted to the T of Coro<T>");
     }
 
     Outcome<T>& outcome() noexcept { return outcome_; }

@@ -81,9 +81,17 @@ template <class F>
 concept Callable = !std::is_same_v<std::remove_cvref_t<F>, Context>;
 
 /// Calling an F gives a coroutine, which a callback's caller would drop unstarted.
-template <class F>
+template <class F, class... Args>
 concept MakesCoroutine =
-    requires { typename std::remove_cvref_t<std::invoke_result_t<F&>>::AwaitedOnce; };
+    requires { typename std::remove_cvref_t<std::invoke_result_t<F&, Args...>>::AwaitedOnce; };
+
+template <class F, class... Args>
+constexpr auto check_callback() {  // auto: instantiated at once, before anything else can fail
+    static_assert(std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>,
+                  "the callback cannot be called with these arguments");
+    static_assert(!MakesCoroutine<std::decay_t<F>, std::decay_t<Args>...>,
+                  "a coroutine is no callback, nothing would run it: use create_task");
+}
 
 }  // namespace loop
 
@@ -189,6 +197,7 @@ class EventLoop {
     }
     template <loop::Callable F, class... Args>
     ThreadsafeHandle call_soon_threadsafe(F&& f, Args&&... args) {
+        loop::check_callback<F, Args...>();
         return post(loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...),
                     ContextSlot::copy_current());
     }
@@ -199,9 +208,10 @@ class EventLoop {
     template <class T>
     Future<T> create_future(std::source_location where = std::source_location::current());
     template <class A>
-    auto create_task(A&& awaitable);
+    auto create_task(A&& awaitable, std::source_location where = std::source_location::current());
     template <class A>
-    auto create_task(A&& awaitable, TaskOptions options);
+    auto create_task(A&& awaitable, TaskOptions options,
+                     std::source_location where = std::source_location::current());
 
     // --- threads: room `thread` ------------------------------------------------------------
 
@@ -341,11 +351,8 @@ class EventLoop {
   private:
     template <bool Timed, class F, class... Args>
     auto* make_callback(F&& f, Args&&... args) {
+        loop::check_callback<F, Args...>();
         auto callable = loop::bind_arguments(std::forward<F>(f), std::forward<Args>(args)...);
-        static_assert(std::is_invocable_v<decltype(callable)&>,
-                      "the callback cannot be called with these arguments");
-        static_assert(!loop::MakesCoroutine<decltype(callable)>,
-                      "a coroutine is no callback, nothing would run it: use create_task");
         return loop::Callback<decltype(callable), Timed>::make(*this, std::move(callable));
     }
     ThreadsafeHandle post(UniqueFunction<void()> f, ContextSlot context);

@@ -33,7 +33,7 @@ class OperationAwaiter final : public coro::Wait {
     bool await_ready() const noexcept { return false; }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-        return submit(frame.promise().driver());
+        return submit(coro::driver_of(frame));
     }
     int await_resume() {
         if (driver_ != nullptr) driver_->throw_if_cancelled();

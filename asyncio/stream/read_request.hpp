@@ -138,7 +138,7 @@ class ReadAwaiter final : public ReadWait {
     }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) {
-        core_->wait_for_data(*this, frame.promise().driver());
+        core_->wait_for_data(*this, coro::driver_of(frame));
     }
     typename Request::Result await_resume() {
         if (driver_ != nullptr) {

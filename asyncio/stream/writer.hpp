@@ -40,7 +40,7 @@ class DrainAwaiter final : public task::ListWait {
     }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) noexcept {
-        suspend_in(frame.promise().driver());
+        suspend_in(coro::driver_of(frame));
     }
     void await_resume() {
         if (driver_ != nullptr || core_->error()) [[unlikely]]
@@ -62,7 +62,7 @@ class ClosedAwaiter final : public task::ListWait {
     bool await_ready() const noexcept { return core_->lost(); }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) noexcept {
-        suspend(frame.promise().driver(), core_->closed().waits());
+        suspend(coro::driver_of(frame), core_->closed().waits());
     }
     void await_resume() {
         resume();

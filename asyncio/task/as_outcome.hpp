@@ -38,4 +38,11 @@ ASYNCIO_CORO_WRAPPER auto as_outcome(A&& awaitable) {
     return task::outcome_of(std::decay_t<A>(std::forward<A>(awaitable)));
 }
 
+/// Says what is wrong.
+template <class A>
+    requires(!Awaitable<A>)
+auto as_outcome(A&&) {
+    static_assert(coro::kNever<A>, "as_outcome needs a coroutine, task, future or other awaitable");
+}
+
 }  // namespace asyncio

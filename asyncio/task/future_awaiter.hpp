@@ -21,7 +21,7 @@ class EndAwaiter : public coro::Wait {
     bool await_ready() const noexcept { return future_->done(); }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-        return suspend(frame.promise().driver());
+        return suspend(coro::driver_of(frame));
     }
     /// Throws CancelledError if this wait, not the future, was cancelled.
     void await_resume() {

@@ -87,15 +87,20 @@ EventLoop* loop_of(const A& awaitable) {
         return nullptr;
 }
 
+/// Nobody said where: the place of the coroutine itself is the next best.
+template <class T>
+Task<T> start_child(EventLoop& loop, Coro<T>&& coro) {
+    const std::source_location where = coro.created();
+    return start_coro(loop, std::move(coro), TaskOptions(), where);
+}
+
 /// Futures as they are, everything else as a new task.
 template <class A>
 Ref<FutureCore> ensure_future(EventLoop& loop, A&& awaitable) {
     if constexpr (std::is_base_of_v<AnyFuture, std::remove_cvref_t<A>>)
         return awaitable.ref();
     else
-        return start_coro(loop, as_coro(std::forward<A>(awaitable)), TaskOptions(),
-                          std::source_location::current())
-            .ref();
+        return start_child(loop, as_coro(std::forward<A>(awaitable))).ref();
 }
 
 template <bool Outcomes, class... As>
@@ -137,6 +142,15 @@ auto gather(As&&... awaitables) {
 template <Awaitable... As>
 auto gather(ReturnExceptions, As&&... awaitables) {
     return task::gather_all<true>(std::forward<As>(awaitables)...);
+}
+
+/// Says what is wrong.
+template <class... As>
+    requires(!(Awaitable<As> && ...))
+auto gather(As&&...) {
+    static_assert(coro::kNever<As...>,
+                  "gather needs coroutines, tasks, futures or other awaitables, or a std::vector "
+                  "of them");
 }
 
 template <Awaitable A>

@@ -79,4 +79,11 @@ auto shield(A&& awaitable) {
     return Future<T>(Ref<task::FutureCore>(std::move(outer)));
 }
 
+/// Says what is wrong.
+template <class A>
+    requires(!Awaitable<A>)
+auto shield(A&&) {
+    static_assert(coro::kNever<A>, "shield needs a coroutine, task, future or other awaitable");
+}
+
 }  // namespace asyncio

@@ -35,7 +35,7 @@ class SleepAwaiter final : public coro::Wait {
     bool await_ready() const noexcept { return false; }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) noexcept {
-        suspend(frame.promise().driver());
+        suspend(coro::driver_of(frame));
     }
     void await_resume() { static_cast<coro::Driver&>(timer_.target()).throw_if_cancelled(); }
 
@@ -63,7 +63,8 @@ inline void SleepAwaiter::suspend(coro::Driver& driver) noexcept {
 }  // namespace task
 
 /// What sleep() returns; awaits as often as one likes.
-class [[nodiscard]] Sleep : public coro::DriverAwaitable {
+class [[nodiscard("sleep() does nothing until it is awaited: co_await it")]] Sleep
+    : public coro::DriverAwaitable {
   public:
     explicit Sleep(Duration delay) noexcept : delay_(delay) {}
     task::SleepAwaiter operator co_await() const noexcept { return task::SleepAwaiter(delay_); }

@@ -19,6 +19,7 @@
 // Threads: the loop's. Not thread-safe.
 #pragma once
 
+#include <asyncio/base/given_arguments.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/task/awaitable.hpp>
 #include <asyncio/task/future.hpp>
@@ -130,11 +131,37 @@ Coro<AwaitResult<std::invoke_result_t<F&, Args...>>> call_it(F f, Args... args) 
 
 template <class A>
 ASYNCIO_CORO_WRAPPER auto as_coro(A&& awaitable) {
+    static_assert(!kIsCoro<A> || !std::is_lvalue_reference_v<A>,
+                  "a Coro is awaited once: hand it over with std::move(coro)");
     if constexpr (kIsCoro<A>)
-        return std::forward<A>(awaitable);
+        return std::remove_cvref_t<A>(std::move(awaitable));
     else
         return await_it(std::decay_t<A>(std::forward<A>(awaitable)));
 }
+
+/// What create_task() does with a function: start(coroutine that calls it with the arguments).
+template <class Start, class F>
+struct TaskCall {
+    const Start& start;
+    std::remove_reference_t<F>& f;
+
+    template <class... Args>
+    auto operator()(Args&&... args) const {
+        constexpr bool kCallable = std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>;
+        static_assert(kCallable,
+                      "create_task needs a coroutine, another awaitable, or a function and the "
+                      "arguments it can be called with");
+        if constexpr (kCallable) {
+            using Result = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;
+            static_assert(
+                Awaitable<Result>,
+                "create_task needs a function that returns a coroutine (or other awaitable)");
+            if constexpr (Awaitable<Result>)
+                return start(call_it<std::decay_t<F>, std::decay_t<Args>...>(
+                    std::forward<F>(f), std::forward<Args>(args)...));
+        }
+    }
+};
 
 }  // namespace task
 
@@ -146,42 +173,47 @@ auto create_task(A&& awaitable, TaskOptions options = {},
     return task::start_coro(loop, task::as_coro(std::forward<A>(awaitable)), options, where);
 }
 
-/// Run f(args...), which returns an awaitable, as a task; f and args move into the task.
-template <class F, class... Args>
-    requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>)
-auto create_task(F&& f, Args&&... args) {
-    static_assert(Awaitable<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>,
-                  "create_task needs a function that returns a coroutine (or other awaitable)");
-    EventLoop& loop = get_running_loop();
-    return task::start_coro(loop,
-                            task::call_it<std::decay_t<F>, std::decay_t<Args>...>(
-                                std::forward<F>(f), std::forward<Args>(args)...),
-                            TaskOptions(), std::source_location::current());
+/// Run f(arguments...), which returns an awaitable, as a task; f and the arguments move into it.
+template <class F, class A1 = NotGiven, class A2 = NotGiven, class A3 = NotGiven,
+          class A4 = NotGiven, class A5 = NotGiven, class A6 = NotGiven>
+    requires(!Awaitable<F> && !std::is_same_v<std::remove_cvref_t<A1>, TaskOptions>)
+auto create_task(F&& f, A1&& a1 = NotGiven(nullptr), A2&& a2 = NotGiven(nullptr),
+                 A3&& a3 = NotGiven(nullptr), A4&& a4 = NotGiven(nullptr),
+                 A5&& a5 = NotGiven(nullptr), A6&& a6 = NotGiven(nullptr),
+                 std::source_location where = std::source_location::current()) {
+    const auto start = [&loop = get_running_loop(), where]<class T>(Coro<T>&& coro) {
+        return task::start_coro(loop, std::move(coro), TaskOptions(), where);
+    };
+    return with_given(task::TaskCall<decltype(start), F>{start, f}, std::forward<A1>(a1),
+                      std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4),
+                      std::forward<A5>(a5), std::forward<A6>(a6));
 }
 
 /// The same, without arguments, with options.
 template <class F>
-    requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&>)
+    requires(!Awaitable<F>)
 auto create_task(F&& f, TaskOptions options,
                  std::source_location where = std::source_location::current()) {
-    EventLoop& loop = get_running_loop();
-    return task::start_coro(loop, task::call_it<std::decay_t<F>>(std::forward<F>(f)), options,
-                            where);
+    const auto start = [&, &loop = get_running_loop()]<class T>(Coro<T>&& coro) {
+        return task::start_coro(loop, std::move(coro), options, where);
+    };
+    return task::TaskCall<decltype(start), F>{start, f}();
 }
 
 template <class A>
-auto EventLoop::create_task(A&& awaitable) {
-    return create_task(std::forward<A>(awaitable), TaskOptions());
+auto EventLoop::create_task(A&& awaitable, std::source_location where) {
+    return create_task(std::forward<A>(awaitable), TaskOptions(), where);
 }
 
 template <class A>
-auto EventLoop::create_task(A&& awaitable, TaskOptions options) {
+auto EventLoop::create_task(A&& awaitable, TaskOptions options, std::source_location where) {
+    const auto start = [&]<class T>(Coro<T>&& coro) {
+        return task::start_coro(*this, std::move(coro), options, where);
+    };
     if constexpr (Awaitable<A>)
-        return task::start_coro(*this, task::as_coro(std::forward<A>(awaitable)), options,
-                                std::source_location::current());
+        return start(task::as_coro(std::forward<A>(awaitable)));
     else
-        return task::start_coro(*this, task::call_it<std::decay_t<A>>(std::forward<A>(awaitable)),
-                                options, std::source_location::current());
+        return task::TaskCall<decltype(start), A>{start, awaitable}();
 }
 
 /// The task being stepped in this thread; empty in plain callbacks. std::logic_error if no loop

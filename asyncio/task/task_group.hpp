@@ -93,20 +93,28 @@ class TaskGroup {
                      std::source_location where = std::source_location::current()) {
         return start(task::as_coro(std::forward<A>(awaitable)), options, where);
     }
-    template <class F, class... Args>
-        requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&, std::decay_t<Args>...>)
-    auto create_task(F&& f, Args&&... args) {
-        static_assert(Awaitable<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>,
-                      "create_task needs a function that returns a coroutine (or other awaitable)");
-        return start(task::call_it<std::decay_t<F>, std::decay_t<Args>...>(
-                         std::forward<F>(f), std::forward<Args>(args)...),
-                     TaskOptions(), std::source_location::current());
+    template <class F, class A1 = NotGiven, class A2 = NotGiven, class A3 = NotGiven,
+              class A4 = NotGiven, class A5 = NotGiven, class A6 = NotGiven>
+        requires(!Awaitable<F> && !std::is_same_v<std::remove_cvref_t<A1>, TaskOptions>)
+    auto create_task(F&& f, A1&& a1 = NotGiven(nullptr), A2&& a2 = NotGiven(nullptr),
+                     A3&& a3 = NotGiven(nullptr), A4&& a4 = NotGiven(nullptr),
+                     A5&& a5 = NotGiven(nullptr), A6&& a6 = NotGiven(nullptr),
+                     std::source_location where = std::source_location::current()) {
+        const auto begin = [&]<class T>(Coro<T>&& coro) {
+            return start(std::move(coro), TaskOptions(), where);
+        };
+        return with_given(task::TaskCall<decltype(begin), F>{begin, f}, std::forward<A1>(a1),
+                          std::forward<A2>(a2), std::forward<A3>(a3), std::forward<A4>(a4),
+                          std::forward<A5>(a5), std::forward<A6>(a6));
     }
     template <class F>
-        requires(!Awaitable<F> && std::is_invocable_v<std::decay_t<F>&>)
+        requires(!Awaitable<F>)
     auto create_task(F&& f, TaskOptions options,
                      std::source_location where = std::source_location::current()) {
-        return start(task::call_it<std::decay_t<F>>(std::forward<F>(f)), options, where);
+        const auto begin = [&]<class T>(Coro<T>&& coro) {
+            return start(std::move(coro), options, where);
+        };
+        return task::TaskCall<decltype(begin), F>{begin, f}();
     }
 
     /// Cancel the children and the body; the block then ends without an exception, unless there

@@ -84,8 +84,7 @@ concept CanBecomeTask = requires(A a) { create_task(std::move(a)); };
 TEST(Task, TASK_05_only_awaitables_and_functions_that_return_them_can_become_tasks) {
     static_assert(CanBecomeTask<Coro<int>>);
     static_assert(CanBecomeTask<Future<int>>);
-    static_assert(!CanBecomeTask<int>);
-    static_assert(!CanBecomeTask<std::string>);
+    // Anything else: tests/wrong_programs.
 }
 
 TEST(Task, TASK_06_every_awaiter_gets_the_stored_exception) {

@@ -75,4 +75,11 @@ ASYNCIO_CORO_WRAPPER auto wait_for(A&& awaitable, std::optional<Duration> limit)
     return task::wait_within<Held>(std::forward<A>(awaitable), *limit);
 }
 
+/// Says what is wrong.
+template <class A>
+    requires(!Awaitable<A>)
+auto wait_for(A&&, std::optional<Duration>) {
+    static_assert(coro::kNever<A>, "wait_for needs a coroutine, task, future or other awaitable");
+}
+
 }  // namespace asyncio

@@ -65,7 +65,7 @@ class ListAwaiter final : public ListWait {
     bool await_ready() const noexcept { return false; }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) noexcept {
-        suspend(frame.promise().driver(), list_.waits());
+        suspend(coro::driver_of(frame), list_.waits());
     }
     void await_resume() { resume(); }
 

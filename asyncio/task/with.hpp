@@ -127,7 +127,7 @@ Coro<BodyResult<Body, Entered<AwaitResult<A>>>> with_awaited(A awaitable, Body b
 }
 
 template <class Body, class Manager>
-constexpr void check_body() {
+constexpr auto check_body() {  // auto: instantiated at once, before anything else can fail
     static_assert(kTakesValue<Body, Entered<Manager>>,
                   "with() calls its body with the entered value by reference, or with nothing");
     static_assert(
