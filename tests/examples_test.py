@@ -15,6 +15,10 @@ EXPECTED = {
     "01_hello": "starting pasta\nstarting salad\nstarting pizza\npasta done, salad done, pizza done\n"
                 + "starting soup\n" * 10 + "10 soups\n",
     "03_cancel": "10\n9\n8\nthe rocket is secured\ncancelled: there is a bird on it\n",
+    "11_subprocesses": "".join(f"PROGRAM {i}\n" for i in range(1, 6))
+                       + "std::system_error: run no-such-program: No such file or directory\n"
+                       + "the slow one ended with -15\n",
+    "12_files": "lines: 1000 2000 3000\nall in one piece\n4 files, one of them a copy of 20893 bytes\n",
     "04_retry": "no answer within 50 ms\nno answer within 100 ms\nthe oracle says 42\n",
 }
 
