@@ -20,6 +20,10 @@ EXPECTED = {
                        + "the slow one ended with -15\n",
     "12_files": "lines: 1000 2000 3000\nall in one piece\n4 files, one of them a copy of 20893 bytes\n",
     "04_retry": "no answer within 50 ms\nno answer within 100 ms\nthe oracle says 42\n",
+    "06_producer_consumer": "".join(f"baked loaf {i}\n" for i in range(1, 7)) + "Ann has 3, Bob has 3\n",
+    "07_pipeline": "a 200\nb 100\nc 50\nn 100\n",
+    "08_urgent_first": "0 heart attack\n1 broken arm\n2 sprained ankle\n2 cut finger\n3 sore throat\ngoing home\n",
+    "09_rate_limit": "10 pages, sum 385, at most 3 at a time\n",
 }
 
 
