@@ -31,13 +31,17 @@ inline constexpr bool kIsGiven = !std::is_same_v<std::remove_cvref_t<A>, NotGive
 /// use(args...), without those at the end that were not given.
 template <class Use, class... Args>
 decltype(auto) with_given(Use&& use, Args&&... args) {
-    const auto pass = [&use]<std::size_t... I>(auto all,
-                                               std::index_sequence<I...>) -> decltype(auto) {
-        return use(std::get<I>(std::move(all))...);
-    };
     constexpr std::size_t kGiven = (std::size_t{0} + ... + std::size_t{kIsGiven<Args>});
-    return pass(std::forward_as_tuple(std::forward<Args>(args)...),
-                std::make_index_sequence<kGiven>());
+    if constexpr (kGiven == 0) {
+        return use();
+    } else {
+        const auto pass = [&use]<std::size_t... I>(auto all,
+                                                   std::index_sequence<I...>) -> decltype(auto) {
+            return use(std::get<I>(std::move(all))...);
+        };
+        return pass(std::forward_as_tuple(std::forward<Args>(args)...),
+                    std::make_index_sequence<kGiven>());
+    }
 }
 
 }  // namespace asyncio
