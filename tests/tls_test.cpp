@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <malloc.h>
+
 namespace asyncio::tls_tests {
 namespace {
 
@@ -217,6 +219,41 @@ TEST(Tls, a_loop_that_closes_under_connections_leaks_nothing) {
         co_await sleep(5ms);  // deadline: anywhere in their handshakes or after
     });
     EXPECT_TRUE(lines.contains("unclosed server"));
+}
+
+using Streams = std::pair<StreamReader, StreamWriter>;
+
+Coro<> hold(StreamReader& reader, StreamWriter& writer) {
+    const std::string word = co_await reader.readline();
+    writer.write(word);
+    (void)co_await reader.read();
+}
+
+TEST(Tls, an_idle_connection_holds_at_most_40_KiB) {
+    run([]() -> Coro<> {
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        Server server = co_await start_server(hold, "127.0.0.1", 0, {.ssl = &ours});
+        constexpr std::size_t kConnections = 100;
+        std::vector<Streams> open;
+        std::size_t before = 0;
+        for (std::size_t i = 0; i < 2 * kConnections; ++i) {
+            if (i == kConnections) before = ::mallinfo2().uordblks;  // all caches are warm
+            open.push_back(co_await open_connection(
+                "127.0.0.1", port_of(server), {.ssl = &theirs, .server_hostname = "localhost"}));
+            open.back().second.write("word\n");
+            const std::string word = co_await open.back().first.readline();
+            EXPECT_EQ(word, "word\n");
+        }
+        // Both ends are here. Sanitizers count nothing.
+        const std::size_t each = (::mallinfo2().uordblks - before) / (2 * kConnections);
+        ::testing::Test::RecordProperty("bytes_of_an_idle_connection", static_cast<int>(each));
+        EXPECT_LE(each, 40u << 10);
+        for (Streams& streams : open) streams.second.close();
+        for (Streams& streams : open) co_await streams.second.wait_closed();
+        server.close();
+        co_await server.wait_closed();
+    });
 }
 
 // --- protocols ---------------------------------------------------------------------------------
