@@ -292,7 +292,7 @@ class Buffered : public BufferedProtocol {
     std::byte memory[7];
 };
 
-TEST(Tls, TLS_02_and_21_plain_and_buffered_protocols) {
+TEST(Tls, TLS_21_plain_and_buffered_protocols) {
     run([]() -> Coro<> {
         EventLoop& loop = get_running_loop();
         const SSLContext ours = server_context();

@@ -193,7 +193,7 @@ TEST(TlsLayer, TLS_08_close_flushes_and_says_goodbye) {
     });
 }
 
-TEST(TlsLayer, TLS_08_and_23_a_peer_that_says_no_goodbye_is_given_up) {
+TEST(TlsLayer, TLS_23_a_peer_that_says_no_goodbye_is_given_up) {
     testing::run([]() -> Coro<> {
         Connection both(client_context(), server_context(), {.shutdown_timeout = 7s});
         co_await both.shake_hands();
@@ -400,7 +400,7 @@ TEST(TlsLayer, a_peer_that_sends_garbage_is_refused_at_once) {
     });
 }
 
-TEST(TlsLayer, WR_15_and_16_start_tls_keeps_what_came_before_and_after) {
+TEST(TlsLayer, WR_16_start_tls_keeps_what_came_before_and_after) {
     testing::run([]() -> Coro<> {
         auto wire = MemoryTransport::make_pair();
         const Ref<stream::StreamCore> client_core(new stream::StreamCore(65536));
