@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/resolve.hpp>
 #include <asyncio/os/error.hpp>
@@ -118,6 +119,14 @@ Addresses try_look_up(const std::string& host, std::uint16_t port) {
     }
 }
 
+/// In debug mode: the lookup blocked no loop, but whoever waits for it.
+void report_slow(const EventLoop& loop, const std::string& host, Duration took) {
+    if (!loop.get_debug() || took < loop.slow_callback_duration) return;
+    const double seconds = std::chrono::duration<double>(took).count();
+    log(LogLevel::warning,
+        "Looking up '" + host + "' took " + std::to_string(seconds) + " seconds");
+}
+
 Coro<std::vector<SocketAddress>> look_up_elsewhere(std::string host, std::uint16_t port) {
     EventLoop& loop = get_running_loop();
     Future<Addresses> answer = loop.create_future<Addresses>();
@@ -134,7 +143,9 @@ Coro<std::vector<SocketAddress>> look_up_elsewhere(std::string host, std::uint16
     } let_go{*mailbox};
     Resolver::instance().submit(
         [mailbox, host, port] { deliver(mailbox, try_look_up(host, port)); });
+    const TimePoint start = loop.time();
     Addresses& addresses = co_await answer;
+    report_slow(loop, host, loop.time() - start);
     co_return addresses.take();
 }
 

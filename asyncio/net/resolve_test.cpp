@@ -3,6 +3,7 @@
 // resolve: literals, names the machine itself knows, and lookups nobody waits for any more.
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/resolve.hpp>
+#include <asyncio/testing/error_log.hpp>
 
 #include <algorithm>
 #include <string>
@@ -28,6 +29,19 @@ TEST(Resolve, CONN_08_literals_do_not_suspend) {
         EXPECT_EQ(v6.at(0).to_string(), "[::1]:81");
         co_await other;
     });
+}
+
+TEST(Resolve, DBG_07_debug_mode_reports_slow_lookups) {
+    for (const bool debug : {false, true}) {
+        testing::LogLines lines;
+        testing::run([debug]() -> Coro<> {
+            EventLoop& loop = get_running_loop();
+            loop.set_debug(debug);
+            loop.slow_callback_duration = Duration::zero();
+            (void)co_await net::resolve("localhost", 80);
+        });
+        EXPECT_EQ(lines.contains("Looking up 'localhost' took "), debug);
+    }
 }
 
 TEST(Resolve, an_empty_host_is_all_interfaces) {
