@@ -53,10 +53,17 @@ struct ContextSlot::Map final : Node {
 
 /// A place that several share.
 struct ContextSlot::Place final : Node {
-    explicit Place(Ref<const Map> values) noexcept : Node(true), map(std::move(values)) {}
+    explicit Place(Ref<const Map> values) noexcept
+        : Node(true), map(std::move(values)), has_values(static_cast<bool>(map)) {}
+
+    void set(Ref<const Map> values) {  // REQUIRES: mutex
+        map = std::move(values);
+        has_values.store(static_cast<bool>(map), std::memory_order_release);
+    }
 
     std::mutex mutex;
-    Ref<const Map> map;  // guarded by mutex
+    Ref<const Map> map;            // guarded by mutex
+    std::atomic<bool> has_values;  // spares a program without variables the mutex
 };
 
 void ContextSlot::Node::destroy() const noexcept {
@@ -85,6 +92,7 @@ Ref<const ContextSlot::Map> ContextSlot::map() const noexcept {
     if (node_ == nullptr) return {};
     if (!node_->is_place) return Ref<const Map>(static_cast<const Map*>(node_));
     auto& place = static_cast<Place&>(*node_);
+    if (!place.has_values.load(std::memory_order_acquire)) return {};
     const std::lock_guard lock(place.mutex);
     return place.map;
 }
@@ -123,7 +131,7 @@ void ContextSlot::set(std::uint64_t variable, Ref<ContextValue> value) {
         auto& place = static_cast<Place&>(*node_);
         const std::lock_guard lock(place.mutex);
         old = place.map;
-        place.map = Map::changed(old.get(), variable, std::move(value));
+        place.set(Map::changed(old.get(), variable, std::move(value)));
     } else {
         old = map();
         const Ref<Map> values = Map::changed(old.get(), variable, std::move(value));

@@ -62,6 +62,9 @@ class Ref {
     template <class U>
         requires(std::is_convertible_v<U*, T*>)
     Ref(const Ref<U>& other) noexcept : Ref(other.get()) {}
+    template <class U>
+        requires(std::is_convertible_v<U*, T*>)
+    Ref(Ref<U>&& other) noexcept : object_(other.release()) {}
     Ref& operator=(Ref other) noexcept {
         std::swap(object_, other.object_);
         return *this;
@@ -70,6 +73,8 @@ class Ref {
         if (object_ != nullptr && object_->drop_ref()) object_->destroy();
     }
 
+    /// The reference is the caller's now.
+    [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
     T* get() const noexcept { return object_; }
     T* operator->() const noexcept { return object_; }
     T& operator*() const noexcept { return *object_; }

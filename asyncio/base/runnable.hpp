@@ -58,6 +58,7 @@ class RunQueue {
         assert(!empty());
         Runnable& runnable = *first_;
         first_ = runnable.next_;
+        __builtin_prefetch(first_);  // in a crowd it is not in the CPU's cache
         return runnable;
     }
 

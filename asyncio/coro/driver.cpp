@@ -18,9 +18,9 @@ void Driver::destroy_chain() noexcept {
     }
 }
 
-void Driver::throw_cancelled() {
+CancelledError Driver::take_cancelled() {
     must_cancel_ = wait_cancelled_ = false;
-    throw CancelledError(cancel_message());
+    return CancelledError(cancel_message());
 }
 
 void Driver::report_phantom_suspension() const noexcept {

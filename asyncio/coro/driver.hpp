@@ -30,6 +30,7 @@
 // Threads: a driver belongs to the thread of its loop.
 #pragma once
 
+#include <asyncio/base/error.hpp>
 #include <asyncio/base/runnable.hpp>
 
 #include <coroutine>
@@ -93,7 +94,7 @@ class Driver : public Runnable {
     /// Called by each Wait's await_resume: throws CancelledError if one is due.
     void throw_if_cancelled() {
         if (must_cancel_ || wait_cancelled_) [[unlikely]]
-            throw_cancelled();
+            throw take_cancelled();  // here, not in a function: a frame less to unwind
     }
 
     /// Another CancelledError is about to be thrown; it stands for this driver's, too.
@@ -139,7 +140,7 @@ class Driver : public Runnable {
     bool wait_cancelled_ = false;  // the wait was cancelled; not revocable
 
   private:
-    [[noreturn]] void throw_cancelled();
+    CancelledError take_cancelled();
     [[noreturn]] void report_phantom_suspension() const noexcept;
 };
 

@@ -100,10 +100,11 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_once() {
-    IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
-    hooks.splice_back(hooks_);
-    while (!hooks.empty()) hooks.pop_front().before_poll();
-    poll();
+    if (!hooks_.empty()) run_hooks();
+    if (core_->ready.empty() && !stopping_)
+        sleep();
+    else if (kernel_->may_have_events())
+        kernel_->wait(Duration::zero());
     if (inbox_->has_posts()) [[unlikely]]
         inbox_->deliver();
     if (signals_->pending()) [[unlikely]]
@@ -122,11 +123,14 @@ Duration EventLoop::time_until(TimePoint deadline) const noexcept {
     return TimePoint(Duration(wake)) - now;
 }
 
-void EventLoop::poll() {
-    if (!core_->ready.empty() || stopping_) {
-        if (kernel_->may_have_events()) kernel_->wait(Duration::zero());
-        return;
-    }
+void EventLoop::run_hooks() {
+    IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
+    hooks.splice_back(hooks_);
+    while (!hooks.empty()) hooks.pop_front().before_poll();
+}
+
+/// Poll until something happens.
+void EventLoop::sleep() {
     std::optional<Duration> timeout;
     if (const auto deadline = timers_.next_wakeup()) timeout = time_until(*deadline);
     if (!inbox_->go_to_sleep() || signals_->pending()) timeout = Duration::zero();

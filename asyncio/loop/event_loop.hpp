@@ -363,7 +363,8 @@ class EventLoop {
     void end_traces() noexcept;
     void check_usable_slowly() const;
     void run_once();
-    void poll();
+    void run_hooks();
+    void sleep();
     Duration time_until(TimePoint deadline) const noexcept;
     void run_ready();
     void drop_everything() noexcept;

@@ -77,12 +77,12 @@ void EventLoop::callback_failed(const char* message, const Handle& handle) {
     call_exception_handler(context);
 }
 
-void loop::SlowReport::finish() noexcept {
-    const Duration took = loop_.time() - start_;
-    if (took < loop_.slow_callback_duration) return;
+void loop::SlowReport::finish(EventLoop& loop, std::string_view what, TimePoint start) noexcept {
+    const Duration took = loop.time() - start;
+    if (took < loop.slow_callback_duration) return;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.3f", std::chrono::duration<double>(took).count());
-    log(LogLevel::warning, "Executing " + std::string(what_) + " took " + seconds + " seconds");
+    log(LogLevel::warning, "Executing " + std::string(what) + " took " + seconds + " seconds");
 }
 
 }  // namespace asyncio

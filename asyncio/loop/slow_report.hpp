@@ -19,11 +19,12 @@ class SlowReport {
     }
     ~SlowReport() {
         if (start_ != TimePoint()) [[unlikely]]
-            finish();
+            finish(loop_, what_, start_);
     }
 
   private:
-    void finish() noexcept;
+    // By value: so the object needs no memory while debug mode is off.
+    static void finish(EventLoop& loop, std::string_view what, TimePoint start) noexcept;
 
     EventLoop& loop_;
     std::string_view what_;

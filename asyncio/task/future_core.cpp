@@ -8,11 +8,6 @@ namespace {
 const std::string kNoMessage;
 }
 
-FutureCore::~FutureCore() {
-    report_unretrieved();
-    abandon_waiters();
-}
-
 EventLoop& FutureCore::loop() const {
     if (core_->loop == nullptr) throw std::logic_error("the future's event loop is gone");
     return *core_->loop;
@@ -75,17 +70,6 @@ void FutureCore::offer_trace() const {
         coro::put_trace(std::make_unique<coro::ErrorTrace>(*trace));
 }
 
-void FutureCore::complete_cancelled(std::exception_ptr error) noexcept {
-    error_ = std::move(error);
-    complete(State::cancelled);
-}
-
-void FutureCore::complete(State state) noexcept {
-    assert(state_ == State::pending);
-    state_ = state;
-    if (!waiters_.empty()) schedule_waiters();
-}
-
 void FutureCore::schedule_waiters() noexcept {
     if (core_->loop == nullptr || core_->loop->is_closed()) {
         abandon_waiters();
@@ -98,7 +82,7 @@ void FutureCore::schedule_waiters() noexcept {
     }
 }
 
-void FutureCore::abandon_waiters() noexcept {
+void FutureCore::abandon_all_waiters() noexcept {
     while (!waiters_.empty()) waiters_.pop_front().abandoned();
 }
 
@@ -130,8 +114,8 @@ void FutureCore::fill_context(ExceptionContext& context) const {
         context.call_stack = format_stack(trace->outermost_first());
 }
 
-void FutureCore::report_unretrieved() noexcept {
-    if (!std::exchange(unretrieved_, false)) return;
+void FutureCore::report_unretrieved_now() noexcept {
+    unretrieved_ = false;
     ExceptionContext context;
     context.message =
         std::string(driver() != nullptr ? "Task" : "Future") + " exception was never retrieved";

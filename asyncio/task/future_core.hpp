@@ -96,7 +96,10 @@ class FutureCore : public RefCounted {
     void complete_with_result() noexcept { complete(State::result); }
     void complete_with_error(std::exception_ptr error) noexcept;
     /// `error`: the CancelledError to raise, or null to make one from the message.
-    void complete_cancelled(std::exception_ptr error) noexcept;
+    void complete_cancelled(std::exception_ptr error) noexcept {
+        error_ = std::move(error);
+        complete(State::cancelled);
+    }
     void set_message(const std::string& message);
     const std::string& message() const noexcept;
     /// What its error passed through, innermost first; null if it has none.
@@ -117,13 +120,22 @@ class FutureCore : public RefCounted {
 
   protected:
     explicit FutureCore(loop::Core& core) noexcept : core_(&core) {}
-    virtual ~FutureCore();
+    virtual ~FutureCore() {
+        report_unretrieved();
+        abandon_waiters();
+    }
 
-    void abandon_waiters() noexcept;
+    void abandon_waiters() noexcept {
+        if (!waiters_.empty()) [[unlikely]]
+            abandon_all_waiters();
+    }
     void fill_context(ExceptionContext& context) const;
     /// Report an exception nobody retrieved, once. For the destructors of classes that describe
     /// themselves: later their description is gone.
-    void report_unretrieved() noexcept;
+    void report_unretrieved() noexcept {
+        if (unretrieved_) [[unlikely]]
+            report_unretrieved_now();
+    }
 
   private:
     /// What few futures have.
@@ -132,7 +144,13 @@ class FutureCore : public RefCounted {
         std::unique_ptr<coro::ErrorTrace> trace;  // of the error
     };
 
-    void complete(State state) noexcept;
+    void complete(State state) noexcept {
+        assert(state_ == State::pending);
+        state_ = state;
+        if (!waiters_.empty()) schedule_waiters();
+    }
+    void report_unretrieved_now() noexcept;
+    void abandon_all_waiters() noexcept;
     void schedule_waiters() noexcept;
     void keep_trace() noexcept;
     void offer_trace() const;

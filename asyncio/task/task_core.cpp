@@ -43,7 +43,7 @@ void report_never_awaited(const std::source_location& created) noexcept {
 
 TaskCore::~TaskCore() {
     report_unretrieved();  // while it is a task still
-    destroy_chain();
+    if (innermost_ != nullptr) destroy_chain();
 }
 
 void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
@@ -53,16 +53,12 @@ void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
     if (!options.name.empty()) set_name(options.name);
     context_ = options.context.slot();
     add_ref();  // the loop's, until done
-    loop().members().push_back(*this);
+    core().loop->members().push_back(*this);
     core().ready.push(*this);
 }
 
-void TaskCore::take_turn(Runnable& runnable, Turn turn) {
-    if (turn == Turn::run) static_cast<TaskCore&>(runnable).step();
-}
-
-void TaskCore::step() {
-    if (must_cancel_ && !started_) {
+inline void TaskCore::step() {
+    if (must_cancel_ && !started_) [[unlikely]] {
         must_cancel_ = false;
         destroy_chain();
         end_cancelled(nullptr);
@@ -81,6 +77,10 @@ void TaskCore::step() {
         finish();
     else if (must_cancel_ && wait_->cancel(message()))
         must_cancel_ = false;
+}
+
+void TaskCore::take_turn(Runnable& runnable, Turn turn) {
+    if (turn == Turn::run) static_cast<TaskCore&>(runnable).step();
 }
 
 void TaskCore::finish() {
