@@ -24,7 +24,8 @@ Coro<int> request(int page, asyncio::Semaphore& slots, Load& load) {
     load.most = std::max(load.most, ++load.now);
     co_await asyncio::sleep(10ms);
     --load.now;
-    co_return page * page;
+    const int answer = page * page;
+    co_return answer;
 }
 
 Coro<> crawl() {
