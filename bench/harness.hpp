@@ -34,6 +34,7 @@ inline constexpr int kContentions = 200;  // of each contender
 inline constexpr int kItems = 2'000'000;
 inline constexpr int kPosts = 1'000'000;
 inline constexpr int kPings = 20'000;
+inline constexpr int kBlockingCalls = 50'000;
 
 inline constexpr const char* kAwait = "await trivial coroutine";
 inline constexpr const char* kSpawnJoin = "spawn+join 1M tasks, per task";
@@ -52,6 +53,7 @@ inline constexpr const char* kThrow = "throw into suspended coroutine";
 inline constexpr const char* kMemory = "memory per sleeping task";
 inline constexpr const char* kPost = "cross-thread post throughput, per post";
 inline constexpr const char* kPing = "cross-thread post latency";
+inline constexpr const char* kBlocking = "blocking call in thread pool, round trip";
 
 class Harness {
   public:

@@ -177,6 +177,16 @@ void ping(const Harness& harness) {
     loop.close();
 }
 
+/// Through the default pool and back.
+Coro<> call_blocking(const Harness& harness) {
+    int sum = 0;
+    const Stopwatch watch;
+    for (int i = 0; i < bench::kBlockingCalls; ++i)
+        sum += co_await asyncio::to_thread([] { return 1; });
+    bench::keep(sum);
+    harness.emit(bench::kBlocking, watch.per(bench::kBlockingCalls));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -198,6 +208,7 @@ int main(int argc, char** argv) {
         if (harness.wants("st", name)) asyncio::run(run(harness));
     if (harness.wants("mt", bench::kPost)) post_often(harness);
     if (harness.wants("mt", bench::kPing)) ping(harness);
+    if (harness.wants("mt", bench::kBlocking)) asyncio::run(call_blocking(harness));
     if (harness.wants("st", bench::kMemory)) {
         std::fflush(stdout);
         asyncio::run(measure_memory(harness));

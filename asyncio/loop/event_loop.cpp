@@ -141,10 +141,14 @@ void EventLoop::sleep() {
 void EventLoop::run_ready() {
     // Only what is ready now: what these add goes to the core's queue and waits for the next poll.
     struct Batch : RunQueue {
-        explicit Batch(RunQueue& r) : ready(r) { take(r); }
-        ~Batch() { ready.prepend(*this); }  // left over when a fatal exception passed
+        Batch(RunQueue& r, loop::Inbox& i) : ready(r), inbox(i) { take(r); }
+        ~Batch() {  // left over when a fatal exception passed
+            ready.prepend(*this);
+            inbox.put_back_unfinished();
+        }
         RunQueue& ready;
-    } batch(core_->ready);
+        loop::Inbox& inbox;
+    } batch(core_->ready, *inbox_);
     while (!batch.empty()) batch.pop().run();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/loop/inbox.hpp>
 
-#include <algorithm>
+#include <memory>
 #include <stdexcept>
 
 namespace asyncio::loop {
@@ -9,13 +9,15 @@ namespace asyncio::loop {
 /// One entry posted from the loop's own thread, in the ready queue.
 class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
   public:
-    Ticket(Inbox& owner, Inbox::Function function, ContextSlot context, std::uint64_t number)
+    Ticket(Inbox& owner, Inbox::Function&& function, ContextSlot&& context, std::uint64_t n)
         : Runnable(&take_turn),
-          entry(owner, std::move(function), std::move(context), number),
-          inbox(owner) {}
+          entry(std::move(function), std::move(context)),
+          inbox(owner),
+          number(n) {}
 
     Entry entry;
     Inbox& inbox;
+    const std::uint64_t number;
 
   private:
     static void take_turn(Runnable& runnable, Turn turn) {
@@ -29,6 +31,7 @@ class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Tic
             Inbox& inbox;
             Ticket& ticket;
         } leave{inbox, *ticket};
+        inbox.runner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
         if (turn == Turn::run) inbox.run_entry(ticket->entry);
     }
 };
@@ -38,13 +41,13 @@ Inbox::Inbox(RunQueue& ready, UniqueFunction<void()> wake)
 
 Inbox::~Inbox() = default;
 
-std::uint64_t Inbox::post(Function function, ContextSlot context) {
+std::uint64_t Inbox::post(Function&& function, ContextSlot&& context) {
     const std::uint64_t number = put(function, context);
     if (number == 0) throw std::logic_error("Event loop is closed");
     return number;
 }
 
-bool Inbox::try_post(Function function) noexcept {
+bool Inbox::try_post(Function function) {
     ContextSlot none;
     return put(function, none) != 0;
 }
@@ -55,24 +58,27 @@ std::uint64_t Inbox::put(Function& function, ContextSlot& context) {
     {
         std::lock_guard lock(mutex_);
         if (closed_) return 0;
-        number = next_number_++;
-        incoming_.emplace_back(*this, std::move(function), std::move(context), number);
+        number = first_incoming_ + incoming_.size();
+        incoming_.emplace_back(std::move(function), std::move(context));
+        if (posted_.load(std::memory_order_relaxed)) return number;  // whoever set it saw to a wake
         posted_.store(true, std::memory_order_seq_cst);
-        // Under the lock: close() must not take the kernel away between the look and the wake.
-        if (asleep_.load(std::memory_order_seq_cst) && asleep_.exchange(false)) wake_();
+        if (!asleep_.load(std::memory_order_seq_cst) || !asleep_.exchange(false)) return number;
+        waking_.fetch_add(1, std::memory_order_relaxed);
     }
+    wake_();
+    waking_.fetch_sub(1, std::memory_order_release);
     return number;
 }
 
-std::uint64_t Inbox::post_locally(Function function, ContextSlot context) {
+std::uint64_t Inbox::post_locally(Function&& function, ContextSlot&& context) {
     deliver();  // what other threads posted before keeps its place
     std::lock_guard lock(mutex_);
     if (closed_) throw std::logic_error("Event loop is closed");
     auto ticket =
-        std::make_unique<Ticket>(*this, std::move(function), std::move(context), next_number_++);
+        std::make_unique<Ticket>(*this, std::move(function), std::move(context), next_ticket_++);
     tickets_.push_back(*ticket);
     ready_.push(*ticket);
-    return ticket.release()->entry.number;
+    return ticket.release()->number;
 }
 
 void Inbox::deliver() {
@@ -80,32 +86,46 @@ void Inbox::deliver() {
     if (!posted_.load(std::memory_order_acquire) || !batch_.empty()) return;
     std::lock_guard lock(mutex_);
     batch_.swap(incoming_);
+    first_of_batch_ = first_incoming_;
+    first_incoming_ += batch_.size();
     posted_.store(false, std::memory_order_relaxed);
-    batch_left_ = batch_.size();
-    for (Entry& entry : batch_) ready_.push(entry);
+    if (!batch_.empty()) ready_.push(batch_turn_);
 }
 
-void Inbox::Entry::take_turn(Runnable& runnable, Turn turn) {
-    auto& entry = static_cast<Entry&>(runnable);
-    struct Leave {  // also when a fatal exception passes
-        ~Leave() { inbox.leave_batch(); }
+void Inbox::BatchTurn::take_turn(Runnable& runnable, Turn turn) {
+    static_cast<BatchTurn&>(runnable).inbox_.run_batch(turn);
+}
+
+void Inbox::run_batch(Runnable::Turn turn) {
+    struct Leave {
+        ~Leave() {
+            inbox.batch_interrupted_ = inbox.batch_position_ < inbox.batch_.size();
+            if (inbox.batch_interrupted_) return;  // a fatal exception passes
+            std::lock_guard lock(inbox.mutex_);
+            inbox.batch_.clear();
+            inbox.batch_position_ = 0;
+        }
         Inbox& inbox;
-    } leave{*entry.inbox};
-    if (turn == Turn::run)
-        entry.inbox->run_entry(entry);
-    else
-        entry.inbox->drop_entry(entry);
+    } leave{*this};
+    runner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    while (batch_position_ < batch_.size()) {
+        Entry& entry = batch_[batch_position_++];
+        if (turn == Runnable::Turn::run)
+            run_entry(entry);
+        else
+            drop_entry(entry);
+    }
 }
 
-void Inbox::leave_batch() {
-    if (--batch_left_ != 0) return;
-    std::lock_guard lock(mutex_);
-    batch_.clear();
+void Inbox::put_back() noexcept {
+    batch_interrupted_ = false;
+    RunQueue first;
+    first.push(batch_turn_);
+    ready_.prepend(first);
 }
 
 void Inbox::run_entry(Entry& entry) {
     State expected = State::waiting;
-    runner_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     if (!entry.state.compare_exchange_strong(expected, State::running)) return;
     struct Done {
         ~Done() {
@@ -136,13 +156,16 @@ void Inbox::drop_entry(Entry& entry) {
 }
 
 Inbox::Entry* Inbox::find(std::uint64_t number) {
-    for (std::vector<Entry>* entries : {&batch_, &incoming_}) {
-        const auto it = std::ranges::lower_bound(*entries, number, {}, &Entry::number);
-        if (it != entries->end() && it->number == number) return &*it;
+    if (number < kFirstTicket) {
+        const bool delivered = number < first_incoming_;
+        if (delivered && number < first_of_batch_) return nullptr;
+        std::vector<Entry>& entries = delivered ? batch_ : incoming_;
+        const std::uint64_t index = number - (delivered ? first_of_batch_ : first_incoming_);
+        return index < entries.size() ? &entries[index] : nullptr;
     }
     Entry* found = nullptr;
     tickets_.for_each([&](Ticket& ticket) {
-        if (ticket.entry.number == number) found = &ticket.entry;
+        if (ticket.number == number) found = &ticket.entry;
     });
     return found;
 }
@@ -181,10 +204,15 @@ void Inbox::close() {
     // What is dropped is destroyed after the lock is released: it may own handles of its own.
     // The batch is in the ready queue, which the loop discards.
     std::vector<Entry> dropped;
-    std::lock_guard lock(mutex_);
-    closed_ = true;
-    dropped.swap(incoming_);
-    posted_.store(false);
+    {
+        std::lock_guard lock(mutex_);
+        closed_ = true;
+        first_incoming_ += incoming_.size();
+        dropped.swap(incoming_);
+        posted_.store(false);
+    }
+    // A system call's time at most: nobody begins to wake a closed loop.
+    while (waking_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
 }
 
 }  // namespace asyncio::loop

@@ -3,13 +3,17 @@
 // Inbox: the loop's only door for other threads. call_soon_threadsafe puts callables in, the loop
 // takes them out in order.
 //
-// A post appends to a vector under a mutex and wakes the kernel only if the loop may be asleep; it
-// allocates nothing but the vector's growth. The loop swaps the whole vector out and puts its
-// entries into the ready queue; the next batch waits until the last of them had its turn. The
-// handle is a number; it finds its entry by binary search, so posts need no node of their own.
+// A post appends to a vector under a mutex; it allocates nothing but the vector's growth. The loop
+// swaps the whole vector out, as one batch that takes one place in the ready queue and is run from
+// front to back; the next batch waits until that is through. The handle is a number, which is an
+// index, so posts need no node of their own. Entries lie in a row for the reading core's prefetch:
+// a list of nodes costs it a cache miss each, and their memory travels back and forth between
+// threads.
 //
-// Sleep protocol (no lost wake-up): the loop stores `asleep`, then looks at `posted`; a poster
-// stores `posted`, then looks at `asleep`; both sequentially consistent. So one sees the other.
+// Sleep protocol (no lost wake-up): the loop stores `asleep`, then looks at `posted`; the first
+// poster after a delivery stores `posted`, then looks at `asleep`; both sequentially consistent. So
+// one sees the other. He wakes the kernel once, after he left the mutex, which the woken loop wants
+// next; close() waits for wakers, since the kernel may go after it.
 //
 // An entry's state: waiting -> running -> done, or waiting -> cancelled. Leaving `waiting` is a
 // compare-exchange, so "cancelled before start" guarantees the callback does not run. cancel() and
@@ -41,13 +45,13 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
 
     /// Thread-safe. `function` will run in `context`. Returns the entry's number. Throws
     /// std::logic_error when closed.
-    std::uint64_t post(Function function, ContextSlot context = {});
+    std::uint64_t post(Function&& function, ContextSlot&& context = {});
 
     /// The same for posts nobody cancels; false when closed.
-    bool try_post(Function function) noexcept;
+    bool try_post(Function function);
 
     /// From the loop's own thread: keeps its place among call_soon callbacks.
-    std::uint64_t post_locally(Function function, ContextSlot context = {});
+    std::uint64_t post_locally(Function&& function, ContextSlot&& context = {});
 
     /// Thread-safe, see ThreadsafeHandle.
     /// True if the entry will not run because of this call.
@@ -68,6 +72,12 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     /// The loop: make what arrived ready to run.
     void deliver();
 
+    /// The loop: what a fatal exception left of a batch comes before all else that is ready.
+    void put_back_unfinished() noexcept {
+        if (batch_interrupted_) [[unlikely]]
+            put_back();
+    }
+
     /// The loop: no more posts; drops what waits.
     void close();
 
@@ -75,33 +85,37 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     UniqueFunction<void()> on_exception;
 
   private:
+    /// The numbers of tickets begin here; below are those of entries in vectors.
+    static constexpr std::uint64_t kFirstTicket = std::uint64_t{1} << 63;
+
     enum class State : std::uint8_t { waiting, running, done, cancelled };
-    struct Entry final : Runnable {
-        Entry(Inbox& owner, Inbox::Function f, ContextSlot c, std::uint64_t n)
-            : Runnable(&take_turn),
-              inbox(&owner),
-              function(std::move(f)),
-              context(std::move(c)),
-              number(n) {}
-        Entry(Entry&& other) noexcept  // not while it is in the ready queue
-            : Runnable(&take_turn),
-              inbox(other.inbox),
-              function(std::move(other.function)),
+    struct Entry {
+        Entry(Function&& f, ContextSlot&& c) noexcept
+            : function(std::move(f)), context(std::move(c)) {}
+        Entry(Entry&& other) noexcept  // while it is among incoming_
+            : function(std::move(other.function)),
               context(std::move(other.context)),
-              number(other.number),
               state(other.state.load(std::memory_order_relaxed)) {}
-        static void take_turn(Runnable& runnable, Turn turn);
-        Inbox* inbox;
-        Inbox::Function function;
+        Function function;
         ContextSlot context;
-        std::uint64_t number;
         std::atomic<State> state{State::waiting};
     };
     class Ticket;
 
+    /// The batch's place in the ready queue.
+    class BatchTurn final : public Runnable {
+      public:
+        explicit BatchTurn(Inbox& inbox) noexcept : Runnable(&take_turn), inbox_(inbox) {}
+
+      private:
+        static void take_turn(Runnable& runnable, Turn turn);
+        Inbox& inbox_;
+    };
+
     std::uint64_t put(Function& function, ContextSlot& context);
     Entry* find(std::uint64_t number);
-    void leave_batch();
+    void run_batch(Runnable::Turn turn);
+    void put_back() noexcept;
     void run_entry(Entry& entry);
     void drop_entry(Entry& entry);
     void await_end(std::unique_lock<std::mutex>& lock, std::uint64_t number);
@@ -113,15 +127,22 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     std::atomic<std::thread::id> runner_{};  // the thread that runs a callback now
     std::atomic<int> blocked_{0};            // threads in await_end()
 
+    std::atomic<int> waking_{0};  // threads in wake_()
+
     std::mutex mutex_;  // guards what follows; `batch_` is changed only by the loop, under it
     std::condition_variable ended_;
     std::vector<Entry> incoming_;
     std::vector<Entry> batch_;
+    std::uint64_t first_incoming_ = 1;  // the number of incoming_[0]
+    std::uint64_t first_of_batch_ = 1;
     IntrusiveList<Ticket> tickets_;
-    std::uint64_t next_number_ = 1;
+    std::uint64_t next_ticket_ = kFirstTicket;
     bool closed_ = false;
 
-    std::size_t batch_left_ = 0;  // the loop's: entries of batch_ that did not have their turn
+    // The loop's own.
+    BatchTurn batch_turn_{*this};
+    std::size_t batch_position_ = 0;  // what is before it in batch_ had its turn
+    bool batch_interrupted_ = false;
 };
 
 }  // namespace asyncio::loop
