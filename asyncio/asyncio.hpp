@@ -35,12 +35,14 @@
 #include <asyncio/sync/thread_queue.hpp>
 #include <asyncio/task/as_completed.hpp>
 #include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/async_exit_stack.hpp>
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/shield.hpp>
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/staggered_race.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/task_group.hpp>
 #include <asyncio/task/task_listing.hpp>

@@ -24,6 +24,10 @@ EXPECTED = {
     "07_pipeline": "a 200\nb 100\nc 50\nn 100\n",
     "08_urgent_first": "0 heart attack\n1 broken arm\n2 sprained ankle\n2 cut finger\n3 sore throat\ngoing home\n",
     "09_rate_limit": "10 pages, sum 385, at most 3 at a time\n",
+    "13_task_group": "three probes are out\nfuel: fine\nweather: stopped\nno launch: std::runtime_error: engine is on fire\n",
+    "14_resource_pool": "worker 1 has connection 1\nworker 2 has connection 2\nworker 3 has connection 1\n"
+                        "worker 4 has connection 2\nworker 5 has connection 1\n1\n4\n"
+                        "std::runtime_error: worker 3 asked nonsense\n16\n25\n2 connections are back\n",
 }
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/task/as_completed.hpp>
+#include <asyncio/task/gather.hpp>
 #include <asyncio/task/task_fixture_test.hpp>
 #include <asyncio/task/wait_for.hpp>
 

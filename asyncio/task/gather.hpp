@@ -12,6 +12,7 @@
 // std::monostate. Use a TaskGroup where a failure should stop the siblings.
 #pragma once
 
+#include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/gather_core.hpp>
 #include <asyncio/task/task.hpp>
 
@@ -77,31 +78,6 @@ class GatherVector final : public WithResult<std::vector<Gathered<T, Outcomes>>,
         this->emplace_result(std::move(results));
     }
 };
-
-/// The loop of a future; the running one for other awaitables.
-template <class A>
-EventLoop* loop_of(const A& awaitable) {
-    if constexpr (std::is_base_of_v<AnyFuture, A>)
-        return &awaitable.get_loop();
-    else
-        return nullptr;
-}
-
-/// Nobody said where: the place of the coroutine itself is the next best.
-template <class T>
-Task<T> start_child(EventLoop& loop, Coro<T>&& coro) {
-    const std::source_location where = coro.created();
-    return start_coro(loop, std::move(coro), TaskOptions(), where);
-}
-
-/// Futures as they are, everything else as a new task.
-template <class A>
-Ref<FutureCore> ensure_future(EventLoop& loop, A&& awaitable) {
-    if constexpr (std::is_base_of_v<AnyFuture, std::remove_cvref_t<A>>)
-        return awaitable.ref();
-    else
-        return start_child(loop, as_coro(std::forward<A>(awaitable))).ref();
-}
 
 template <bool Outcomes, class... As>
 auto gather_all(As&&... awaitables) {

@@ -10,7 +10,7 @@
 // future that is done already is returned itself. A coroutine becomes a task.
 #pragma once
 
-#include <asyncio/task/gather.hpp>
+#include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/task.hpp>
 
 namespace asyncio {

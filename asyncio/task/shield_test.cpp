@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/shield.hpp>
 #include <asyncio/task/sleep.hpp>
@@ -175,6 +176,34 @@ TEST(Shield, a_dropped_shield_of_pending_work_leaves_nothing_behind) {
         co_await sleep(0s);
         EXPECT_EQ(inner.result(), 1);
     });
+}
+
+TEST(Shield, SHLD_09_cancelled_shields_leave_the_inner_future_alone) {
+    testing::run([]() -> Coro<> {
+        Future<std::shared_ptr<int>> inner;
+        const auto value = std::make_shared<int>(1);
+        for (int i = 0; i < 100; ++i) {
+            const Future<std::shared_ptr<int>> outer = shield(inner);
+            outer.cancel();
+            EXPECT_EQ(outer.core().references(), 1u);  // nobody else holds it
+        }
+        int awaiters = 0;
+        int waiters = 0;
+        inner.core().for_each_waiter([&](task::DoneWaiter& waiter) {
+            ++waiters;
+            if (waiter.awaiter() != nullptr) ++awaiters;
+        });
+        EXPECT_EQ(awaiters, 0);
+        EXPECT_LE(waiters, 1);  // who reports a late failure, one for all of them
+        inner.set_result(value);
+        co_await sleep(0s);
+        co_await sleep(0s);
+        EXPECT_EQ(value.use_count(), 2);
+    });
+}
+
+TEST(Shield, SHLD_10_of_a_coroutine_needs_a_running_loop) {
+    EXPECT_THROW((void)shield(value_after(1s, 1)), std::logic_error);
 }
 
 TEST(Shield, move_only_results_pass) {

@@ -148,9 +148,8 @@ std::exception_ptr TaskGroup::close(const std::exception_ptr& body_error,
         report_unthrown();
         return fatal_;
     }
-    if (cancelled && errors_.empty()) return cancelled;
     if (body_error && !is_cancelled_error(body_error)) errors_.push_back(body_error);
-    if (errors_.empty()) return nullptr;
+    if (errors_.empty()) return cancelled;
     if (others_cancel) {  // it must not get lost behind the errors
         parent.uncancel();
         parent.cancel({});

@@ -374,6 +374,30 @@ TEST(TaskGroup, TG_15_a_body_that_converts_the_cancellation) {
     });
 }
 
+TEST(TaskGroup, TG_14_a_cancel_while_a_failed_block_ends_does_not_hide_the_bodys_error) {
+    testing::run([]() -> Coro<> {
+        std::string end;
+        std::string next;
+        Task<> parent = create_task([&]() -> Coro<> {
+            end = co_await group_of([](TaskGroup& tg) -> Coro<> {
+                (void)tg.create_task([]() -> Coro<> {
+                    (void)co_await as_outcome(forever());
+                    co_await sleep(5s);
+                });
+                co_await sleep(1s);
+                throw std::runtime_error("body");
+            });
+            const auto outcome = co_await as_outcome(sleep(0s));
+            next = error_of(outcome);
+        });
+        co_await sleep(3s);
+        parent.cancel();
+        co_await parent;
+        EXPECT_EQ(end, "(body)");
+        EXPECT_EQ(next, "CancelledError");
+    });
+}
+
 TEST(TaskGroup, TG_18_repeated_cancels_neither_abandon_nor_disturb_the_children) {
     testing::run([]() -> Coro<> {
         Events events;

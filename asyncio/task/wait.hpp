@@ -16,7 +16,7 @@
 #pragma once
 
 #include <asyncio/task/completion_watch.hpp>
-#include <asyncio/task/gather.hpp>
+#include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/task.hpp>
 
 #include <iterator>
