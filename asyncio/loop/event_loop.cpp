@@ -214,6 +214,10 @@ void EventLoop::check_usable_slowly() const {
             "Non-thread-safe operation invoked on an event loop other than the current one");
 }
 
+void EventLoop::set_task_factory(TaskFactory factory) {
+    task_factory_ = factory ? std::make_shared<TaskFactory>(std::move(factory)) : nullptr;
+}
+
 ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f, ContextSlot context) {
     const bool local = running_loop == this;
     const std::uint64_t number = local ? inbox_->post_locally(std::move(f), std::move(context))

@@ -50,6 +50,7 @@ template <class T = void>
 class Future;
 template <class T = void>
 class Task;
+class AnyTask;
 struct TaskOptions;
 template <class T>
 class Coro;
@@ -65,6 +66,11 @@ class Protocol;
 class SecureContext;
 class Transport;
 }  // namespace stream
+
+/// Told of each new task before it starts, and of its options, which it may change: start eagerly
+/// or not, in which context. The name is set already; set_name() changes it. What it throws reaches
+/// whoever creates the task, which then does not start.
+using TaskFactory = UniqueFunction<void(const AnyTask&, TaskOptions&)>;
 
 namespace loop {
 
@@ -213,6 +219,11 @@ class EventLoop {
     auto create_task(A&& awaitable, TaskOptions options,
                      std::source_location where = std::source_location::current());
 
+    /// Null restores the default, which does nothing. asyncio::eager_task_factory is one.
+    void set_task_factory(TaskFactory factory);
+    /// The present factory, or null.
+    const TaskFactory* get_task_factory() const noexcept { return task_factory_.get(); }
+
     // --- threads: room `thread` ------------------------------------------------------------
 
     /// Call f(args...) in a thread of `executor` (null: the default one); a Future of the result.
@@ -318,6 +329,8 @@ class EventLoop {
     // --- for the rooms above ---------------------------------------------------------------
 
     loop::Core& core() const noexcept { return *core_; }
+    /// Shared, because a factory may replace itself.
+    const std::shared_ptr<TaskFactory>& task_factory() const noexcept { return task_factory_; }
     loop::TimerQueue& timers() noexcept { return timers_; }
     kernel::Kernel& kernel() noexcept { return *kernel_; }
     IntrusiveList<loop::Member>& members() noexcept { return members_; }
@@ -379,6 +392,7 @@ class EventLoop {
     std::unique_ptr<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
     IntrusiveList<loop::Service> services_;                // newest first
+    std::shared_ptr<TaskFactory> task_factory_;            // null: none; kept while it runs
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     std::atomic<loop::ThreadMark> running_in_{nullptr};
     std::atomic<bool> closed_{false};

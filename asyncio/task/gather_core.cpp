@@ -2,6 +2,7 @@
 #include <asyncio/task/gather_core.hpp>
 
 #include <stdexcept>
+#include <vector>
 
 namespace asyncio::task {
 
@@ -40,17 +41,20 @@ void GatherCore::start(std::span<Ref<FutureCore>> children, bool return_exceptio
     }
     size_ = children.size();
     children_ = std::make_unique<Child[]>(size_);
+    std::vector<FutureCore*> already_done;  // these count at once
     for (std::size_t i = 0; i < size_; ++i) {
         Child& child = children_[i];
         child.gather = this;
         child.future = std::move(children[i]);
         if (child.future->done())
-            core().ready.push(child);
+            already_done.push_back(child.future.get());
         else
             child.future->add_waiter(child);
     }
     add_ref();  // its own, until every child has ended
     loop().members().push_back(*this);
+    const Ref<FutureCore> keep(this);
+    for (FutureCore* future : already_done) child_done(*future);
 }
 
 void GatherCore::child_done(FutureCore& future) {

@@ -13,6 +13,10 @@
 //
 // A task runs in a copy of the context it was created in, or in the one given: {.context = c}.
 //
+// With {.eager_start = true} the first step is made inside create_task instead, up to the first
+// real suspension: what never suspends is done when create_task returns. eager_task_factory makes
+// that the loop's default.
+//
 // cancel() is a request: it asks what the task waits for to stop, and CancelledError comes out of
 // that await. The task may clean up, or swallow it. See core of the state machine in task_core.hpp.
 //
@@ -215,6 +219,11 @@ auto EventLoop::create_task(A&& awaitable, TaskOptions options, std::source_loca
     else
         return task::TaskCall<decltype(start), A>{start, awaitable}();
 }
+
+/// For loop.set_task_factory(): tasks make their first step inside create_task, unless created
+/// with {.eager_start = false}. Saves an iteration, and all scheduling of what never suspends; but
+/// create_task then runs foreign code at once.
+void eager_task_factory(const AnyTask& task, TaskOptions& options) noexcept;
 
 /// The task being stepped in this thread; empty in plain callbacks. std::logic_error if no loop
 /// runs.

@@ -2,6 +2,7 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/task/future_awaiter.hpp>
+#include <asyncio/task/task.hpp>
 #include <asyncio/task/task_core.hpp>
 #include <asyncio/task/task_stack.hpp>
 
@@ -51,10 +52,41 @@ void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
     root.become_root(*this);
     innermost_ = &root;
     if (!options.name.empty()) set_name(options.name);
+    if (loop().task_factory() == nullptr) [[likely]] {
+        begin(options);
+        return;
+    }
+    const std::shared_ptr<TaskFactory> factory = loop().task_factory();
+    TaskOptions chosen = options;
+    (*factory)(AnyTask(this), chosen);
+    begin(chosen);
+}
+
+void TaskCore::begin(const TaskOptions& options) {
     context_ = options.context.slot();
     add_ref();  // the loop's, until done
     core().loop->members().push_back(*this);
-    core().ready.push(*this);
+    if (options.eager_start.value_or(false) && get_running_loop_or_null() == core().loop)
+        step_eagerly();
+    else
+        core().ready.push(*this);
+}
+
+/// Inside the step of another task, or a callback.
+void TaskCore::step_eagerly() {
+    struct Inside {
+        explicit Inside(EventLoop& l) noexcept : loop(l), creator(l.current_driver) {}
+        ~Inside() { loop.current_driver = creator; }
+        EventLoop& loop;
+        coro::Driver* creator;
+    } inside(*core().loop);
+    const Ref<TaskCore> keep(this);
+    try {
+        step();
+    } catch (...) {
+        mark_retrieved();  // it reaches the creator this way
+        throw;
+    }
 }
 
 inline void TaskCore::step() {

@@ -18,6 +18,9 @@
 //
 // Invariant: while not done, the task is either in the ready queue, or running, or waiting.
 //
+// An eager task makes its first step inside start(), as the current task; what it throws is stored
+// as ever, only a fatal exception leaves start(). If that step ends it, it is never scheduled.
+//
 // Context variables: the coroutine runs, and dies, in the task's context, and reports about the
 // task are made there. It is a copy of the creator's, or what the creator gave.
 #pragma once
@@ -27,6 +30,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
 
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -34,8 +38,9 @@
 namespace asyncio {
 
 struct TaskOptions {
-    std::string_view name = {};  // default: "Task-N"
-    ContextView context = {};    // shared; default: a copy of the creator's
+    std::string_view name = {};                      // default: "Task-N"
+    ContextView context = {};                        // shared; default: a copy of the creator's
+    std::optional<bool> eager_start = std::nullopt;  // default: as the loop's task factory says
 };
 
 namespace task {
@@ -60,7 +65,8 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
     /// The context it runs in; from now on one with an identity.
     Context context() { return context_.share(); }
 
-    /// Bind the coroutine and schedule the first step.
+    /// Bind the coroutine and schedule the first step; or run it now, if it starts eagerly and
+    /// this thread runs the loop.
     void start(coro::PromiseBase& root, const TaskOptions& options);
 
     static TaskCore* from(coro::Driver* driver) noexcept { return static_cast<TaskCore*>(driver); }
@@ -75,7 +81,9 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
 
   private:
     static void take_turn(Runnable& runnable, Turn turn);
+    void begin(const TaskOptions& options);
     void step();
+    void step_eagerly();
     void finish();
     void end_cancelled(std::exception_ptr error) noexcept;
     void leave_loop() noexcept;
