@@ -36,6 +36,8 @@
 #include <asyncio/task/as_completed.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/async_exit_stack.hpp>
+#include <asyncio/task/async_generator.hpp>
+#include <asyncio/task/async_iterator.hpp>
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>

@@ -121,15 +121,16 @@ class PromiseBase {
     /// The exception that leaves the coroutine now; an error is noted for its stack.
     std::exception_ptr escaped() const noexcept;
 
-  private:
-    friend class Driver;
-
+    /// Whoever awaits this frame goes on.
     void returned() noexcept {
         if (parent_ == nullptr)
             driver_->finish_root(*this);
         else
             driver_->run_next(*parent_);
     }
+
+  private:
+    friend class Driver;
 
     Driver* driver_ = nullptr;
     PromiseBase* parent_ = nullptr;  // who awaits this frame; null for a root

@@ -33,6 +33,7 @@
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/handle.hpp>
 #include <asyncio/loop/service.hpp>
+#include <asyncio/loop/task_factory.hpp>
 #include <asyncio/loop/timer_queue.hpp>
 
 #include <atomic>
@@ -50,7 +51,6 @@ template <class T = void>
 class Future;
 template <class T = void>
 class Task;
-class AnyTask;
 struct TaskOptions;
 template <class T>
 class Coro;
@@ -66,11 +66,6 @@ class Protocol;
 class SecureContext;
 class Transport;
 }  // namespace stream
-
-/// Told of each new task before it starts, and of its options, which it may change: start eagerly
-/// or not, in which context. The name is set already; set_name() changes it. What it throws reaches
-/// whoever creates the task, which then does not start.
-using TaskFactory = UniqueFunction<void(const AnyTask&, TaskOptions&)>;
 
 namespace loop {
 
@@ -223,6 +218,10 @@ class EventLoop {
     void set_task_factory(TaskFactory factory);
     /// The present factory, or null.
     const TaskFactory* get_task_factory() const noexcept { return task_factory_.get(); }
+
+    /// Close the asynchronous generators that are suspended (async_generator.hpp), all at once;
+    /// what they throw is reported. run() does it at its end.
+    Coro<> shutdown_asyncgens();
 
     // --- threads: room `thread` ------------------------------------------------------------
 
