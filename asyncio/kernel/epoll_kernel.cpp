@@ -194,6 +194,7 @@ void EpollKernel::cancel(Operation& operation) noexcept {
 
 void EpollKernel::reclaim(Operation& operation) noexcept {
     if (operation.idle()) return;
+    if (in_batch_ == &operation) in_batch_ = nullptr;
     detach(operation);
     operation.state = Operation::State::idle;
     in_flight_--;
@@ -266,12 +267,17 @@ void EpollKernel::finish_all(List& list) {
 void EpollKernel::retry_ready() {
     List taken;
     taken.splice_back(ready_);
-    while (!taken.empty()) {
-        Operation& operation = taken.pop_front();
-        if (operation.opcode == Opcode::receive)
-            receive(operation);
-        else
-            accept(operation);
+    while (!taken.empty()) try_input(taken.pop_front());
+}
+
+void EpollKernel::try_input(Operation& operation) {
+    switch (operation.opcode) {
+        case Opcode::receive:
+            return receive(operation);
+        case Opcode::receive_from:
+            return receive_datagrams(operation);
+        default:
+            return accept(operation);
     }
 }
 
@@ -303,10 +309,7 @@ void EpollKernel::on_input(int fd, std::uint32_t events) {
     }
     entry.readable = true;
     if (operation == nullptr || operation->linked()) return;  // ready_ has it: next turn
-    if (operation->opcode == Opcode::receive)
-        receive(*operation);
-    else
-        accept(*operation);
+    try_input(*operation);
 }
 
 std::ptrdiff_t EpollKernel::try_send(const Operation& operation) noexcept {
@@ -359,6 +362,33 @@ void EpollKernel::receive(Operation& operation) {
     }
     entry.readable = received == 0;  // the end of a stream stays where it is
     if (received != again) finish(operation, static_cast<int>(received));
+}
+
+void EpollKernel::receive_datagrams(Operation& operation) {
+    if (received_ >= received_per_wait) {
+        ready_.push_back(operation);
+        return;
+    }
+    if (batch_ == nullptr) batch_ = std::make_unique<DatagramBatch>();
+    Entry& entry = entries_[static_cast<std::size_t>(operation.fd)];
+    const int count = batch_->receive(operation.fd);
+    entry.readable = count == static_cast<int>(DatagramBatch::most) || entry.ended;
+    if (count == again) {
+        entry.readable = false;
+        return;
+    }
+    if (count < 0) {
+        entry.readable = true;  // an error says nothing of what is behind it
+        return finish(operation, count);
+    }
+    if (entry.readable) ready_.push_back(operation);
+    in_batch_ = &operation;
+    for (int i = 0; i < count && in_batch_ == &operation; i++) {
+        const Datagram datagram = (*batch_)[i];
+        received_ += datagram.data.size() + sizeof(Datagram);
+        operation.callback(operation, datagram);
+    }
+    in_batch_ = nullptr;
 }
 
 bool EpollKernel::owns_input(int fd, const Operation& operation) const noexcept {

@@ -8,6 +8,7 @@
 //             connections cost no buffer). A short one means that the socket is empty: the next
 //             byte brings an edge. That does not hold once the peer ended the stream, since end of
 //             stream and last bytes may share an edge, so then it is read until it says so.
+//   receive_from  one recvmmsg per descriptor and wait()
 //   accept    up to accept_burst connections per wait()
 //   send      tried at once in submit(), which then finishes inline; else when an edge says so
 //   connect   begun in submit(); an edge makes us ask connect() again, which answers with the
@@ -29,6 +30,7 @@
 // Threads: one at a time; wake() from any.
 #pragma once
 
+#include <asyncio/kernel/datagram.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/kernel/wake_channel.hpp>
 #include <asyncio/os/fd.hpp>
@@ -101,7 +103,9 @@ class EpollKernel final : public Kernel {
     void on_event(const epoll_event& event);
     void on_input(int fd, std::uint32_t events);
     void on_output(int fd, std::uint32_t events);
+    void try_input(Operation& operation);
     void receive(Operation& operation);
+    void receive_datagrams(Operation& operation);
     void accept(Operation& operation);
     int collect(std::optional<Duration> timeout, epoll_event* events);
 
@@ -116,6 +120,8 @@ class EpollKernel final : public Kernel {
     List finished_outputs_;
     std::unique_ptr<std::byte[]> scratch_;
     std::size_t received_ = 0;  // in this wait()
+    std::unique_ptr<DatagramBatch> batch_;
+    Operation* in_batch_ = nullptr;  // whose datagrams are being delivered, while it is in flight
 };
 
 }  // namespace asyncio::kernel

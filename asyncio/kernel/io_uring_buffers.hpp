@@ -28,13 +28,18 @@ namespace asyncio::kernel {
 
 class IoUringBuffers {
   public:
-    static constexpr std::size_t buffer_size = 64 * 1024;
+    struct Kind {
+        unsigned short group;
+        std::size_t buffer_size;
+    };
+    static constexpr Kind streams = {0, 64 * 1024};
+    /// The largest datagram, and what the system puts before it: a header and its sender.
+    static constexpr Kind datagrams = {1, 64 * 1024 + 256};
     static constexpr unsigned initially_lent = 16;
-    static constexpr unsigned short group = 0;
 
     /// `count` buffers, a power of two up to 32768, for `ring`; `valid()` tells whether the system
     /// took them. They must outlive the ring's last receive.
-    IoUringBuffers(IoUringRing& ring, unsigned count) noexcept;
+    IoUringBuffers(IoUringRing& ring, unsigned count, Kind kind) noexcept;
     ~IoUringBuffers();
     IoUringBuffers(const IoUringBuffers&) = delete;
     IoUringBuffers& operator=(const IoUringBuffers&) = delete;
@@ -44,8 +49,8 @@ class IoUringBuffers {
 
     std::span<const std::byte> data(std::uint32_t completion_flags,
                                     std::size_t size) const noexcept {
-        assert(size <= buffer_size);
-        return {memory_ + index_in(completion_flags) * buffer_size, size};
+        assert(size <= buffer_size_);
+        return {memory_ + index_in(completion_flags) * buffer_size_, size};
     }
 
     /// Lend the buffer of a completion again.
@@ -67,8 +72,8 @@ class IoUringBuffers {
     }
     void lend(std::size_t index) noexcept {
         io_uring_buf& entry = entries_->bufs[tail_ & (count_ - 1)];
-        entry.addr = reinterpret_cast<std::uintptr_t>(memory_ + index * buffer_size);
-        entry.len = buffer_size;
+        entry.addr = reinterpret_cast<std::uintptr_t>(memory_ + index * buffer_size_);
+        entry.len = static_cast<std::uint32_t>(buffer_size_);
         entry.bid = static_cast<std::uint16_t>(index);
         io_uring_smp_store_release(&entries_->tail, ++tail_);
     }
@@ -76,6 +81,7 @@ class IoUringBuffers {
     static constexpr std::int32_t small_message = 8 * 1024;
 
     const unsigned count_;
+    const std::size_t buffer_size_;
     std::int32_t mean_size_ = 0;  // of the last few messages
     unsigned lent_ = 0;           // 0 .. lent_-1 take part
     std::uint16_t tail_ = 0;

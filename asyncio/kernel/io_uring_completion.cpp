@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace asyncio::kernel {
@@ -69,6 +70,7 @@ void IoUringKernel::on_completion(const Completion_& completion) {
             outputs_[output_count_++] = completion;
             return;
         case Kind::accept:
+        case Kind::receive_from:
             return deliver(completion);
         case Kind::poll: {
             const Operation* operation = slots_.find(completion.tag);
@@ -107,6 +109,8 @@ void IoUringKernel::deliver(const Completion_& completion) {
             return on_accept(*operation, completion);
         case Kind::receive:
             return on_receive(*operation, completion);
+        case Kind::receive_from:
+            return on_datagram(*operation, completion);
         case Kind::poll:
             if (slots_.of(*operation).by_readiness) return on_ready(*operation, completion);
             [[fallthrough]];
@@ -140,14 +144,44 @@ void IoUringKernel::on_receive(Operation& operation, const Completion_& completi
         return;
     }
     if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back(completion.flags);
-    if (has_more(completion)) return;
-    if (result == -ENOBUFS) {
+    if (!has_more(completion)) on_receive_error(operation, result, *buffers_);
+}
+
+void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuffers& buffers) {
+    if (error == -ENOBUFS) {
         // Begun anew by the next enter, when this wait()'s buffers are lent again.
-        buffers_->grow();
+        buffers.grow();
         return begin_anew(operation);
     }
-    if (result == -EINVAL || result == -EAGAIN) return fall_back_to_readiness(operation);
-    finish(operation, result);
+    if (error == -EINVAL || error == -EAGAIN) return fall_back_to_readiness(operation);
+    finish(operation, error);
+}
+
+void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
+    if ((completion.flags & IORING_CQE_F_BUFFER) == 0) {
+        if (!has_more(completion)) on_receive_error(operation, completion.result, *datagram_buffers_);
+        return;
+    }
+    if (!has_more(completion)) begin_anew(operation);
+    const int size = std::max(completion.result, 0);
+    const auto memory =
+        datagram_buffers_->data(completion.flags, static_cast<std::size_t>(size));
+    void* const start = const_cast<std::byte*>(memory.data());
+    if (io_uring_recvmsg_out* out = ::io_uring_recvmsg_validate(start, size, &datagram_layout)) {
+        Datagram datagram;
+        const auto* payload = static_cast<const std::byte*>(
+            ::io_uring_recvmsg_payload(out, &datagram_layout));
+        datagram.data = {payload,
+                         ::io_uring_recvmsg_payload_length(out, size, &datagram_layout)};
+        datagram.result = static_cast<int>(datagram.data.size());
+        datagram.more = true;
+        datagram.address = static_cast<const sockaddr*>(::io_uring_recvmsg_name(out));
+        datagram.address_size = out->namelen;
+        datagram.truncated = (out->flags & MSG_TRUNC) != 0;
+        datagram_buffers_->received(datagram.data.size());
+        operation.callback(operation, datagram);
+    }
+    datagram_buffers_->give_back(completion.flags);
 }
 
 /// The system ended a multishot that was not asked to end.
@@ -171,6 +205,8 @@ void IoUringKernel::on_ready(Operation& operation, const Completion_& completion
     if (operation.state == Operation::State::cancelling) return;
     if (operation.opcode == Opcode::receive)
         receive_now(operation);
+    else if (operation.opcode == Opcode::receive_from)
+        receive_datagrams_now(operation);
     else
         accept_now(operation);
 }
@@ -195,6 +231,20 @@ void IoUringKernel::receive_now(Operation& operation) {
     }
     reclaim(operation);  // the poll just written
     operation.callback(operation, Completion{.result = result});
+}
+
+void IoUringKernel::receive_datagrams_now(Operation& operation) {
+    if (batch_ == nullptr) batch_ = std::make_unique<DatagramBatch>();
+    const int count = batch_->receive(operation.fd);
+    if (count == -EAGAIN) return;
+    if (count < 0) {
+        reclaim(operation);
+        operation.callback(operation, Completion{.result = count});
+        return;
+    }
+    const std::uint64_t tag = tag_of(operation);
+    for (int i = 0; i < count && slots_.find(tag) == &operation; i++)
+        operation.callback(operation, (*batch_)[i]);
 }
 
 void IoUringKernel::accept_now(Operation& operation) {
@@ -242,8 +292,9 @@ void IoUringKernel::dispose(const Completion_& completion) noexcept {
     const Kind kind = IoUringSlots::kind_of(completion.tag);
     const bool descriptor = kind == Kind::accept || kind == Kind::open;
     if (descriptor && completion.result >= 0) ::close(completion.result);
-    if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers_ != nullptr)
-        buffers_->give_back(completion.flags);
+    const auto& buffers = kind == Kind::receive_from ? datagram_buffers_ : buffers_;
+    if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers != nullptr)
+        buffers->give_back(completion.flags);
 }
 
 /// If this completion is for `tag`: dispose of it, keep others from finding it. True when final.

@@ -31,6 +31,14 @@ constexpr std::size_t send_limit = INT_MAX & ~std::size_t{4095};
 
 }  // namespace
 
+msghdr IoUringKernel::datagram_layout = {.msg_name = nullptr,
+                                         .msg_namelen = sizeof(sockaddr_storage),
+                                         .msg_iov = nullptr,
+                                         .msg_iovlen = 0,
+                                         .msg_control = nullptr,
+                                         .msg_controllen = 0,
+                                         .msg_flags = 0};
+
 IoUringKernel::IoUringKernel(const IoUringOptions& options)
     : options_(options),
       fork_generation_(os::fork_generation()),
@@ -44,8 +52,10 @@ void IoUringKernel::make_ring() {
     ring_ = std::make_unique<IoUringRing>(options_);
     messages_ = std::make_unique<msghdr[]>(ring_->capacity());
     buffers_.reset();
+    datagram_buffers_.reset();
     if (ring_->has_multishot_receive()) {
-        auto buffers = std::make_unique<IoUringBuffers>(*ring_, options_.buffers);
+        auto buffers = std::make_unique<IoUringBuffers>(*ring_, options_.buffers,
+                                                        IoUringBuffers::streams);
         if (buffers->valid()) buffers_ = std::move(buffers);
     }
 }
@@ -77,6 +87,7 @@ void IoUringKernel::rebuild() {
     for (Completion_ completion; next_completion(completion);) dispose(completion);
     wake_.renew();
     const auto old_buffers = std::move(buffers_);
+    const auto old_datagram_buffers = std::move(datagram_buffers_);
     const auto old_ring = std::move(ring_);
     make_ring();
     wake_armed_ = false;
@@ -95,9 +106,10 @@ std::uint64_t IoUringKernel::tag_of(const Operation& operation) noexcept {
 
 std::uint64_t IoUringKernel::tag_of(const Operation& operation,
                                     const IoUringSlots::Slot& slot) noexcept {
-    static_assert(static_cast<int>(Opcode::accept) == 0 && static_cast<int>(Opcode::file) == 5);
-    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive,
-                              Kind::send,   Kind::poll,    Kind::file};
+    static_assert(static_cast<int>(Opcode::accept) == 0 &&
+                  static_cast<int>(Opcode::receive_from) == 6);
+    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive,     Kind::send,
+                              Kind::poll,   Kind::file,    Kind::receive_from};
     Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
     if (kind == Kind::file && operation.file_call->kind == os::FileCall::Kind::open)
         kind = Kind::open;
@@ -124,12 +136,24 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     if (operation.opcode == Opcode::receive)
         slots_[operation.slot].by_readiness = buffers_ == nullptr || !operation.is_socket;
     if (is_write) slots_[operation.slot].by_readiness = true;
+    if (operation.opcode == Opcode::receive_from)
+        slots_[operation.slot].by_readiness = !has_datagram_buffers();
     if (operation.opcode == Opcode::accept)
         slots_[operation.slot].by_readiness = !ring_->has_multishot_accept();
     operation.state = Operation::State::submitted;
     in_flight_++;
     start(operation);
     return true;
+}
+
+/// Made when first needed: few programs receive datagrams.
+bool IoUringKernel::has_datagram_buffers() noexcept {
+    if (datagram_buffers_ != nullptr || buffers_ == nullptr) return datagram_buffers_ != nullptr;
+    if (!ring_->enabled() || !on_owner_thread()) return false;
+    datagram_buffers_.reset(new (std::nothrow) IoUringBuffers(
+        *ring_, std::min(options_.buffers, most_datagram_buffers), IoUringBuffers::datagrams));
+    if (datagram_buffers_ != nullptr && !datagram_buffers_->valid()) datagram_buffers_.reset();
+    return datagram_buffers_ != nullptr;
 }
 
 /// A write that is no send is tried first. False: it is done.
@@ -171,7 +195,12 @@ void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation, Ki
         case Kind::receive:
             ::io_uring_prep_recv_multishot(&record, operation.fd, nullptr, 0, 0);
             record.flags = IOSQE_BUFFER_SELECT;
-            record.buf_group = IoUringBuffers::group;
+            record.buf_group = IoUringBuffers::streams.group;
+            return;
+        case Kind::receive_from:
+            ::io_uring_prep_recvmsg_multishot(&record, operation.fd, &datagram_layout, 0);
+            record.flags = IOSQE_BUFFER_SELECT;
+            record.buf_group = IoUringBuffers::datagrams.group;
             return;
         case Kind::connect:
             ::io_uring_prep_connect(&record, operation.fd, operation.address, operation.count);

@@ -27,6 +27,7 @@
 // Threads: the attached one; wake() from any.
 #pragma once
 
+#include <asyncio/kernel/datagram.hpp>
 #include <asyncio/kernel/io_uring_buffers.hpp>
 #include <asyncio/kernel/io_uring_options.hpp>
 #include <asyncio/kernel/io_uring_ring.hpp>
@@ -69,6 +70,10 @@ class IoUringKernel final : public Kernel {
     unsigned buffers_lent() const noexcept { return buffers_ ? buffers_->lent() : 0; }
 
   private:
+    static constexpr unsigned most_datagram_buffers = 64;
+    /// What the system puts before a datagram. Never written; static, as the system keeps it.
+    static msghdr datagram_layout;
+
     using List = IntrusiveList<Operation>;
     using Completion_ = IoUringRing::Completion;
     using Kind = IoUringSlots::Kind;
@@ -90,6 +95,7 @@ class IoUringKernel final : public Kernel {
     void start(Operation& operation) noexcept;
     void prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept;
     static bool writes_later(Operation& operation) noexcept;
+    bool has_datagram_buffers() noexcept;
     void prepare_send(io_uring_sqe& record, const Operation& operation) noexcept;
     bool write_cancel(std::uint64_t tag) noexcept;
     void arm_wake() noexcept;
@@ -111,8 +117,11 @@ class IoUringKernel final : public Kernel {
     void deliver(const Completion_& completion);
     void on_accept(Operation& operation, const Completion_& completion);
     void on_receive(Operation& operation, const Completion_& completion);
+    void on_datagram(Operation& operation, const Completion_& completion);
+    void on_receive_error(Operation& operation, int error, IoUringBuffers& buffers);
     void on_ready(Operation& operation, const Completion_& completion);
     void receive_now(Operation& operation);
+    void receive_datagrams_now(Operation& operation);
     void accept_now(Operation& operation);
     void send_now(Operation& operation);
     void begin_anew(Operation& operation) noexcept;
@@ -133,10 +142,12 @@ class IoUringKernel final : public Kernel {
     const IoUringOptions options_;
     const std::uint32_t fork_generation_;
     WakeChannel wake_;
-    std::unique_ptr<IoUringBuffers> buffers_;  // outlives ring_
+    std::unique_ptr<IoUringBuffers> buffers_;  // outlive ring_
+    std::unique_ptr<IoUringBuffers> datagram_buffers_;
     std::unique_ptr<IoUringRing> ring_;
     std::unique_ptr<msghdr[]> messages_;  // by record
     std::unique_ptr<std::byte[]> scratch_;
+    std::unique_ptr<DatagramBatch> batch_;
     pthread_t owner_ = {};  // of the enabled ring
     bool wake_armed_ = false;
     std::size_t in_flight_ = 0;

@@ -43,7 +43,8 @@ class IoUringSlots {
         send,
         poll,
         file,
-        open  // a file call whose result is a descriptor
+        open,  // a file call whose result is a descriptor
+        receive_from
     };
     enum class Place : std::uint8_t { free, system, backlog, finished };
 

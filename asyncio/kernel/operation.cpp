@@ -35,6 +35,7 @@ bool Operation::is_input() const noexcept {
     switch (opcode) {
         case Opcode::accept:
         case Opcode::receive:
+        case Opcode::receive_from:
             return true;
         case Opcode::poll:
             return (events & POLLIN) != 0;

@@ -18,10 +18,11 @@
 // cancel() is a request, never an answer: the operation may still complete with its result, and
 // whoever asked owns that result (an accepted descriptor, received bytes).
 //
-// Multishot kinds (accept, receive) complete many times with more == true and
+// Multishot kinds (accept, receive, receive_from) complete many times with more == true and
 // once with more == false. All others complete exactly once. accept skips errors that concern only
 // one connection; what is reported (-EMFILE, -EBADF, ...) ended the operation, and it may be
-// submitted again later.
+// submitted again later. So with receive_from: an error that an earlier datagram caused
+// (-ECONNREFUSED) ends it, and it goes on when submitted again.
 //
 // Threads: an operation belongs to the thread that runs its kernel.
 #pragma once
@@ -50,6 +51,7 @@ enum class Opcode : std::uint8_t {
     send,     // once; `buffers` (gathered, MSG_NOSIGNAL); result = bytes taken, may be short
     poll,     // once, level-triggered; `events` (POLLIN | POLLOUT); result = ready events
     file,     // once; `file_call`. A kernel that cannot finishes inline with -ENOTSUP: perform() it
+    receive_from,  // multishot; completions are kernel::Datagram
 };
 
 /// What one completion brings. `data` is valid during the callback only.
