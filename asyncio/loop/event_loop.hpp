@@ -66,6 +66,7 @@ class Protocol;
 class SecureContext;
 class Transport;
 }  // namespace stream
+struct DatagramOptions;
 
 namespace loop {
 
@@ -293,6 +294,8 @@ class EventLoop {
     auto create_unix_server(F factory, std::string_view path);
     template <class F>
     auto create_unix_server(F factory, std::string_view path, ServerOptions options);
+    template <class F>
+    auto create_datagram_endpoint(F factory, DatagramOptions options);
     template <class F>
     auto connect_read_pipe(F factory, int fd);
     template <class F>

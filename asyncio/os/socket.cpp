@@ -41,6 +41,8 @@ OptionName name_of(SocketOption option) noexcept {
             return {SOL_SOCKET, SO_REUSEPORT};
         case SocketOption::ipv6_only:
             return {IPPROTO_IPV6, IPV6_V6ONLY};
+        case SocketOption::broadcast:
+            return {SOL_SOCKET, SO_BROADCAST};
         case SocketOption::keep_alive:
             return {SOL_SOCKET, SO_KEEPALIVE};
         case SocketOption::linger_reset:

@@ -36,6 +36,7 @@ enum class SocketOption : std::uint8_t {
     reuse_address,   // SO_REUSEADDR
     reuse_port,      // SO_REUSEPORT
     ipv6_only,       // IPV6_V6ONLY
+    broadcast,       // SO_BROADCAST
     keep_alive,      // SO_KEEPALIVE
     linger_reset,    // SO_LINGER with 0 s: close() sends a reset; write-only
     send_buffer,     // SO_SNDBUF, bytes (the system doubles it)

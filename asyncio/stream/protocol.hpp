@@ -19,7 +19,6 @@
 
 #include <asyncio/stream/transport.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -77,9 +76,6 @@ class BufferedProtocol : public stream::UserProtocol {
 
 namespace stream {
 
-template <class P>
-concept IsProtocol = std::derived_from<P, Protocol>;
-
 // A factory's product as a counted reference.
 template <class P>
 Ref<P> own_protocol(std::unique_ptr<P> protocol) noexcept {
@@ -101,27 +97,30 @@ template <class F>
 using ProtocolOf =
     std::remove_pointer_t<decltype(own_protocol(std::declval<std::invoke_result_t<F&>>()).get())>;
 
-/// Makes a protocol for each connection.
-class ProtocolFactory {
+/// Makes a protocol of kind Base for each connection or endpoint.
+template <class Base>
+class FactoryOf {
   public:
-    virtual ~ProtocolFactory() = default;
-    virtual Ref<Protocol> make() = 0;
+    virtual ~FactoryOf() = default;
+    virtual Ref<Base> make() = 0;
 };
 
-template <class F>
-class ProtocolFactoryOf final : public ProtocolFactory {
+using ProtocolFactory = FactoryOf<Protocol>;
+
+template <class Base, class F>
+class FactoryBy final : public FactoryOf<Base> {
   public:
-    explicit ProtocolFactoryOf(F factory) : factory_(std::move(factory)) {}
-    Ref<Protocol> make() override { return own_protocol(factory_()); }
+    explicit FactoryBy(F factory) : factory_(std::move(factory)) {}
+    Ref<Base> make() override { return own_protocol(factory_()); }
 
   private:
     F factory_;
 };
 
-template <class F>
-std::unique_ptr<ProtocolFactory> make_factory(F factory) {
+template <class Base = Protocol, class F>
+std::unique_ptr<FactoryOf<Base>> make_factory(F factory) {
     static_assert(std::is_invocable_v<F&>, "a protocol factory takes no arguments");
-    return std::make_unique<ProtocolFactoryOf<F>>(std::move(factory));
+    return std::make_unique<FactoryBy<Base, F>>(std::move(factory));
 }
 
 }  // namespace stream

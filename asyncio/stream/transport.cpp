@@ -19,13 +19,17 @@ void Transport::writelines(std::span<const std::span<const std::byte>> lines) {
 
 void Transport::set_write_buffer_limits(std::optional<std::size_t> high,
                                         std::optional<std::size_t> low) {
+    apply_write_buffer_limits(limits_from(high, low));
+}
+
+WriteBufferLimits limits_from(std::optional<std::size_t> high, std::optional<std::size_t> low) {
     const std::size_t top = high ? *high : low ? 4 * *low : kDefaultHighWater;
     const std::size_t bottom = low ? *low : top / 4;
     if (top < bottom || top > UINT32_MAX)
         throw std::invalid_argument("write buffer limits: high (" + std::to_string(top) +
                                     ") must be >= low (" + std::to_string(bottom) +
                                     ") and below 4 GiB");
-    apply_write_buffer_limits({.low = bottom, .high = top});
+    return {.low = bottom, .high = top};
 }
 
 }  // namespace asyncio::stream

@@ -41,6 +41,10 @@ struct WriteBufferLimits {
     std::size_t high = 0;
 };
 
+/// Missing ones follow from the other: low = high / 4, high = 4 * low; without both, 64 KiB.
+/// std::invalid_argument unless high >= low.
+WriteBufferLimits limits_from(std::optional<std::size_t> high, std::optional<std::size_t> low);
+
 class Transport : public RefCounted {
   public:
     /// Send, or keep until it can be sent. Never suspends, never limits: see flow control.
@@ -64,8 +68,7 @@ class Transport : public RefCounted {
 
     virtual std::size_t get_write_buffer_size() const noexcept = 0;
     virtual WriteBufferLimits get_write_buffer_limits() const noexcept = 0;
-    /// Missing ones follow from the other: low = high / 4, high = 4 * low; without both, 64 KiB.
-    /// std::invalid_argument unless high >= low. Takes effect at once.
+    /// See limits_from(). Takes effect at once.
     void set_write_buffer_limits(std::optional<std::size_t> high = {},
                                  std::optional<std::size_t> low = {});
 
