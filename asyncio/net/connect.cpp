@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/exception_group.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/connect.hpp>
 #include <asyncio/net/operation_awaiter.hpp>
@@ -7,10 +8,12 @@
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/staggered_race.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
@@ -21,8 +24,10 @@ namespace asyncio::net {
 
 namespace {
 
+using Addresses = std::vector<SocketAddress>;
+
 /// Bind to the first of `locals` that has the remote's family and works.
-void bind_local(int fd, const SocketAddress& remote, const std::vector<SocketAddress>& locals) {
+void bind_local(int fd, const SocketAddress& remote, const Addresses& locals) {
     if (locals.empty()) return;
     int error = 0;
     std::string tried;
@@ -57,43 +62,88 @@ class Connecting {
     os::Fd fd_;
 };
 
-Coro<os::Fd> connect_to(SocketAddress remote, const std::vector<SocketAddress>& locals) {
+/// Not a mere Fd: a socket that wins too late is closed by the kernel, too.
+using Connected = std::unique_ptr<Connecting>;
+
+Coro<Connected> connect_to(SocketAddress remote, const Addresses& locals) {
     const std::string what = "connect " + remote.to_string();
     const int number = os::stream_socket(remote.family());
     if (number < 0) os::throw_system_error(-number, what);
-    Connecting fd(get_running_loop(), number);
-    bind_local(fd.get(), remote, locals);
-    const int result = co_await Connect(get_running_loop(), fd.get(), remote);
+    auto fd = std::make_unique<Connecting>(get_running_loop(), number);
+    bind_local(fd->get(), remote, locals);
+    const int result = co_await Connect(get_running_loop(), fd->get(), remote);
     if (result < 0) os::throw_system_error(-result, what);
-    co_return fd.take();
+    co_return fd;
+}
+
+/// What() of an attempt's error.
+std::string text_of(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "unknown";
+    }
 }
 
 /// One error for all: the first if all say the same, else one that lists them.
-[[noreturn]] void throw_combined(const std::vector<std::system_error>& errors) {
-    const std::system_error& first = errors.front();
-    const bool alike = std::ranges::all_of(errors, [&](const std::system_error& e) {
-        return std::string_view(e.what()) == first.what();
-    });
-    if (alike) throw first;
-    std::string text = "Multiple exceptions: ";
-    for (const std::system_error& error : errors) {
-        if (&error != &first) text += ", ";
-        text += error.what();
-    }
+[[noreturn]] void throw_combined(const std::vector<std::exception_ptr>& errors) {
+    if (errors.empty()) throw TimeoutError();
+    const std::string first = text_of(errors.front());
+    const bool alike =
+        std::ranges::all_of(errors, [&](const std::exception_ptr& e) { return text_of(e) == first; });
+    if (alike) std::rethrow_exception(errors.front());
+    std::string text = "Multiple exceptions: " + first;
+    for (std::size_t i = 1; i < errors.size(); ++i) text += ", " + text_of(errors[i]);
     throw std::system_error(std::make_error_code(std::errc::not_connected), text);
 }
 
-Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals) {
-    std::vector<std::system_error> errors;
-    for (const SocketAddress& remote : remotes) {
-        try {
-            os::Fd fd = co_await connect_to(remote, locals);
-            co_return fd;
-        } catch (const std::system_error& error) {
-            errors.push_back(error);
-        }
+/// Addresses of both families in turn, after `first` - 1 more of the first one.
+Addresses interleaved(const Addresses& addresses, unsigned first) {
+    std::vector<Addresses> families;
+    for (const SocketAddress& address : addresses) {
+        const auto same = [&](const Addresses& f) {
+            return f.front().family() == address.family();
+        };
+        const auto found = std::ranges::find_if(families, same);
+        if (found != families.end())
+            found->push_back(address);
+        else
+            families.push_back(Addresses(1, address));
     }
-    throw_combined(errors);
+    Addresses order;
+    if (families.empty()) return order;
+    std::vector<std::size_t> next(families.size(), 0);
+    for (; next[0] + 1 < first && next[0] < families[0].size(); ++next[0])
+        order.push_back(families[0][next[0]]);
+    while (order.size() < addresses.size())
+        for (std::size_t i = 0; i < families.size(); ++i)
+            if (next[i] < families[i].size()) order.push_back(families[i][next[i]++]);
+    return order;
+}
+
+struct Attempt {
+    const SocketAddress& remote;
+    const Addresses& locals;
+
+    ASYNCIO_CORO_WRAPPER Coro<Connected> operator()() const { return connect_to(remote, locals); }
+};
+
+/// The first that succeeds. Without a delay, an attempt begins when the former has failed.
+Coro<os::Fd> connect_to_any(const Addresses& remotes, const Addresses& locals,
+                            std::optional<Duration> delay, bool all_errors) {
+    if (remotes.size() == 1 && !all_errors) {
+        Connected only = co_await connect_to(remotes[0], locals);
+        co_return only->take();
+    }
+    std::vector<Attempt> attempts;
+    for (const SocketAddress& remote : remotes) attempts.push_back(Attempt{remote, locals});
+    auto race = co_await staggered_race(std::move(attempts), delay);
+    if (race.result) co_return (*race.result)->take();
+    std::erase(race.exceptions, nullptr);
+    if (all_errors) throw ExceptionGroup("create_connection failed", std::move(race.exceptions));
+    throw_combined(race.exceptions);
 }
 
 // The system does not tell when a unix server's queue has room again.
@@ -101,11 +151,13 @@ constexpr Duration kFirstRetry = std::chrono::microseconds(500);
 constexpr Duration kLongestRetry = std::chrono::milliseconds(32);
 
 Coro<os::Fd> connect_to_host(ConnectRequest request) {
-    std::vector<SocketAddress> remotes = co_await resolve(std::move(request.host), request.port);
-    std::vector<SocketAddress> locals;
+    Addresses remotes = co_await resolve(std::move(request.host), request.port);
+    if (request.interleave > 0) remotes = interleaved(remotes, request.interleave);
+    Addresses locals;
     if (!request.local_host.empty() || request.local_port != 0)
         locals = co_await resolve(std::move(request.local_host), request.local_port);
-    co_return co_await connect_to_any(std::move(remotes), std::move(locals));
+    co_return co_await connect_to_any(remotes, locals, request.delay,
+                                      request.all_errors);
 }
 
 Coro<os::Fd> connect_to_path(std::string path) {
@@ -153,6 +205,9 @@ ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectO
     request.local_host = options.local_addr.host;
     request.local_port = options.local_addr.port;
     request.security = stream::client_security(secure_arguments(options), host);
+    request.delay = options.happy_eyeballs_delay;
+    request.interleave = options.interleave.value_or(options.happy_eyeballs_delay ? 1 : 0);
+    request.all_errors = options.all_errors;
     return request;
 }
 

@@ -2,33 +2,36 @@
 //
 // connect: a connected stream socket, whatever will sit on it.
 //
-// The host's addresses are tried in the resolver's order; the socket of a failed attempt is closed.
-// Errors: std::system_error, e.g. "connect 127.0.0.1:1: Connection refused". If several addresses
-// fail in different ways, one error that names them all. Cancelling closes the socket.
+// The host's addresses are tried in the resolver's order, one by one or with happy eyeballs; the
+// socket of an attempt that failed or lost is closed. Errors: std::system_error, e.g. "connect
+// 127.0.0.1:1: Connection refused". If several addresses fail in different ways, one error that
+// names them all, or (all_errors) an ExceptionGroup. Cancelling closes the sockets.
 //
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace asyncio {
 
-/// A local end: an address (or name) and a port, 0 for any.
-struct LocalAddress {
+/// An address (or name) and a port, 0 for any.
+struct HostPort {
     std::string_view host = {};
     std::uint16_t port = 0;
 };
 
 struct ConnectOptions {
     std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
-    LocalAddress local_addr = {};                           // bind here first
+    HostPort local_addr = {};                           // bind here first
     int sock = -1;  // a connected socket to take over, instead of host and port
 
     /// Make a TLS connection with this context, of which the call takes a copy. The options below
@@ -39,6 +42,13 @@ struct ConnectOptions {
     std::optional<std::string_view> server_hostname = {};
     std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
     std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    /// Happy eyeballs (RFC 8305): begin with the next address after this, while the former attempt
+    /// goes on; the first to succeed wins. 250 ms is what the RFC suggests. None: one by one.
+    std::optional<Duration> happy_eyeballs_delay = {};
+    /// Take addresses of both families in turn, beginning with so many of the first one; 0: in the
+    /// resolver's order. By default 1 with happy eyeballs, else 0.
+    std::optional<unsigned> interleave = {};
+    bool all_errors = false;  // throw an ExceptionGroup of all attempts' errors
 };
 
 namespace net {
@@ -54,6 +64,9 @@ struct ConnectRequest {
     std::uint16_t local_port = 0;
     int sock = -1;
     stream::Security security;
+    std::optional<Duration> delay;
+    unsigned interleave = 0;
+    bool all_errors = false;
 };
 
 /// Checked: std::invalid_argument if they contradict each other.
