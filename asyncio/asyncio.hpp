@@ -17,8 +17,11 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/create_server.hpp>
+#include <asyncio/net/datagram_endpoint.hpp>
 #include <asyncio/net/open_connection.hpp>
+#include <asyncio/net/sendfile.hpp>
 #include <asyncio/net/server.hpp>
+#include <asyncio/net/sock.hpp>
 #include <asyncio/net/transport_socket.hpp>
 #include <asyncio/stream/error.hpp>
 #include <asyncio/stream/protocol.hpp>

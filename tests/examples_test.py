@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 BUILD = os.environ.get("ASYNCIO_BUILD_DIR", "build/dev")
@@ -88,16 +89,101 @@ def all_cores(environment):
             server.stdout.close()
 
 
+class Example:
+    """An example that runs until it is interrupted."""
+
+    def __init__(self, environment, name, *arguments, **options):
+        self.process = subprocess.Popen([f"{BUILD}/example_{name}", *map(str, arguments)], text=True,
+                                        stdout=subprocess.PIPE, env=environment, **options)
+
+    def __enter__(self):
+        self.first = self.process.stdout.readline()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            rest, _ = self.process.communicate(timeout=DEADLINE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+        if error is None:
+            check(rest.endswith("bye\n"), "said at its end", rest)
+            check(self.process.returncode == 0, "ended with", self.process.returncode)
+
+    def port(self):
+        return int(re.search(r":(\d+)\n", self.first)[1])
+
+
+def udp_echo(environment):
+    with Example(environment, "06_udp_echo", 0) as server, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE)
+        client.connect(("127.0.0.1", server.port()))
+        for text in (b"hello", b"", b"x" * 60000):
+            client.send(text)
+            check(client.recv(65536) == text, "echoed wrongly")
+
+
+def unix_echo(environment):
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/echo.sock"
+        with Example(environment, "07_unix_echo", path), socket.socket(socket.AF_UNIX) as client:
+            check(os.stat(path).st_mode & 0o777 == 0o600, "others may use the socket")
+            client.settimeout(DEADLINE)
+            client.connect(path)
+            client.sendall(b"hello\n")
+            check(client.makefile("rb").readline() == b"hello\n", "echoed wrongly")
+        check(not os.path.exists(path), "the socket file is left behind")
+
+
+def file_transfer(environment):
+    with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
+        data = os.urandom(3_000_000)
+        with open(f"{here}/data.bin", "wb") as file:
+            file.write(data)
+        with Example(environment, "08_file_transfer", "receive", there, 0) as receiver:
+            result = subprocess.run([f"{BUILD}/example_08_file_transfer", "send", f"{here}/data.bin",
+                                     str(receiver.port())], capture_output=True, text=True,
+                                    timeout=DEADLINE, env=environment)
+            check(result.stdout == "received data.bin\n", result.stdout, result.stderr)
+        with open(f"{there}/data.bin", "rb") as file:
+            check(file.read() == data, "the file arrived changed")
+
+
+def discovery(environment):
+    everybody = "127.255.255.255"
+    with Example(environment, "09_discovery", "offer", "printer", 631, 0) as offering:
+        result = subprocess.run([f"{BUILD}/example_09_discovery", "find", str(offering.port()), everybody],
+                                capture_output=True, text=True, timeout=DEADLINE, env=environment)
+        check(re.fullmatch(r"printer 631 at [\d.]+\n", result.stdout), "found", result.stdout, result.stderr)
+
+
+def chat_client(environment):
+    server = subprocess.Popen([f"{BUILD}/example_chat_server", "--port", "0"], text=True,
+                              stdout=subprocess.PIPE, env=environment)
+    try:
+        port = re.search(r":(\d+)\n", server.stdout.readline())[1]
+        result = subprocess.run([f"{BUILD}/example_10_chat_client", "127.0.0.1", port], input="/nick me\n/who\n",
+                                capture_output=True, text=True, timeout=DEADLINE, env=environment)
+        for line in ("-- welcome", "-- you are me now", "-- here are me", "-- goodbye"):
+            check(line in result.stdout, "the chat lacks", line, "in", result.stdout, result.stderr)
+        check(result.returncode == 0, "the chat client ended with", result.returncode)
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
 def main():
     chosen = os.environ.get("ASYNCIO_BACKEND")
     for backend in [chosen] if chosen else ["io_uring", "epoll"]:
         environment = {**os.environ, "ASYNCIO_BACKEND": backend}
         for name in EXPECTED:
             print(f"{backend} {name}: ok, {run(name, environment):.2f} s", flush=True)
-        echo(environment)
-        print(f"{backend} 02_echo_server: ok", flush=True)
-        all_cores(environment)
-        print(f"{backend} 05_all_cores: ok", flush=True)
+        for example in (echo, all_cores, udp_echo, unix_echo, file_transfer, discovery, chat_client):
+            example(environment)
+            print(f"{backend} {example.__name__}: ok", flush=True)
 
 
 if __name__ == "__main__":

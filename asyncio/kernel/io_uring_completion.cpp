@@ -159,20 +159,19 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
 
 void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
     if ((completion.flags & IORING_CQE_F_BUFFER) == 0) {
-        if (!has_more(completion)) on_receive_error(operation, completion.result, *datagram_buffers_);
+        if (!has_more(completion))
+            on_receive_error(operation, completion.result, *datagram_buffers_);
         return;
     }
     if (!has_more(completion)) begin_anew(operation);
     const int size = std::max(completion.result, 0);
-    const auto memory =
-        datagram_buffers_->data(completion.flags, static_cast<std::size_t>(size));
+    const auto memory = datagram_buffers_->data(completion.flags, static_cast<std::size_t>(size));
     void* const start = const_cast<std::byte*>(memory.data());
     if (io_uring_recvmsg_out* out = ::io_uring_recvmsg_validate(start, size, &datagram_layout)) {
         Datagram datagram;
-        const auto* payload = static_cast<const std::byte*>(
-            ::io_uring_recvmsg_payload(out, &datagram_layout));
-        datagram.data = {payload,
-                         ::io_uring_recvmsg_payload_length(out, size, &datagram_layout)};
+        const auto* payload =
+            static_cast<const std::byte*>(::io_uring_recvmsg_payload(out, &datagram_layout));
+        datagram.data = {payload, ::io_uring_recvmsg_payload_length(out, size, &datagram_layout)};
         datagram.result = static_cast<int>(datagram.data.size());
         datagram.more = true;
         datagram.address = static_cast<const sockaddr*>(::io_uring_recvmsg_name(out));

@@ -54,8 +54,8 @@ void IoUringKernel::make_ring() {
     buffers_.reset();
     datagram_buffers_.reset();
     if (ring_->has_multishot_receive()) {
-        auto buffers = std::make_unique<IoUringBuffers>(*ring_, options_.buffers,
-                                                        IoUringBuffers::streams);
+        auto buffers =
+            std::make_unique<IoUringBuffers>(*ring_, options_.buffers, IoUringBuffers::streams);
         if (buffers->valid()) buffers_ = std::move(buffers);
     }
 }

@@ -72,7 +72,8 @@ TEST_P(KernelDatagram, each_with_its_sender_in_order_also_empty_ones) {
     ASSERT_TRUE(kernel->submit(receive));
     std::vector<std::string> sent;
     for (int i = 0; i < 100; i++) {
-        sent.push_back(i % 10 == 0 ? std::string() : std::string(static_cast<std::size_t>(i) * 10, 'x'));
+        sent.push_back(i % 10 == 0 ? std::string()
+                                   : std::string(static_cast<std::size_t>(i) * 10, 'x'));
         send(i % 2 == 0 ? one : two, sent.back(), here.name);
     }
     ASSERT_TRUE(pump(*kernel, [&] { return receive.got.size() == 100; }));

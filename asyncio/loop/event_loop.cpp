@@ -234,13 +234,26 @@ bool ThreadsafeHandle::cancelled() const {
     return cancelled_;
 }
 
+void EventLoop::own_descriptor(int fd, bool owned) {
+    const auto index = static_cast<std::size_t>(fd);
+    if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
+    owned_[index] = owned;
+}
+
+void EventLoop::check_not_owned(int fd) const {
+    if (owns_descriptor(fd))
+        throw std::logic_error("File descriptor " + std::to_string(fd) + " is used by a transport");
+}
+
 void EventLoop::add_reader(int fd, UniqueFunction<void()> f) {
     check_usable();
+    check_not_owned(fd);
     watchers_->add(fd, false, std::move(f));
 }
 
 void EventLoop::add_writer(int fd, UniqueFunction<void()> f) {
     check_usable();
+    check_not_owned(fd);
     watchers_->add(fd, true, std::move(f));
 }
 

@@ -32,15 +32,22 @@
 #include <asyncio/loop/core.hpp>
 #include <asyncio/loop/exception_context.hpp>
 #include <asyncio/loop/handle.hpp>
+#include <asyncio/loop/net_verbs.hpp>
 #include <asyncio/loop/service.hpp>
 #include <asyncio/loop/task_factory.hpp>
 #include <asyncio/loop/timer_queue.hpp>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <source_location>
+#include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace asyncio {
 
@@ -54,8 +61,6 @@ class Task;
 struct TaskOptions;
 template <class T>
 class Coro;
-struct ConnectOptions;
-struct ServerOptions;
 struct SubprocessOptions;
 class Executor;
 class ThreadPoolExecutor;
@@ -66,7 +71,6 @@ class Protocol;
 class SecureContext;
 class Transport;
 }  // namespace stream
-struct DatagramOptions;
 
 namespace loop {
 
@@ -113,7 +117,7 @@ class ThreadsafeHandle {
     bool cancelled_ = false;
 };
 
-class EventLoop {
+class EventLoop : public loop::NetVerbs {
   public:
     /// Throws std::system_error if no kernel can be made.
     explicit EventLoop(Backend backend = Backend::automatic);
@@ -242,6 +246,7 @@ class EventLoop {
 
     /// Call `f` whenever `fd` is readable (level-triggered), until removed. Replaces an earlier
     /// reader of the same descriptor. std::invalid_argument if `fd` is none.
+    /// std::logic_error if a transport owns it.
     void add_reader(int fd, UniqueFunction<void()> f);
     void add_writer(int fd, UniqueFunction<void()> f);
     /// True if there was one. A callback that is already queued is not called any more.
@@ -259,47 +264,14 @@ class EventLoop {
     /// Restores the default disposition. True if there was one.
     bool remove_signal_handler(int signal);
 
-    // --- connections with protocols; see net/create_connection.hpp, create_server.hpp ------
+    // --- TLS and subprocesses; connections and sockets: see loop/net_verbs.hpp --------------
 
-    template <class F>
-    auto create_connection(F factory, std::string_view host, std::uint16_t port);
-    template <class F>
-    auto create_connection(F factory, std::string_view host, std::uint16_t port,
-                           ConnectOptions options);
-    template <class F>
-    auto create_connection(F factory, ConnectOptions options);
-    template <class F>
-    auto create_unix_connection(F factory, std::string_view path);
-    template <class F>
-    auto create_unix_connection(F factory, std::string_view path, ConnectOptions options);
-    template <class F>
-    auto create_unix_connection(F factory, ConnectOptions options);
-    template <class F>
-    auto connect_accepted_socket(F factory, int sock);
-    template <class F>
-    auto connect_accepted_socket(F factory, int sock, ConnectOptions options);
     /// Make a TLS connection of one in use; see stream/secure.hpp. `protocol` gets the decrypted
     /// data from now on (its connection_made is not called again), and the result is its transport:
     /// `transport` itself must not be used any more. On failure the connection is closed.
     Coro<Ref<stream::Transport>> start_tls(stream::Transport& transport, stream::Protocol& protocol,
                                            const stream::SecureContext& context,
                                            StartTlsOptions options);
-    template <class F>
-    auto create_server(F factory, std::string_view host, std::uint16_t port);
-    template <class F>
-    auto create_server(F factory, std::string_view host, std::uint16_t port, ServerOptions options);
-    template <class F>
-    auto create_server(F factory, ServerOptions options);
-    template <class F>
-    auto create_unix_server(F factory, std::string_view path);
-    template <class F>
-    auto create_unix_server(F factory, std::string_view path, ServerOptions options);
-    template <class F>
-    auto create_datagram_endpoint(F factory, DatagramOptions options);
-    template <class F>
-    auto connect_read_pipe(F factory, int fd);
-    template <class F>
-    auto connect_write_pipe(F factory, int fd);
     template <class F, class... Arguments>
     auto subprocess_exec(F factory, SubprocessOptions options, std::string_view program,
                          const Arguments&... arguments);
@@ -353,6 +325,12 @@ class EventLoop {
     IntrusiveList<loop::Service>& services() noexcept { return services_; }
     /// The door for other threads; may outlive the loop.
     const std::shared_ptr<loop::Inbox>& inbox() const noexcept { return inbox_; }
+    /// Descriptors of transports: nobody else may watch them.
+    void own_descriptor(int fd, bool owned);
+    bool owns_descriptor(int fd) const noexcept {
+        return fd >= 0 && static_cast<std::size_t>(fd) < owned_.size() &&
+               owned_[static_cast<std::size_t>(fd)];
+    }
     coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
@@ -377,6 +355,7 @@ class EventLoop {
     static void expect_trace_end() noexcept;
     void end_traces() noexcept;
     void check_usable_slowly() const;
+    void check_not_owned(int fd) const;
     void run_once();
     void run_hooks();
     void sleep();
@@ -391,6 +370,7 @@ class EventLoop {
     loop::TraceEnd trace_end_;
     std::shared_ptr<loop::Inbox> inbox_;
     std::unique_ptr<loop::Watchers> watchers_;
+    std::vector<bool> owned_;  // by descriptor
     std::unique_ptr<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
     IntrusiveList<loop::Service> services_;                // newest first

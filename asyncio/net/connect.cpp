@@ -91,16 +91,22 @@ std::string text_of(const std::exception_ptr& error) {
 [[noreturn]] void throw_combined(const std::vector<std::exception_ptr>& errors) {
     if (errors.empty()) throw TimeoutError();
     const std::string first = text_of(errors.front());
-    const bool alike =
-        std::ranges::all_of(errors, [&](const std::exception_ptr& e) { return text_of(e) == first; });
+    const bool alike = std::ranges::all_of(
+        errors, [&](const std::exception_ptr& e) { return text_of(e) == first; });
     if (alike) std::rethrow_exception(errors.front());
     std::string text = "Multiple exceptions: " + first;
     for (std::size_t i = 1; i < errors.size(); ++i) text += ", " + text_of(errors[i]);
     throw std::system_error(std::make_error_code(std::errc::not_connected), text);
 }
 
-/// Addresses of both families in turn, after `first` - 1 more of the first one.
-Addresses interleaved(const Addresses& addresses, unsigned first) {
+// The system does not tell when a unix server's queue has room again.
+constexpr Duration kFirstRetry = std::chrono::microseconds(500);
+constexpr Duration kLongestRetry = std::chrono::milliseconds(32);
+
+}  // namespace
+
+std::vector<SocketAddress> interleaved(const std::vector<SocketAddress>& addresses,
+                                       unsigned first) {
     std::vector<Addresses> families;
     for (const SocketAddress& address : addresses) {
         const auto same = [&](const Addresses& f) {
@@ -123,15 +129,17 @@ Addresses interleaved(const Addresses& addresses, unsigned first) {
     return order;
 }
 
+namespace {
 struct Attempt {
     const SocketAddress& remote;
     const Addresses& locals;
 
     ASYNCIO_CORO_WRAPPER Coro<Connected> operator()() const { return connect_to(remote, locals); }
 };
+}  // namespace
 
 /// The first that succeeds. Without a delay, an attempt begins when the former has failed.
-Coro<os::Fd> connect_to_any(const Addresses& remotes, const Addresses& locals,
+Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
                             std::optional<Duration> delay, bool all_errors) {
     if (remotes.size() == 1 && !all_errors) {
         Connected only = co_await connect_to(remotes[0], locals);
@@ -146,9 +154,7 @@ Coro<os::Fd> connect_to_any(const Addresses& remotes, const Addresses& locals,
     throw_combined(race.exceptions);
 }
 
-// The system does not tell when a unix server's queue has room again.
-constexpr Duration kFirstRetry = std::chrono::microseconds(500);
-constexpr Duration kLongestRetry = std::chrono::milliseconds(32);
+namespace {
 
 Coro<os::Fd> connect_to_host(ConnectRequest request) {
     Addresses remotes = co_await resolve(std::move(request.host), request.port);
@@ -156,7 +162,7 @@ Coro<os::Fd> connect_to_host(ConnectRequest request) {
     Addresses locals;
     if (!request.local_host.empty() || request.local_port != 0)
         locals = co_await resolve(std::move(request.local_host), request.local_port);
-    co_return co_await connect_to_any(remotes, locals, request.delay,
+    co_return co_await connect_to_any(std::move(remotes), std::move(locals), request.delay,
                                       request.all_errors);
 }
 

@@ -13,6 +13,7 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/socket_address.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
@@ -20,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace asyncio {
 
@@ -31,7 +33,7 @@ struct HostPort {
 
 struct ConnectOptions {
     std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
-    HostPort local_addr = {};                           // bind here first
+    HostPort local_addr = {};                               // bind here first
     int sock = -1;  // a connected socket to take over, instead of host and port
 
     /// Make a TLS connection with this context, of which the call takes a copy. The options below
@@ -81,6 +83,14 @@ ConnectRequest over_accepted_socket(const ConnectOptions& options);
 /// Put `protocol` behind a TLS layer on the socket; the layer's transport once it shook hands.
 Coro<Ref<stream::Transport>> open_secure(os::Fd fd, Ref<stream::Protocol> protocol,
                                          stream::Security security);
+
+/// Addresses of all families in turn, after `first` - 1 more of the first one.
+std::vector<SocketAddress> interleaved(const std::vector<SocketAddress>& addresses, unsigned first);
+
+/// The first of `remotes` that can be connected to. Without a delay, an attempt begins when the
+/// former has failed. `locals`: bind to the first of them that has the same family and works.
+Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
+                            std::optional<Duration> delay, bool all_errors);
 
 /// The connected socket, non-blocking. A unix connect waits while the server's queue is full. A
 /// socket made elsewhere is checked only: std::invalid_argument, and it is still the caller's.

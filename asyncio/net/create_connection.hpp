@@ -55,47 +55,47 @@ ASYNCIO_CORO_WRAPPER auto create_pipe(F factory, int fd, bool for_writing) {
 }  // namespace net
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_connection(F factory, std::string_view host,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
                                                        std::uint16_t port, ConnectOptions options) {
     return net::create_connection(std::move(factory), net::to_host(host, port, options));
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_connection(F factory, std::string_view host,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
                                                        std::uint16_t port) {
     return net::create_connection(std::move(factory), net::to_host(host, port, {}));
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_connection(F factory, ConnectOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, ConnectOptions options) {
     return net::create_connection(std::move(factory), net::over_socket(options));
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_connection(F factory, std::string_view path,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std::string_view path,
                                                             ConnectOptions options) {
     return net::create_connection(std::move(factory), net::to_path(path, options));
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_connection(F factory, std::string_view path) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std::string_view path) {
     return net::create_connection(std::move(factory), net::to_path(path, {}));
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_connection(F factory, ConnectOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, ConnectOptions options) {
     return net::create_connection(std::move(factory), net::over_unix_socket(options));
 }
 
 /// Put a protocol on a socket that was accepted elsewhere, which is taken over. With options.ssl:
 /// as the server of a TLS connection.
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::connect_accepted_socket(F factory, int sock) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int sock) {
     return connect_accepted_socket(std::move(factory), sock, ConnectOptions());
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::connect_accepted_socket(F factory, int sock,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int sock,
                                                              ConnectOptions options) {
     options.sock = sock;
     return net::create_connection(std::move(factory), net::over_accepted_socket(options));
@@ -105,14 +105,14 @@ ASYNCIO_CORO_WRAPPER auto EventLoop::connect_accepted_socket(F factory, int sock
 /// device), which is taken over, made non-blocking while it is read, and closed at the end of its
 /// stream. std::invalid_argument for anything else; then it is still the caller's.
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::connect_read_pipe(F factory, int fd) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_read_pipe(F factory, int fd) {
     return net::create_pipe(std::move(factory), fd, false);
 }
 
 /// The same for the writing end. When its last reader goes away, connection_lost comes: with an
 /// error (EPIPE) if something was not sent yet. write_eof() is close().
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::connect_write_pipe(F factory, int fd) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_write_pipe(F factory, int fd) {
     return net::create_pipe(std::move(factory), fd, true);
 }
 

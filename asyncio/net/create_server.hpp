@@ -31,7 +31,7 @@ ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
 }  // namespace net
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_server(F factory, std::string_view host,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
                                                    std::uint16_t port, ServerOptions options) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
@@ -40,26 +40,26 @@ ASYNCIO_CORO_WRAPPER auto EventLoop::create_server(F factory, std::string_view h
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_server(F factory, std::string_view host,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
                                                    std::uint16_t port) {
     return create_server(std::move(factory), host, port, ServerOptions());
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_server(F factory, ServerOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, ServerOptions options) {
     return net::create_server(stream::make_factory(std::move(factory)), std::vector<std::string>(),
                               0, options);
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_server(F factory, std::string_view path,
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_server(F factory, std::string_view path,
                                                         ServerOptions options) {
     return net::create_unix_server(stream::make_factory(std::move(factory)), std::string(path),
                                    options);
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto EventLoop::create_unix_server(F factory, std::string_view path) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_server(F factory, std::string_view path) {
     return create_unix_server(std::move(factory), path, ServerOptions());
 }
 

@@ -10,7 +10,9 @@ namespace net {
 
 namespace {
 
-[[noreturn]] void throw_closed() { os::throw_system_error(EBADF, "the datagram endpoint is closed"); }
+[[noreturn]] void throw_closed() {
+    os::throw_system_error(EBADF, "the datagram endpoint is closed");
+}
 
 }  // namespace
 

@@ -70,8 +70,9 @@ TEST(DatagramEndpoint, DGM_02_the_address_must_be_given_or_be_the_remote_one) {
         DatagramEndpoint server = co_await local_endpoint();
         DatagramEndpoint client = co_await endpoint_to(server.sockname());
         const auto missing = co_await as_outcome(server.sendto("x"));
-        EXPECT_EQ(error_of(missing), "std::invalid_argument: sendto: an endpoint without a remote "
-                                     "address needs one");
+        EXPECT_EQ(error_of(missing),
+                  "std::invalid_argument: sendto: an endpoint without a remote "
+                  "address needs one");
         const auto other = co_await as_outcome(client.sendto("x", loopback(1)));
         EXPECT_EQ(error_of(other), "std::invalid_argument: Invalid address: must be none or " +
                                        server.sockname().to_string());
@@ -169,8 +170,8 @@ TEST(DatagramEndpoint, DGM_06_a_family_is_enough_but_something_is_needed) {
 TEST(DatagramEndpoint, DGM_07_addresses_must_have_a_family_in_common) {
     testing::run([]() -> Coro<> {
         const int before = open_descriptors();
-        const auto mixed = co_await as_outcome(
-            open_datagram({.local = {"127.0.0.1", 0}, .remote = {"::1", 1}}));
+        const auto mixed =
+            co_await as_outcome(open_datagram({.local = {"127.0.0.1", 0}, .remote = {"::1", 1}}));
         EXPECT_EQ(error_of(mixed), "std::invalid_argument: can not get address information");
         DatagramEndpoint taken = co_await local_endpoint();
         const std::string host = taken.sockname().host();
@@ -180,16 +181,16 @@ TEST(DatagramEndpoint, DGM_07_addresses_must_have_a_family_in_common) {
         EXPECT_EQ(error_of(twice), "std::system_error: bind on address " +
                                        taken.sockname().to_string() + ": Address already in use");
         EXPECT_EQ(open_descriptors(), before + 1);
-        const auto shared = co_await as_outcome(
-            open_datagram({.local = {"127.0.0.1", 0}, .reuse_port = true}));
+        const auto shared =
+            co_await as_outcome(open_datagram({.local = {"127.0.0.1", 0}, .reuse_port = true}));
         EXPECT_TRUE(shared);
     });
 }
 
 TEST(DatagramEndpoint, DGM_08_allow_broadcast_sets_the_option_and_does_not_connect) {
     testing::run([]() -> Coro<> {
-        DatagramEndpoint endpoint = co_await open_datagram(
-            {.remote = {"127.255.255.255", 9}, .allow_broadcast = true});
+        DatagramEndpoint endpoint =
+            co_await open_datagram({.remote = {"127.255.255.255", 9}, .allow_broadcast = true});
         EXPECT_EQ(endpoint.socket().getsockopt(os::SocketOption::broadcast), 1);
         EXPECT_THROW((void)endpoint.socket().getpeername(), std::system_error);
         EXPECT_EQ(endpoint.peername().to_string(), "127.255.255.255:9");

@@ -71,7 +71,8 @@ DatagramSocket open_ends(const Ends& ends, int family, const DatagramRequest& re
 }
 
 DatagramSocket adopt(int sock) {
-    if (!os::is_datagram_socket(sock)) throw std::invalid_argument("A Datagram Socket was expected");
+    if (!os::is_datagram_socket(sock))
+        throw std::invalid_argument("A Datagram Socket was expected");
     os::set_nonblocking(sock);
     DatagramSocket socket;
     socket.connected = os::peer_address(sock, socket.remote) == 0 && socket.remote.family() != 0;
@@ -123,8 +124,9 @@ DatagramRequest request_of(const DatagramOptions& options) {
     const bool others = has_local || has_remote || request.family != 0 || request.reuse_port ||
                         request.allow_broadcast;
     if (request.sock >= 0 && others)
-        throw std::invalid_argument("socket modifier keyword arguments can not be used when sock "
-                                    "is specified");
+        throw std::invalid_argument(
+            "socket modifier keyword arguments can not be used when sock "
+            "is specified");
     if (request.sock < 0 && !has_local && !has_remote && request.family == 0)
         throw std::invalid_argument("unexpected address family");
     return request;
@@ -135,10 +137,8 @@ Coro<DatagramSocket> open_datagram_socket(DatagramRequest request) {
     const bool unbound = request.local_host.empty() && request.local_port == 0 &&
                          request.remote_host.empty() && request.remote_port == 0;
     if (unbound) co_return open_ends(Ends(), request.family, request);
-    Addresses locals =
-        co_await look_up(request.local_host, request.local_port, request.family);
-    Addresses remotes =
-        co_await look_up(request.remote_host, request.remote_port, request.family);
+    Addresses locals = co_await look_up(request.local_host, request.local_port, request.family);
+    Addresses remotes = co_await look_up(request.remote_host, request.remote_port, request.family);
     const std::vector<Ends> pairs = pair_up(locals, remotes);
     if (pairs.empty()) throw std::invalid_argument("can not get address information");
     co_return open_first(pairs, request);

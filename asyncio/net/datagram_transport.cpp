@@ -60,6 +60,7 @@ Ref<DatagramTransport> DatagramTransport::open(EventLoop& loop, os::Fd fd,
     (void)fd.release();
     transport->add_ref();  // its own, until lost
     loop.members().push_back(*transport);
+    loop.own_descriptor(transport->fd_, true);
     transport->reading_ = true;
     try {
         transport->protocol_->connection_made(*transport);
@@ -315,6 +316,11 @@ void DatagramTransport::take_turn(Runnable& runnable, Turn turn) {
     if (turn == Turn::run) self.call_connection_lost();
 }
 
+void DatagramTransport::close_descriptor() noexcept {
+    loop_.own_descriptor(fd_, false);
+    loop_.kernel().close(std::exchange(fd_, -1));
+}
+
 void DatagramTransport::call_connection_lost() {
     const Ref<DatagramTransport> keep(this);
     stage_ = Stage::lost;
@@ -322,7 +328,7 @@ void DatagramTransport::call_connection_lost() {
     kept_bytes_ = 0;
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there
-    loop_.kernel().close(std::exchange(fd_, -1));
+    close_descriptor();
     const Ref<DatagramProtocol> protocol = std::move(protocol_);
     try {
         protocol->connection_lost(error_);
@@ -337,7 +343,7 @@ void DatagramTransport::loop_closed() noexcept {
         log(LogLevel::warning, "unclosed datagram endpoint: closed with the loop");
     loop_.kernel().reclaim(receive_);
     loop_.kernel().reclaim(writable_);
-    loop_.kernel().close(std::exchange(fd_, -1));
+    close_descriptor();
     stage_ = Stage::lost;
     protocol_ = Ref<DatagramProtocol>();
     (void)drop_ref();

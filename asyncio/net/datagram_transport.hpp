@@ -145,6 +145,7 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     void lose(std::exception_ptr error);
     void finish_if_idle();
     void call_connection_lost();
+    void close_descriptor() noexcept;
     void loop_closed() noexcept override;
     void report(const char* what) noexcept;
 

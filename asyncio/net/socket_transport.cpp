@@ -48,6 +48,7 @@ Ref<SocketTransport> SocketTransport::create(EventLoop& loop, os::Fd fd,
     os::set_option(transport->fd_, os::SocketOption::no_delay, 1);  // fails on unix sockets
     transport->add_ref();                                           // its own, until lost
     loop.members().push_back(*transport);
+    loop.own_descriptor(transport->fd_, true);
     return transport;
 }
 
@@ -263,10 +264,22 @@ void SocketTransport::send_buffered() {
 
 void SocketTransport::on_send(kernel::Operation& operation, const kernel::Completion& completion) {
     const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
-    if (keep->stage_ == Stage::losing)
+    if (operation.opcode == kernel::Opcode::poll)
+        keep->writable_again();
+    else if (keep->stage_ == Stage::losing)
         keep->finish_if_idle();
     else if (keep->sent(completion.result))
         keep->send_buffered();
+}
+
+/// The end of what ask_for_room() began.
+void SocketTransport::writable_again() {
+    send_.opcode = kernel::Opcode::send;
+    if (direct_ != nullptr) direct_->changed.wake_all();
+    if (stage_ == Stage::losing)
+        finish_if_idle();
+    else if (direct_ == nullptr)
+        send_buffered();
 }
 
 /// Account for a send's result. False if the connection is lost with it.
@@ -281,6 +294,7 @@ bool SocketTransport::sent(int result) {
 }
 
 void SocketTransport::flushed() {
+    if (direct_ != nullptr) direct_->changed.wake_all();
     if (eof_wanted_ && !eof_sent_) {
         eof_sent_ = true;
         os::shutdown(fd_, os::Shutdown::write);
@@ -322,6 +336,37 @@ void SocketTransport::write_eof() {
     if (send_.idle()) loop_.before_poll(*this);
 }
 
+// --- sending by other means --------------------------------------------------------------------
+
+DirectSend::DirectSend(SocketTransport& transport)
+    : transport_(&transport),
+      refusal_before_(transport.refusal_),
+      was_reading_(transport.reading_) {
+    if (transport.is_closing()) throw std::logic_error("Transport is closing");
+    if (refusal_before_ != nullptr) throw std::logic_error(refusal_before_);
+    transport.refusal_ = "unable to write; sendfile is in progress";
+    transport.direct_ = this;
+    transport.pause_reading();
+}
+
+DirectSend::~DirectSend() {
+    transport_->direct_ = nullptr;
+    if (transport_->eof_wanted_) return;
+    transport_->refusal_ = nullptr;
+    if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
+}
+
+bool DirectSend::may_send() const noexcept {
+    return transport_->get_write_buffer_size() == 0 && transport_->send_.idle();
+}
+
+void DirectSend::ask_for_room() {
+    kernel::Operation& send = transport_->send_;
+    send.opcode = kernel::Opcode::poll;
+    send.events = POLLOUT;
+    if (!transport_->loop_.kernel().submit(send)) transport_->writable_again();
+}
+
 // --- the end -----------------------------------------------------------------------------------
 
 void SocketTransport::close() {
@@ -355,6 +400,7 @@ void SocketTransport::lose(std::exception_ptr error) {
     reading_ = false;
     pending().clear();
     PollHook::unlink();
+    if (direct_ != nullptr) direct_->changed.wake_all();
     kernel::Kernel& kernel = loop_.kernel();
     kernel.cancel(receive_);
     kernel.cancel(send_);
@@ -374,6 +420,7 @@ void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
 
 void SocketTransport::close_descriptor() noexcept {
     if (make_blocking_again_) os::set_blocking(fd_);  // others may share it, a shell its terminal
+    loop_.own_descriptor(fd_, false);
     loop_.kernel().close(std::exchange(fd_, -1));
 }
 

@@ -33,6 +33,7 @@
 #include <asyncio/os/socket_address.hpp>
 #include <asyncio/stream/buffer.hpp>
 #include <asyncio/stream/transport.hpp>
+#include <asyncio/task/wait_list.hpp>
 
 #include <exception>
 #include <memory>
@@ -48,7 +49,32 @@ class LossListener {
     ~LossListener() = default;
 };
 
+class SocketTransport;
+
 enum class Direction : std::uint8_t { both, read, write };
+
+/// Takes the sending side of a transport for somebody who sends by other means (sendfile). From its
+/// construction write() is refused and reading is paused; its end gives both back.
+class DirectSend {
+  public:
+    /// std::logic_error if the transport is closing or taken already.
+    explicit DirectSend(SocketTransport& transport);
+    DirectSend(const DirectSend&) = delete;
+    DirectSend& operator=(const DirectSend&) = delete;
+    ~DirectSend();
+
+    /// What was written before is out, or the connection is over.
+    bool may_send() const noexcept;
+    /// Have `changed` woken when the socket takes more.
+    void ask_for_room();
+    /// Woken when may_send() may have changed, and when there is room.
+    task::WaitList changed;
+
+  private:
+    Ref<SocketTransport> transport_;
+    const char* refusal_before_;
+    bool was_reading_;
+};
 
 class SocketTransport final : public stream::Transport,
                               private loop::PollHook,
@@ -102,6 +128,7 @@ class SocketTransport final : public stream::Transport,
     void destroy() noexcept override { delete this; }
 
   private:
+    friend class DirectSend;
     enum class Stage : std::uint8_t { open, closing, losing, lost };
     struct Addresses;
 
@@ -131,6 +158,7 @@ class SocketTransport final : public stream::Transport,
     bool sent(int result);
     void flushed();
     void update_flow();
+    void writable_again();
     void lose(std::exception_ptr error);
     void finish_if_idle();
     void call_connection_lost();
@@ -147,6 +175,7 @@ class SocketTransport final : public stream::Transport,
     mutable std::unique_ptr<Addresses> addresses_;
     std::exception_ptr error_;       // what the connection is lost with
     const char* refusal_ = nullptr;  // why write() throws
+    DirectSend* direct_ = nullptr;   // who has the sending side, if anybody
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     int fd_;

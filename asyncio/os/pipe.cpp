@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/pipe.hpp>
+#include <asyncio/os/without_sigpipe.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
-#include <csignal>
-#include <ctime>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,35 +15,6 @@
 namespace asyncio::os {
 
 namespace {
-
-/// Keeps SIGPIPE from this thread; one that a write raises meanwhile is taken away again.
-class WithoutSigpipe {
-  public:
-    WithoutSigpipe() noexcept {
-        ::sigemptyset(&pipe_);
-        ::sigaddset(&pipe_, SIGPIPE);
-        sigset_t pending;
-        ::sigpending(&pending);
-        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-    }
-    WithoutSigpipe(const WithoutSigpipe&) = delete;
-    WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
-    ~WithoutSigpipe() {
-        const int saved = errno;
-        constexpr timespec at_once = {};
-        if (raised && !was_pending_) ::sigtimedwait(&pipe_, nullptr, &at_once);
-        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-        errno = saved;
-    }
-
-    bool raised = false;
-
-  private:
-    sigset_t pipe_;
-    sigset_t before_;
-    bool was_pending_ = false;
-};
 
 constexpr int flag_no_signal = 0x100;  // RWF_NOSIGNAL, since Linux 6.18
 

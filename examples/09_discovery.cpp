@@ -3,8 +3,8 @@
 // Service discovery by broadcast: who offers a service answers with its name and port; who looks
 // for one asks everybody, and collects the answers of one second.
 //
-//     example_08_discovery offer NAME PORT [UDP_PORT [ADDRESS]]
-//     example_08_discovery find [UDP_PORT [BROADCAST_ADDRESS]]
+//     example_09_discovery offer NAME PORT [UDP_PORT [ADDRESS]]
+//     example_09_discovery find [UDP_PORT [BROADCAST_ADDRESS]]
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
@@ -38,8 +38,8 @@ Coro<> collect(asyncio::DatagramEndpoint& udp) {
 }
 
 Coro<> find(std::uint16_t udp_port, std::string everybody) {
-    auto udp = co_await asyncio::open_datagram(
-        {.remote = {everybody, udp_port}, .allow_broadcast = true});
+    auto udp =
+        co_await asyncio::open_datagram({.remote = {everybody, udp_port}, .allow_broadcast = true});
     co_await udp.sendto(kQuestion);
     try {
         co_await asyncio::wait_for(collect(udp), 1s);

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/net/sendfile.hpp>
+#include <asyncio/net/sock.hpp>
+#include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/error.hpp>
+#include <asyncio/os/pipe.hpp>
+#include <asyncio/os/sendfile.hpp>
+#include <asyncio/os/socket.hpp>
+#include <asyncio/task/wait_list.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <poll.h>
+
+namespace asyncio {
+
+namespace net {
+
+namespace {
+
+constexpr std::size_t kSocketBlock = 256 * 1024;
+constexpr std::size_t kTransportBlock = 16 * 1024;
+
+/// What is left of the file to send; its end puts the file's position behind what was sent.
+class Progress {
+  public:
+    Progress(int file, const SendfileOptions& options) noexcept
+        : file_(file), offset_(options.offset), left_(options.count.value_or(SIZE_MAX)) {}
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    ~Progress() { os::set_position(file_, offset_ + sent_); }
+
+    int file() const noexcept { return file_; }
+    std::uint64_t offset() const noexcept { return offset_ + sent_; }
+    std::size_t left() const noexcept { return left_; }
+    std::size_t sent() const noexcept { return sent_; }
+    void add(std::size_t count) noexcept {
+        sent_ += count;
+        left_ -= count;
+    }
+    /// The next block, read; empty at the end.
+    std::string read(std::size_t most) const {
+        std::string block(std::min(most, left_), '\0');
+        const auto count = os::read_at(file_, offset(), std::as_writable_bytes(std::span(block)));
+        if (count < 0) os::throw_system_error(static_cast<int>(-count), "sendfile: read");
+        block.resize(static_cast<std::size_t>(count));
+        return block;
+    }
+
+  private:
+    int file_;
+    std::uint64_t offset_;
+    std::size_t left_;
+    std::size_t sent_ = 0;
+};
+
+void check_arguments(int file, const SendfileOptions& options) {
+    if (os::kind_of(file) == os::FileKind::none)
+        throw std::invalid_argument("sendfile: not an open file");
+    if (options.count && *options.count == 0)
+        throw std::invalid_argument("count must be a positive integer (got 0)");
+    if (options.offset > INT64_MAX) throw std::invalid_argument("offset is too large");
+}
+
+/// One step of the system's own way: bytes sent, 0 at the end, -EAGAIN, or another error.
+std::ptrdiff_t step(int sock, Progress& progress) {
+    if (progress.left() == 0) return 0;
+    const auto sent = os::try_sendfile(sock, progress.file(), progress.offset(), progress.left());
+    if (sent > 0) progress.add(static_cast<std::size_t>(sent));
+    return sent;
+}
+
+/// True if the system cannot send this file at all, and that may be made up for.
+bool falls_back(std::ptrdiff_t result, const Progress& progress, bool allowed) {
+    const int error = static_cast<int>(-result);
+    if (progress.sent() > 0 || !os::is_sendfile_unavailable(error)) return false;
+    if (allowed) return true;
+    throw SendfileNotAvailableError("os.sendfile call failed: " +
+                                    std::generic_category().message(error));
+}
+
+Coro<std::size_t> sock_sendfile(int sock, int file, SendfileOptions options) {
+    EventLoop& loop = get_running_loop();
+    check_sock(loop, sock);
+    check_arguments(file, options);
+    if (!os::is_stream_socket(sock))
+        throw std::invalid_argument("only SOCK_STREAM type sockets are supported");
+    const NonBlocking non_blocking(sock);
+    Progress progress(file, options);
+    std::ptrdiff_t result = 1;
+    while (result > 0 || result == -EAGAIN) {
+        if (result == -EAGAIN) co_await wait_until_ready(sock, POLLOUT);
+        result = step(sock, progress);
+    }
+    if (result == 0) co_return progress.sent();
+    if (!falls_back(result, progress, options.fallback))
+        os::throw_system_error(static_cast<int>(-result), "sock_sendfile");
+    for (;;) {
+        std::string block = progress.read(kSocketBlock);
+        if (block.empty()) break;
+        co_await loop.sock_sendall(sock, block);
+        progress.add(block.size());
+    }
+    co_return progress.sent();
+}
+
+/// Stands in for a transport's protocol while a file is written through it.
+class FlowProtocol final : public stream::Protocol {
+  public:
+    FlowProtocol(Ref<stream::Protocol> protocol, bool paused) noexcept
+        : protocol_(std::move(protocol)), paused_(paused) {}
+
+    void connection_made(stream::Transport&) override {}
+    void data_received(std::span<const std::byte> data) override { protocol_->data_received(data); }
+    bool eof_received() override { return protocol_->eof_received(); }
+    void connection_lost(std::exception_ptr error) override {
+        lost_ = true;
+        error_ = error;
+        changed_.wake_all();
+        protocol_->connection_lost(error);
+    }
+    void pause_writing() override {
+        paused_ = true;
+        protocol_->pause_writing();
+    }
+    void resume_writing() override {
+        paused_ = false;
+        changed_.wake_all();
+        protocol_->resume_writing();
+    }
+    void close_connection(stream::Transport& transport) override {
+        protocol_->close_connection(transport);
+    }
+    void destroy() noexcept override { delete this; }
+
+    const Ref<stream::Protocol>& protocol() const noexcept { return protocol_; }
+    bool paused() const noexcept { return paused_ && !lost_; }
+    task::WaitList& changed() noexcept { return changed_; }
+    void throw_if_lost() const {
+        if (!lost_) return;
+        if (error_) std::rethrow_exception(error_);
+        os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
+    }
+
+  private:
+    Ref<stream::Protocol> protocol_;
+    task::WaitList changed_;
+    std::exception_ptr error_;
+    bool paused_;
+    bool lost_ = false;
+};
+
+bool is_paused(const stream::Transport& transport) {
+    return transport.get_write_buffer_size() > transport.get_write_buffer_limits().high;
+}
+
+/// Puts a FlowProtocol in place, pauses reading, and undoes both.
+class FlowScope {
+  public:
+    explicit FlowScope(stream::Transport& transport)
+        : transport_(&transport),
+          flow(new FlowProtocol(Ref<stream::Protocol>(transport.get_protocol()),
+                                is_paused(transport))),
+          was_reading_(transport.is_reading()) {
+        transport.set_protocol(flow);
+        transport.pause_reading();
+    }
+    FlowScope(const FlowScope&) = delete;
+    FlowScope& operator=(const FlowScope&) = delete;
+    ~FlowScope() {
+        if (transport_->get_protocol() != flow.get()) return;  // lost, or replaced meanwhile
+        transport_->set_protocol(flow->protocol());
+        if (was_reading_) transport_->resume_reading();
+    }
+
+  private:
+    Ref<stream::Transport> transport_;
+
+  public:
+    const Ref<FlowProtocol> flow;
+
+  private:
+    bool was_reading_;
+};
+
+Coro<> write_file(stream::Transport& transport, Progress& progress) {
+    const FlowScope scope(transport);
+    FlowProtocol& flow = *scope.flow;
+    for (;;) {
+        while (flow.paused()) co_await task::NextWake(flow.changed());
+        flow.throw_if_lost();
+        if (transport.is_closing())
+            os::throw_system_error(ECONNABORTED, "sendfile: the transport was closed");
+        const std::string block = progress.read(kTransportBlock);
+        if (block.empty()) co_return;
+        transport.write(block);
+        progress.add(block.size());
+    }
+}
+
+/// False if the system cannot.
+Coro<bool> send_natively(SocketTransport& transport, Progress& progress, bool fallback) {
+    DirectSend direct(transport);
+    while (!direct.may_send() && !transport.is_closing()) co_await task::NextWake(direct.changed);
+    for (;;) {
+        if (transport.is_closing())
+            os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
+        const std::ptrdiff_t result = step(transport.fileno(), progress);
+        if (result == 0) co_return true;
+        if (result > 0) continue;
+        if (result != -EAGAIN) {
+            if (falls_back(result, progress, fallback)) co_return false;
+            os::throw_system_error(static_cast<int>(-result), "sendfile");
+        }
+        direct.ask_for_room();
+        while (!direct.may_send() && !transport.is_closing())
+            co_await task::NextWake(direct.changed);
+    }
+}
+
+Coro<std::size_t> sendfile(Ref<stream::Transport> transport, int file, SendfileOptions options) {
+    check_arguments(file, options);
+    if (transport->is_closing()) throw std::logic_error("Transport is closing");
+    Progress progress(file, options);
+    auto* const plain = dynamic_cast<SocketTransport*>(transport.get());
+    bool sent = false;
+    if (plain != nullptr)
+        sent = co_await send_natively(*plain, progress, options.fallback);
+    else if (!options.fallback)
+        throw std::logic_error(
+            "fallback is disabled and native sendfile is not supported for "
+            "this transport");
+    if (!sent) co_await write_file(*transport, progress);
+    co_return progress.sent();
+}
+
+}  // namespace
+}  // namespace net
+
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sock_sendfile(int sock, int file,
+                                                                SendfileOptions options) {
+    return net::sock_sendfile(sock, file, options);
+}
+
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sock_sendfile(int sock, int file) {
+    return net::sock_sendfile(sock, file, SendfileOptions());
+}
+
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport, int file,
+                                                           SendfileOptions options) {
+    return net::sendfile(Ref<stream::Transport>(&transport), file, options);
+}
+
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport, int file) {
+    return net::sendfile(Ref<stream::Transport>(&transport), file, SendfileOptions());
+}
+
+}  // namespace asyncio

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#include <asyncio/os/sendfile.hpp>
+#include <asyncio/os/without_sigpipe.hpp>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+namespace asyncio::os {
+
+namespace {
+
+constexpr std::size_t most_at_once = 0x7ffff000;  // what the system takes in one call
+
+}  // namespace
+
+std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_t count) noexcept {
+    auto position = static_cast<off_t>(offset);
+    WithoutSigpipe without_sigpipe;
+    ssize_t result = 0;
+    do result = ::sendfile(sock, file, &position, std::min(count, most_at_once));
+    while (result < 0 && errno == EINTR);
+    without_sigpipe.raised = result < 0 && errno == EPIPE;
+    return result < 0 ? -errno : result;
+}
+
+bool is_sendfile_unavailable(int errno_value) noexcept {
+    return errno_value == EINVAL || errno_value == ENOSYS || errno_value == EOPNOTSUPP ||
+           errno_value == ESPIPE;
+}
+
+std::ptrdiff_t read_at(int file, std::uint64_t offset, std::span<std::byte> memory) noexcept {
+    ssize_t result = 0;
+    do result = ::pread(file, memory.data(), memory.size(), static_cast<off_t>(offset));
+    while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
+}
+
+int set_position(int file, std::uint64_t offset) noexcept {
+    return ::lseek(file, static_cast<off_t>(offset), SEEK_SET) < 0 ? -errno : 0;
+}
+
+}  // namespace asyncio::os
