@@ -234,6 +234,11 @@ bool ThreadsafeHandle::cancelled() const {
     return cancelled_;
 }
 
+bool EventLoop::owns_descriptor(int fd) const noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    return fd >= 0 && index < owned_.size() && owned_[index];
+}
+
 void EventLoop::own_descriptor(int fd, bool owned) {
     const auto index = static_cast<std::size_t>(fd);
     if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));

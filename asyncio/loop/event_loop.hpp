@@ -38,12 +38,10 @@
 #include <asyncio/loop/timer_queue.hpp>
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <source_location>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -327,10 +325,7 @@ class EventLoop : public loop::NetVerbs {
     const std::shared_ptr<loop::Inbox>& inbox() const noexcept { return inbox_; }
     /// Descriptors of transports: nobody else may watch them.
     void own_descriptor(int fd, bool owned);
-    bool owns_descriptor(int fd) const noexcept {
-        return fd >= 0 && static_cast<std::size_t>(fd) < owned_.size() &&
-               owned_[static_cast<std::size_t>(fd)];
-    }
+    bool owns_descriptor(int fd) const noexcept;
     coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.

@@ -56,13 +56,14 @@ ASYNCIO_CORO_WRAPPER auto create_pipe(F factory, int fd, bool for_writing) {
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
-                                                       std::uint16_t port, ConnectOptions options) {
+                                                            std::uint16_t port,
+                                                            ConnectOptions options) {
     return net::create_connection(std::move(factory), net::to_host(host, port, options));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
-                                                       std::uint16_t port) {
+                                                            std::uint16_t port) {
     return net::create_connection(std::move(factory), net::to_host(host, port, {}));
 }
 
@@ -73,7 +74,7 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, ConnectOp
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std::string_view path,
-                                                            ConnectOptions options) {
+                                                                 ConnectOptions options) {
     return net::create_connection(std::move(factory), net::to_path(path, options));
 }
 
@@ -83,7 +84,8 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std:
 }
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, ConnectOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory,
+                                                                 ConnectOptions options) {
     return net::create_connection(std::move(factory), net::over_unix_socket(options));
 }
 
@@ -96,7 +98,7 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int sock,
-                                                             ConnectOptions options) {
+                                                                  ConnectOptions options) {
     options.sock = sock;
     return net::create_connection(std::move(factory), net::over_accepted_socket(options));
 }

@@ -32,7 +32,7 @@ ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
-                                                   std::uint16_t port, ServerOptions options) {
+                                                        std::uint16_t port, ServerOptions options) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
     return net::create_server(stream::make_factory(std::move(factory)), std::move(hosts), port,
@@ -41,7 +41,7 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_v
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
-                                                   std::uint16_t port) {
+                                                        std::uint16_t port) {
     return create_server(std::move(factory), host, port, ServerOptions());
 }
 
@@ -53,7 +53,7 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, ServerOptions
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_server(F factory, std::string_view path,
-                                                        ServerOptions options) {
+                                                             ServerOptions options) {
     return net::create_unix_server(stream::make_factory(std::move(factory)), std::string(path),
                                    options);
 }

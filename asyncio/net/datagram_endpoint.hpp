@@ -239,7 +239,8 @@ Coro<std::pair<Ref<DatagramTransport>, Ref<P>>> with_datagram_protocol(
 
 /// The callback level: the factory's protocol has had its connection_made when this returns.
 template <class F>
-ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_datagram_endpoint(F factory, DatagramOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_datagram_endpoint(F factory,
+                                                                   DatagramOptions options) {
     using P = stream::ProtocolOf<F>;
     return net::with_datagram_protocol<P>(net::connect_datagram(
         net::request_of(options), stream::make_factory<DatagramProtocol>(std::move(factory))));

@@ -241,7 +241,7 @@ Coro<std::size_t> sendfile(Ref<stream::Transport> transport, int file, SendfileO
 }  // namespace net
 
 ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sock_sendfile(int sock, int file,
-                                                                SendfileOptions options) {
+                                                                     SendfileOptions options) {
     return net::sock_sendfile(sock, file, options);
 }
 
@@ -249,12 +249,13 @@ ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sock_sendfile(int sock, i
     return net::sock_sendfile(sock, file, SendfileOptions());
 }
 
-ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport, int file,
-                                                           SendfileOptions options) {
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport,
+                                                                int file, SendfileOptions options) {
     return net::sendfile(Ref<stream::Transport>(&transport), file, options);
 }
 
-ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport, int file) {
+ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sendfile(stream::Transport& transport,
+                                                                int file) {
     return net::sendfile(Ref<stream::Transport>(&transport), file, SendfileOptions());
 }
 

@@ -142,14 +142,14 @@ ASYNCIO_CORO_WRAPPER Coro<void> loop::NetVerbs::sock_sendall(int sock, std::stri
 }
 
 Coro<std::size_t> loop::NetVerbs::sock_sendto(int sock, std::span<const std::byte> data,
-                                         SocketAddress to) {
+                                              SocketAddress to) {
     const std::string what = "sock_sendto " + to.to_string();
     auto call = [&] { return os::try_send_to(sock, data, &to); };
     co_return co_await net::retry(sock, POLLOUT, what.c_str(), call);
 }
 
 ASYNCIO_CORO_WRAPPER Coro<std::size_t> loop::NetVerbs::sock_sendto(int sock, std::string_view text,
-                                                              SocketAddress to) {
+                                                                   SocketAddress to) {
     return sock_sendto(sock, net::bytes_of(text), to);
 }
 
@@ -185,7 +185,7 @@ Coro<> connect_by_name(int sock, std::string host, std::uint16_t port) {
 }  // namespace net
 
 ASYNCIO_CORO_WRAPPER Coro<void> loop::NetVerbs::sock_connect(int sock, std::string_view host,
-                                                        std::uint16_t port) {
+                                                             std::uint16_t port) {
     return net::connect_by_name(sock, std::string(host), port);
 }
 
