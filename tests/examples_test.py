@@ -116,7 +116,7 @@ class Example:
 
 
 def udp_echo(environment):
-    with Example(environment, "06_udp_echo", 0) as server, \
+    with Example(environment, "13_udp_echo", 0) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(DEADLINE)
         client.connect(("127.0.0.1", server.port()))
@@ -128,7 +128,7 @@ def udp_echo(environment):
 def unix_echo(environment):
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/echo.sock"
-        with Example(environment, "07_unix_echo", path), socket.socket(socket.AF_UNIX) as client:
+        with Example(environment, "14_unix_echo", path), socket.socket(socket.AF_UNIX) as client:
             check(os.stat(path).st_mode & 0o777 == 0o600, "others may use the socket")
             client.settimeout(DEADLINE)
             client.connect(path)
@@ -142,8 +142,8 @@ def file_transfer(environment):
         data = os.urandom(3_000_000)
         with open(f"{here}/data.bin", "wb") as file:
             file.write(data)
-        with Example(environment, "08_file_transfer", "receive", there, 0) as receiver:
-            result = subprocess.run([f"{BUILD}/example_08_file_transfer", "send", f"{here}/data.bin",
+        with Example(environment, "15_file_transfer", "receive", there, 0) as receiver:
+            result = subprocess.run([f"{BUILD}/example_15_file_transfer", "send", f"{here}/data.bin",
                                      str(receiver.port())], capture_output=True, text=True,
                                     timeout=DEADLINE, env=environment)
             check(result.stdout == "received data.bin\n", result.stdout, result.stderr)
@@ -153,8 +153,8 @@ def file_transfer(environment):
 
 def discovery(environment):
     everybody = "127.255.255.255"
-    with Example(environment, "09_discovery", "offer", "printer", 631, 0) as offering:
-        result = subprocess.run([f"{BUILD}/example_09_discovery", "find", str(offering.port()), everybody],
+    with Example(environment, "16_discovery", "offer", "printer", 631, 0) as offering:
+        result = subprocess.run([f"{BUILD}/example_16_discovery", "find", str(offering.port()), everybody],
                                 capture_output=True, text=True, timeout=DEADLINE, env=environment)
         check(re.fullmatch(r"printer 631 at [\d.]+\n", result.stdout), "found", result.stdout, result.stderr)
 
@@ -164,7 +164,7 @@ def chat_client(environment):
                               stdout=subprocess.PIPE, env=environment)
     try:
         port = re.search(r":(\d+)\n", server.stdout.readline())[1]
-        result = subprocess.run([f"{BUILD}/example_10_chat_client", "127.0.0.1", port], input="/nick me\n/who\n",
+        result = subprocess.run([f"{BUILD}/example_17_chat_client", "127.0.0.1", port], input="/nick me\n/who\n",
                                 capture_output=True, text=True, timeout=DEADLINE, env=environment)
         for line in ("-- welcome", "-- you are me now", "-- here are me", "-- goodbye"):
             check(line in result.stdout, "the chat lacks", line, "in", result.stdout, result.stderr)
