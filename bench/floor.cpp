@@ -183,7 +183,8 @@ void spawn_and_await(const Harness& harness) {
 }
 
 Spawned yield_often() {
-    for (int i = 0; i < bench::kYields / 2; ++i) co_await Yield{};
+    Yield yield;
+    for (int i = 0; i < bench::kYields / 2; ++i) co_await yield;
 }
 
 void yield_switch(const Harness& harness) {

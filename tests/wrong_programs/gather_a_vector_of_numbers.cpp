@@ -5,4 +5,7 @@
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
-Coro<> f() { co_await asyncio::gather(std::vector<int>{1, 2}); }
+Coro<> f() {
+    std::vector<int> numbers{1, 2};
+    co_await asyncio::gather(std::move(numbers));
+}
