@@ -73,8 +73,12 @@ struct Audited {
         EXPECT_EQ(in, out + queue.qsize());
         const std::string state = queue.description();
         const auto says = [&](const char* word) { return state.find(word) != std::string::npos; };
-        if (!queue.empty()) EXPECT_FALSE(says("getters")) << "lost wake-up: " << state;
-        if (!queue.full()) EXPECT_FALSE(says("putters")) << "lost wake-up: " << state;
+        if (!queue.empty()) {
+            EXPECT_FALSE(says("getters")) << "lost wake-up: " << state;
+        }
+        if (!queue.full()) {
+            EXPECT_FALSE(says("putters")) << "lost wake-up: " << state;
+        }
     }
 
     Q queue;
@@ -236,7 +240,9 @@ class Storm {
         EXPECT_FALSE(lock_.locked());
         EXPECT_EQ(lock_.description(), "<Lock unlocked>");
         EXPECT_EQ(semaphore_.description(), "<Semaphore unlocked, value: 3>");
-        if (tokens_ > 0) EXPECT_EQ(condition_.description(), "<Condition unlocked>");
+        if (tokens_ > 0) {
+            EXPECT_EQ(condition_.description(), "<Condition unlocked>");
+        }
         EXPECT_EQ(lock_holders_ + semaphore_holders_, 0);
     }
 
