@@ -68,6 +68,13 @@ inline constexpr bool kIsOptional = false;
 template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
 
+// GCC warns of coroutines whose parameters have types of an anonymous namespace, of all places here
+// in our header. A manager of such a type is as good as any.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
+
 /// True if the manager swallows `error`.
 template <class Manager>
 Coro<bool> leave(Manager& manager, std::exception_ptr error) {
@@ -125,6 +132,10 @@ Coro<BodyResult<Body, Entered<AwaitResult<A>>>> with_awaited(A awaitable, Body b
     AwaitResult<A> manager = co_await std::forward<A>(awaitable);
     co_return co_await with_manager<AwaitResult<A>&, Body&>(manager, body);
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 template <class Body, class Manager>
 constexpr auto check_body() {  // auto: instantiated at once, before anything else can fail
