@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/task/async_generator.hpp>
 #include <asyncio/task/call_graph.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/shield.hpp>
@@ -130,6 +131,29 @@ TEST(CallGraph, GRPH_05_an_edge_is_gone_when_the_wait_ends) {
         co_await impatient;
         co_await slow;
         EXPECT_EQ(awaiters(capture_call_graph(impatient)), Names());
+    });
+}
+
+AsyncGenerator<int> waiting_numbers(Future<>& gate) {
+    co_await gate;
+    co_yield 1;
+}
+
+Coro<> takes_numbers(Future<>& gate) {
+    auto numbers = waiting_numbers(gate);
+    while (auto number = co_await numbers.next()) EXPECT_EQ(*number, 1);
+}
+
+TEST(CallGraph, GRPH_06_the_frames_of_generators_are_included) {
+    testing::run([]() -> Coro<> {
+        Future<> gate;
+        const Task<> task = create_task(takes_numbers(gate));
+        co_await sleep(0s);
+        const std::string text = format_call_graph(task);
+        EXPECT_NE(text.find("waiting_numbers"), std::string::npos) << text;
+        EXPECT_NE(text.find("takes_numbers"), std::string::npos) << text;
+        gate.set_result();
+        co_await task;
     });
 }
 

@@ -2,8 +2,11 @@
 //
 // Eager start and task factories.
 #include <asyncio/base/context_var.hpp>
+#include <asyncio/base/exception_group.hpp>
+#include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/shield.hpp>
+#include <asyncio/task/staggered_race.hpp>
 #include <asyncio/task/task_fixture_test.hpp>
 #include <asyncio/task/task_group.hpp>
 #include <asyncio/task/wait_for.hpp>
@@ -428,6 +431,94 @@ TEST(TaskFactories, what_one_throws_reaches_the_creator_and_the_task_never_runs)
         EXPECT_TRUE(ran);
         EXPECT_TRUE(errors.reports().empty());
         loop.set_exception_handler(nullptr);
+    });
+}
+
+Coro<> fail_at_once() {
+    if (current_task()) throw std::runtime_error("at once");
+    co_return;
+}
+
+TEST(Eager, TG_33_a_child_that_fails_in_its_eager_step_breaks_nothing_before_the_next_await) {
+    run_eagerly([]() -> Coro<> {
+        bool went_on = false;
+        bool after = false;
+        auto body = [&](TaskGroup& group) -> Coro<> {
+            const Task<> child = group.create_task(fail_at_once());
+            EXPECT_TRUE(child.done());
+            went_on = true;
+            co_await sleep(1s);
+            after = true;
+        };
+        const auto outcome = co_await as_outcome(with(TaskGroup(), body));
+        EXPECT_TRUE(went_on);
+        EXPECT_FALSE(after);
+        EXPECT_THROW(std::rethrow_exception(outcome.error()), ExceptionGroup);
+    });
+}
+
+TEST(Eager, TG_34_a_child_whose_eager_step_lets_a_sibling_fail_is_cancelled_all_the_same) {
+    run_eagerly([]() -> Coro<> {
+        bool cancelled = false;
+        auto body = [&](TaskGroup& group) -> Coro<> {
+            auto child = [&]() -> Coro<> {
+                const Task<> sibling = group.create_task(fail_at_once());
+                EXPECT_TRUE(sibling.done());
+                try {
+                    for (int i = 0; i < 10; ++i) co_await sleep(1s);
+                } catch (const CancelledError&) {
+                    cancelled = true;
+                    throw;
+                }
+            };
+            const Task<> waits = group.create_task(child);
+            co_return;
+        };
+        const TimePoint start = get_running_loop().time();
+        const auto outcome = co_await as_outcome(with(TaskGroup(), body));
+        EXPECT_TRUE(cancelled);
+        EXPECT_LT(get_running_loop().time() - start, 3s);
+        EXPECT_THROW(std::rethrow_exception(outcome.error()), ExceptionGroup);
+    });
+}
+
+TEST(Eager, TG_40_a_child_that_cancels_its_group_in_its_eager_step_is_cancelled) {
+    run_eagerly([]() -> Coro<> {
+        bool cancelled = false;
+        auto body = [&](TaskGroup& group) -> Coro<> {
+            auto child = [&]() -> Coro<> {
+                group.cancel();
+                try {
+                    co_await sleep(10s);
+                } catch (const CancelledError&) {
+                    cancelled = true;
+                    throw;
+                }
+            };
+            const Task<> task = group.create_task(child);
+            co_await sleep(20s);
+        };
+        const TimePoint start = get_running_loop().time();
+        co_await with(TaskGroup(), body);  // the group's own request: nothing is thrown
+        EXPECT_TRUE(cancelled);
+        EXPECT_EQ(get_running_loop().time(), start);
+    });
+}
+
+TEST(Eager, STAG_09_a_staggered_race_of_eager_tasks) {
+    run_eagerly([]() -> Coro<> {
+        int started = 0;
+        auto attempt = [&]() -> Coro<int> {
+            const int number = ++started;
+            if (number == 1) throw std::runtime_error("the first fails at once");
+            co_return number;
+        };
+        std::vector<decltype(attempt)> attempts(3, attempt);
+        const auto race = co_await staggered_race(std::move(attempts), 1s);
+        EXPECT_EQ(race.winner_index, 1u);
+        EXPECT_EQ(race.result, 2);
+        EXPECT_EQ(started, 2);
+        EXPECT_EQ(race.exceptions.size(), 2u);
     });
 }
 

@@ -36,12 +36,13 @@ Coro<> run_race(RaceState& race, std::size_t count, std::optional<Duration> dela
             race.exceptions.emplace_back();
             race.tasks.push_back(start(started));
             if (delay) next_start = deadline_after(loop.time(), *delay);
-            more = started + 1 < count;
+            more = started + 1 < count && !race.winner;  // an eager one may have won by now
         }
         std::vector<AnyTask> running;
         for (const AnyTask& task : race.tasks)
             if (!task.done()) running.push_back(task);
-        if (running.empty()) break;
+        if (running.empty() && !more) break;
+        if (running.empty()) continue;  // an eager one has failed at once
         WaitOptions options{.return_when = FIRST_COMPLETED};
         if (more && delay) options.timeout = next_start - loop.time();
         try {
