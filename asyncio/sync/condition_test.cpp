@@ -23,6 +23,12 @@ Coro<> wait_and_note(Condition& cond, Events& events, std::string name) {
     }
 }
 
+/// The same for a condition that dies meanwhile.
+Coro<> only_wait(Condition& cond) {
+    const auto held = co_await cond.scoped();
+    co_await cond.wait();
+}
+
 std::vector<Task<>> start_waiters(Condition& cond, Events& events,
                                   const std::vector<std::string>& names) {
     return start_all(names,
@@ -391,8 +397,8 @@ TEST(Condition, destroying_one_with_a_lock_of_its_own_leaves_nobody_behind) {
     testing::run([]() -> Coro<> {
         testing::ErrorLog errors(get_running_loop());
         auto cond = std::make_unique<Condition>();
-        Events events;
-        auto tasks = start_waiters(*cond, events, {"a", "b", "c", "d"});
+        std::vector<Task<>> tasks;
+        for (int i = 0; i < 4; ++i) tasks.push_back(create_task(only_wait(*cond)));
         co_await turns(1);
         co_await cond->acquire();
         cond->notify();

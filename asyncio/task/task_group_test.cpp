@@ -685,19 +685,20 @@ TEST(TaskGroup, TG_32_children_that_multiply_are_all_cancelled) {
     testing::run([]() -> Coro<> {
         int refused = 0;
         int cancelled = 0;
+        // Out here: it has to outlive the body, which ends before its children.
+        const auto multiply = [&](auto& self, TaskGroup& tg) -> Coro<> {
+            for (;;) {
+                const auto outcome = co_await as_outcome(sleep(1s));
+                const std::string why = misuse([&] {
+                    (void)tg.create_task([&self, &tg]() -> Coro<> { co_await self(self, tg); });
+                });
+                if (why != "none") ++refused;
+                if (outcome.cancelled()) ++cancelled;
+                if (why != "none") outcome.value();
+            }
+        };
         const std::string end = co_await group_of([&](TaskGroup& tg) -> Coro<> {
-            const auto multiply = [&](auto& self) -> Coro<> {
-                for (;;) {
-                    const auto outcome = co_await as_outcome(sleep(1s));
-                    const std::string why = misuse([&] {
-                        (void)tg.create_task([&self]() -> Coro<> { co_await self(self); });
-                    });
-                    if (why != "none") ++refused;
-                    if (outcome.cancelled()) ++cancelled;
-                    if (why != "none") outcome.value();
-                }
-            };
-            (void)tg.create_task([multiply]() -> Coro<> { co_await multiply(multiply); });
+            (void)tg.create_task([&]() -> Coro<> { co_await multiply(multiply, tg); });
             (void)tg.create_task(fail_later("stop", std::chrono::milliseconds(5500)));
             co_await forever();
         });
