@@ -18,22 +18,6 @@ using Kind = os::FileCall::Kind;
 
 constexpr int kTaken = -1;
 
-class [[nodiscard]] Poll : public coro::DriverAwaitable {
-  public:
-    Poll(int fd, unsigned events) noexcept : fd_(fd), events_(events) {}
-    loop::OperationAwaiter operator co_await() const noexcept {
-        return loop::OperationAwaiter(get_running_loop(), kernel::Opcode::poll, "file",
-                                      [this](kernel::Operation& operation) {
-                                          operation.fd = fd_;
-                                          operation.events = events_;
-                                      });
-    }
-
-  private:
-    int fd_;
-    unsigned events_;
-};
-
 void close_opened(const os::FileCall& what, int result) noexcept {
     if (what.kind == Kind::open && result >= 0) os::Fd(result).reset();
 }
@@ -92,9 +76,9 @@ bool CallAwaiter::submit(coro::Driver& driver) {
 void CallAwaiter::start_thread() {
     const auto thread = std::make_shared<OnThread>(*this, loop_);
     thread->job = threads().submit([thread] { return os::perform(thread->call); });
+    thread_ = thread;  // from here on the destructor sees to it, whatever is thrown
     thread->job.add_done_callback(
         [thread](const ConcurrentFuture<int>&) { OnThread::notify(thread); });
-    thread_ = thread;
 }
 
 /// The caller's memory goes: no thread may touch it any more.
@@ -158,7 +142,7 @@ std::string checked_path(std::string_view path) {
 }
 
 Coro<> ready_for(int fd, unsigned events) {
-    const int result = co_await Poll(fd, events);
+    const int result = co_await loop::Readiness(fd, events);
     check(result, "poll", "a file");
 }
 

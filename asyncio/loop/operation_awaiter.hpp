@@ -54,4 +54,22 @@ class OperationAwaiter final : public coro::Wait {
     int result_ = 0;
 };
 
+/// co_await Readiness(fd, POLLIN): the events that are ready on `fd`, or -errno. One shot: nothing
+/// of it stays in the kernel.
+class [[nodiscard]] Readiness : public coro::DriverAwaitable {
+  public:
+    Readiness(int fd, unsigned events) noexcept : fd_(fd), events_(events) {}
+    OperationAwaiter operator co_await() const noexcept {
+        return OperationAwaiter(get_running_loop(), kernel::Opcode::poll, "readiness",
+                                [this](kernel::Operation& operation) {
+                                    operation.fd = fd_;
+                                    operation.events = events_;
+                                });
+    }
+
+  private:
+    int fd_;
+    unsigned events_;
+};
+
 }  // namespace asyncio::loop

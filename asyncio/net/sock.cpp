@@ -20,26 +20,6 @@ namespace asyncio {
 
 namespace net {
 
-namespace {
-
-class [[nodiscard]] Readiness : public coro::DriverAwaitable {
-  public:
-    Readiness(int fd, unsigned events) noexcept : fd_(fd), events_(events) {}
-    loop::OperationAwaiter operator co_await() const noexcept {
-        return loop::OperationAwaiter(get_running_loop(), kernel::Opcode::poll, "readiness",
-                                      [this](kernel::Operation& operation) {
-                                          operation.fd = fd_;
-                                          operation.events = events_;
-                                      });
-    }
-
-  private:
-    int fd_;
-    unsigned events_;
-};
-
-}  // namespace
-
 void check_sock(const EventLoop& loop, int sock) {
     if (loop.owns_descriptor(sock))
         throw std::logic_error("File descriptor " + std::to_string(sock) +
@@ -57,7 +37,7 @@ NonBlocking::~NonBlocking() {
 }
 
 Coro<> wait_until_ready(int fd, unsigned events) {
-    const int result = co_await Readiness(fd, events);
+    const int result = co_await loop::Readiness(fd, events);
     if (result < 0) os::throw_system_error(-result, "wait for a socket");
 }
 

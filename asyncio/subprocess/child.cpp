@@ -78,7 +78,7 @@ void Child::on_completion(kernel::Operation& operation, const kernel::Completion
         if (completion.result >= 0) return self.wait_for_exit();
         log(LogLevel::error, "cannot watch " + self.program_ + ": it is killed");
         self.kill_and_reap();
-        return self.ended(-SIGKILL);
+        return self.ended(*self.returncode_);
     }
     if (status.lost)
         log(LogLevel::warning, "child process pid " + std::to_string(self.pid_) +
@@ -102,25 +102,23 @@ void Child::send_signal(int signal) {
         os::throw_system_error(-result, "send a signal to " + program_);
 }
 
-/// True when the zombie is gone, and the descriptor with it.
-bool Child::kill_and_reap() noexcept {
+/// Sets returncode_: what it ended with if it had ended already.
+void Child::kill_and_reap() noexcept {
     os::Fd pidfd(std::exchange(pidfd_, -1));
     os::send_signal(pidfd.get(), SIGKILL);
     pollfd gone = {pidfd.get(), POLLIN, 0};
     while (::poll(&gone, 1, kPatienceMilliseconds) < 0 && errno == EINTR) {
     }
-    if (os::reap(pidfd.get()).ended) {
-        loop_.kernel().close(pidfd.release());
-        return true;
-    }
+    const os::ExitStatus status = os::reap(pidfd.get());
+    returncode_ = status.ended ? status.returncode : -SIGKILL;
+    if (status.ended) return loop_.kernel().close(pidfd.release());
+    log(LogLevel::warning, program_ + " was killed and does not go away");
     Orphans::instance().add(std::move(pidfd));
-    return false;
 }
 
 void Child::loop_closed() noexcept {
     loop_.kernel().reclaim(poll_);
-    if (!kill_and_reap()) log(LogLevel::warning, program_ + " was killed and does not go away");
-    returncode_ = -SIGKILL;
+    kill_and_reap();
     on_exit_ = nullptr;
     if (drop_ref()) destroy();
 }

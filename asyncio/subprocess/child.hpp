@@ -53,7 +53,7 @@ class Child final : public RefCounted, private loop::Member {
     void wait_for_exit() noexcept;
     void ended(int returncode) noexcept;
     void loop_closed() noexcept override;
-    bool kill_and_reap() noexcept;
+    void kill_and_reap() noexcept;
 
     EventLoop& loop_;
     int pid_;

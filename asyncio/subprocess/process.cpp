@@ -23,6 +23,7 @@ using Core = Ref<stream::StreamCore>;
 using net::Direction;
 
 constexpr std::size_t kInputPiece = 65536;
+constexpr std::string_view kEndOfTransmission = "\x04";  // Ctrl-D; at the start of a line
 
 /// A program that does not want its input is no error.
 bool is_disinterest(const std::exception_ptr& error) {
@@ -43,11 +44,15 @@ Coro<> write_pieces(const StreamWriter& writer, std::string_view input) {
     }
 }
 
-Coro<> feed(const StreamWriter* writer, std::string_view input) {
+/// A terminal has one stream for both directions, so its input is ended as a person does it.
+Coro<> feed(const StreamWriter* writer, std::string_view input, bool terminal) {
     if (writer == nullptr) co_return;
     Outcome<void> fed = co_await as_outcome(write_pieces(*writer, input));
     if (!fed && !is_disinterest(fed.error())) fed.value();
-    writer->close();
+    if (terminal)
+        writer->write(kEndOfTransmission);
+    else
+        writer->close();
 }
 
 Coro<std::string> read_all(const StreamReader* reader) {
@@ -161,9 +166,10 @@ StreamReader& Process::stderr_() {
 ASYNCIO_CORO_WRAPPER Coro<int> Process::wait() const { return wait_for_exit(child_); }
 
 Coro<Communicated> Process::communicate(std::string input) {
-    auto [fed, out, err] = co_await gather(feed(writer_ ? &*writer_ : nullptr, input),
-                                           read_all(reader_ ? &*reader_ : nullptr),
-                                           read_all(error_reader_ ? &*error_reader_ : nullptr));
+    auto [fed, out, err] =
+        co_await gather(feed(writer_ ? &*writer_ : nullptr, input, in_ && in_ == out_),
+                        read_all(reader_ ? &*reader_ : nullptr),
+                        read_all(error_reader_ ? &*error_reader_ : nullptr));
     (void)fed;
     co_await wait();
     co_return Communicated{std::move(out), std::move(err)};

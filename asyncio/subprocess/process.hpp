@@ -65,6 +65,7 @@ class Process {
     /// Write `input`, close stdin_(), read everything there is, wait for the end. An early end of
     /// the program's interest in the input is no error. After a cancelled one: what was read is
     /// kept for the next, which begins with its own input.
+    /// A PTY's input is ended with Ctrl-D: it has to end with a newline.
     Coro<Communicated> communicate(std::string input = {});
 
     /// std::system_error (ESRCH) once the end is known.

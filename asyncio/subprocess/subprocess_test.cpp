@@ -424,6 +424,29 @@ TEST_F(Subprocess, a_terminal) {
     });
 }
 
+TEST_F(Subprocess, communicate_with_a_terminal) {
+    asyncio::run([]() -> Coro<> {
+        Process cat = co_await create_subprocess_exec({.stdin_ = PTY, .stdout_ = PTY}, "cat");
+        const Communicated result = co_await wait_for(cat.communicate("hello\n"), 20s);
+        EXPECT_EQ(result.out, "hello\r\nhello\r\n");  // the terminal's echo, and the program's
+        EXPECT_EQ(cat.returncode(), 0);
+    });
+}
+
+TEST_F(Subprocess, a_program_that_had_ended_keeps_its_status_when_the_loop_closes) {
+    std::optional<Process> kept;
+    {
+        EventLoop loop;
+        loop.run_until_complete([&]() -> Coro<> {
+            kept = co_await create_subprocess_shell("exit 6");
+            siginfo_t info = {};  // without the loop knowing
+            EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(kept->pid()), &info, WEXITED | WNOWAIT), 0);
+        });
+        loop.close();
+    }
+    EXPECT_EQ(kept->returncode(), 6);
+}
+
 /// Writes down what it is told.
 class Recorder : public SubprocessProtocol {
   public:
