@@ -13,20 +13,20 @@ BUILD = os.environ.get("ASYNCIO_BUILD_DIR", "build/dev")
 DEADLINE = 20  # seconds
 
 EXPECTED = {
-    "01_hello": "starting pasta\nstarting salad\nstarting pizza\npasta done, salad done, pizza done\n"
+    "02_dinner": "starting pasta\nstarting salad\nstarting pizza\npasta done, salad done, pizza done\n"
                 + "starting soup\n" * 10 + "10 soups\n",
-    "03_cancel": "10\n9\n8\nthe rocket is secured\ncancelled: there is a bird on it\n",
-    "11_subprocesses": "".join(f"PROGRAM {i}\n" for i in range(1, 6))
+    "07_cancel": "10\n9\n8\nthe rocket is secured\ncancelled: there is a bird on it\n",
+    "37_subprocesses": "".join(f"PROGRAM {i}\n" for i in range(1, 6))
                        + "std::system_error: run no-such-program: No such file or directory\n"
                        + "the slow one ended with -15\n",
-    "12_files": "lines: 1000 2000 3000\nall in one piece\n4 files, one of them a copy of 20893 bytes\n",
-    "04_retry": "no answer within 50 ms\nno answer within 100 ms\nthe oracle says 42\n",
-    "06_producer_consumer": "".join(f"baked loaf {i}\n" for i in range(1, 7)) + "Ann has 3, Bob has 3\n",
-    "07_pipeline": "a 200\nb 100\nc 50\nn 100\n",
-    "08_urgent_first": "0 heart attack\n1 broken arm\n2 sprained ankle\n2 cut finger\n3 sore throat\ngoing home\n",
-    "09_rate_limit": "10 pages, sum 385, at most 3 at a time\n",
+    "41_files": "lines: 1000 2000 3000\nall in one piece\n4 files, one of them a copy of 20893 bytes\n",
+    "12_retry": "no answer within 50 ms\nno answer within 100 ms\nthe oracle says 42\n",
+    "21_producer_consumer": "".join(f"baked loaf {i}\n" for i in range(1, 7)) + "Ann has 3, Bob has 3\n",
+    "22_pipeline": "a 200\nb 100\nc 50\nn 100\n",
+    "23_urgent_first": "0 heart attack\n1 broken arm\n2 sprained ankle\n2 cut finger\n3 sore throat\ngoing home\n",
+    "25_rate_limit": "10 pages, sum 385, at most 3 at a time\n",
     "13_task_group": "three probes are out\nfuel: fine\nweather: stopped\nno launch: std::runtime_error: engine is on fire\n",
-    "14_resource_pool": "worker 1 has connection 1\nworker 2 has connection 2\nworker 3 has connection 1\n"
+    "27_resource_pool": "worker 1 has connection 1\nworker 2 has connection 2\nworker 3 has connection 1\n"
                         "worker 4 has connection 2\nworker 5 has connection 1\n1\n4\n"
                         "std::runtime_error: worker 3 asked nonsense\n16\n25\n2 connections are back\n",
 }
@@ -47,7 +47,7 @@ def run(name, environment):
 
 
 def echo(environment):
-    server = subprocess.Popen([f"{BUILD}/example_02_echo_server", "0"], stdout=subprocess.PIPE, text=True, env=environment)
+    server = subprocess.Popen([f"{BUILD}/example_29_echo_server", "0"], stdout=subprocess.PIPE, text=True, env=environment)
     try:
         port = int(re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", server.stdout.readline())[1])
         for text in (b"hello\n", b"x" * 60000 + b"\n", b"no newline"):
@@ -71,7 +71,7 @@ def all_cores(environment):
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
-        server = subprocess.Popen([f"{BUILD}/example_05_all_cores", str(port)], stdout=subprocess.PIPE, text=True, env=environment)
+        server = subprocess.Popen([f"{BUILD}/example_45_all_cores", str(port)], stdout=subprocess.PIPE, text=True, env=environment)
         try:
             started = sorted(server.stdout.readline() for _ in range(cores))
             check(started == sorted(f"core {core} listens\n" for core in range(cores)), started)
@@ -116,7 +116,7 @@ class Example:
 
 
 def udp_echo(environment):
-    with Example(environment, "13_udp_echo", 0) as server, \
+    with Example(environment, "31_udp_echo", 0) as server, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(DEADLINE)
         client.connect(("127.0.0.1", server.port()))
@@ -128,7 +128,7 @@ def udp_echo(environment):
 def unix_echo(environment):
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/echo.sock"
-        with Example(environment, "14_unix_echo", path), socket.socket(socket.AF_UNIX) as client:
+        with Example(environment, "30_unix_echo", path), socket.socket(socket.AF_UNIX) as client:
             check(os.stat(path).st_mode & 0o777 == 0o600, "others may use the socket")
             client.settimeout(DEADLINE)
             client.connect(path)
@@ -142,8 +142,8 @@ def file_transfer(environment):
         data = os.urandom(3_000_000)
         with open(f"{here}/data.bin", "wb") as file:
             file.write(data)
-        with Example(environment, "15_file_transfer", "receive", there, 0) as receiver:
-            result = subprocess.run([f"{BUILD}/example_15_file_transfer", "send", f"{here}/data.bin",
+        with Example(environment, "34_file_transfer", "receive", there, 0) as receiver:
+            result = subprocess.run([f"{BUILD}/example_34_file_transfer", "send", f"{here}/data.bin",
                                      str(receiver.port())], capture_output=True, text=True,
                                     timeout=DEADLINE, env=environment)
             check(result.stdout == "received data.bin\n", result.stdout, result.stderr)
@@ -153,8 +153,8 @@ def file_transfer(environment):
 
 def discovery(environment):
     everybody = "127.255.255.255"
-    with Example(environment, "16_discovery", "offer", "printer", 631, 0) as offering:
-        result = subprocess.run([f"{BUILD}/example_16_discovery", "find", str(offering.port()), everybody],
+    with Example(environment, "35_discovery", "offer", "printer", 631, 0) as offering:
+        result = subprocess.run([f"{BUILD}/example_35_discovery", "find", str(offering.port()), everybody],
                                 capture_output=True, text=True, timeout=DEADLINE, env=environment)
         check(re.fullmatch(r"printer 631 at [\d.]+\n", result.stdout), "found", result.stdout, result.stderr)
 
@@ -164,7 +164,7 @@ def chat_client(environment):
                               stdout=subprocess.PIPE, env=environment)
     try:
         port = re.search(r":(\d+)\n", server.stdout.readline())[1]
-        result = subprocess.run([f"{BUILD}/example_17_chat_client", "127.0.0.1", port], input="/nick me\n/who\n",
+        result = subprocess.run([f"{BUILD}/example_33_chat_client", "127.0.0.1", port], input="/nick me\n/who\n",
                                 capture_output=True, text=True, timeout=DEADLINE, env=environment)
         for line in ("-- welcome", "-- you are me now", "-- here are me", "-- goodbye"):
             check(line in result.stdout, "the chat lacks", line, "in", result.stdout, result.stderr)

@@ -51,7 +51,7 @@ def program(command, text):
 
 def others_as_clients(environment):
     text = b"".join(LINES)
-    with Ours(environment, "02_echo_server", 0) as port:
+    with Ours(environment, "29_echo_server", 0) as port:
         if shutil.which("nc"):
             check(program(["nc", "-q", "5", "127.0.0.1", str(port)], text) == text, "nc over TCP")
         if shutil.which("curl"):  # it ends with its input, answers or not, so it is given only a line
@@ -61,12 +61,12 @@ def others_as_clients(environment):
             check(program(["socat", "-t10", "-", f"TCP:127.0.0.1:{port}"], text) == text, "socat over TCP")
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/echo"
-        with Ours(environment, "14_unix_echo", path):
+        with Ours(environment, "30_unix_echo", path):
             if shutil.which("nc"):
                 check(program(["nc", "-q", "5", "-U", path], text) == text, "nc over unix")
             if shutil.which("socat"):
                 check(program(["socat", "-t10", "-", f"UNIX:{path}"], text) == text, "socat over unix")
-    with Ours(environment, "13_udp_echo", 0) as port:
+    with Ours(environment, "31_udp_echo", 0) as port:
         if shutil.which("nc"):
             check(program(["nc", "-u", "-w", "1", "127.0.0.1", str(port)], b"hello") == b"hello", "nc over UDP")
 
@@ -91,13 +91,13 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 async def python_as_client(environment, directory):
-    with Ours(environment, "02_echo_server", 0) as port:
+    with Ours(environment, "29_echo_server", 0) as port:
         streams = [await asyncio.open_connection("127.0.0.1", port, limit=1 << 20) for _ in range(20)]
         await asyncio.gather(*(talk(*pair) for pair in streams))
     path = f"{directory}/echo"
-    with Ours(environment, "14_unix_echo", path):
+    with Ours(environment, "30_unix_echo", path):
         await talk(*await asyncio.open_unix_connection(path, limit=1 << 20))
-    with Ours(environment, "13_udp_echo", 0) as port:
+    with Ours(environment, "31_udp_echo", 0) as port:
         transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
             Datagrams, remote_addr=("127.0.0.1", port))
         for data in (b"", b"hello", b"x" * 60000):
@@ -124,7 +124,7 @@ async def python_as_server(environment, directory):
     server = await asyncio.start_server(receive, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     sender = await asyncio.create_subprocess_exec(
-        f"{BUILD}/example_15_file_transfer", "send", f"{directory}/file", str(port),
+        f"{BUILD}/example_34_file_transfer", "send", f"{directory}/file", str(port),
         stdout=asyncio.subprocess.PIPE, env=environment)
     printed, _ = await sender.communicate()
     check(printed.decode() == f"file {hashlib.sha256(data).hexdigest()}\n", "our sender printed", printed)

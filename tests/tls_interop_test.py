@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 BUILD = os.environ.get("ASYNCIO_BUILD_DIR", "build/dev")
-PROGRAM = f"{BUILD}/example_tls_echo"
+PROGRAM = f"{BUILD}/example_32_tls_echo"
 DEADLINE = 20  # seconds
 
 

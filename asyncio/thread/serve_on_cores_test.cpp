@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// serve_on_cores: joint start, joint end. (With sockets: the example 05_all_cores.)
+// serve_on_cores: joint start, joint end. (With sockets: the example 45_all_cores.)
 #include <asyncio/os/cpu.hpp>
 #include <asyncio/thread/serve_on_cores.hpp>
 #include <asyncio/thread/thread_fixture_test.hpp>

@@ -2,7 +2,7 @@
 //
 // Five programs at once, each with its own input and output; and one that takes too long.
 //
-//     build/dev/example_11_subprocesses
+//     build/dev/example_37_subprocesses
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -2,7 +2,7 @@
 //
 // Timeouts: try something that hangs, for longer each time.
 //
-//     build/dev/example_04_retry
+//     build/dev/example_12_retry
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

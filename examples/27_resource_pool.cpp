@@ -3,7 +3,7 @@
 // An async context manager of one's own: a pool that lends its two connections to five workers.
 // Whatever a worker does, its connection goes back.
 //
-//     build/dev/example_14_resource_pool
+//     build/dev/example_27_resource_pool
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -3,7 +3,7 @@
 // Files without blocking the loop: write some, count the lines of all of them side by side, replace
 // one at once.
 //
-//     build/dev/example_12_files
+//     build/dev/example_41_files
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

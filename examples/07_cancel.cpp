@@ -3,7 +3,7 @@
 // Cancelling: a request that comes out of the await a task is in. What the task holds is released
 // on the way: by destructors, and by with_cleanup() where the release has to wait for something.
 //
-//     build/dev/example_03_cancel
+//     build/dev/example_07_cancel
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -2,7 +2,7 @@
 //
 // A server that says every line back. Ctrl-C ends it.
 //
-//     build/dev/example_02_echo_server 8888        port 0, the default, picks a free one
+//     build/dev/example_29_echo_server 8888        port 0, the default, picks a free one
 //     nc 127.0.0.1 8888
 #include <asyncio/asyncio.hpp>
 

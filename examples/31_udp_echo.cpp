@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// UDP echo: sends every datagram back. `example_13_udp_echo [PORT]`; 0 picks one.
+// UDP echo: sends every datagram back. `example_31_udp_echo [PORT]`; 0 picks one.
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -4,8 +4,8 @@
 //
 //     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30
 //         -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem
-//     build/dev/example_tls_echo serve cert.pem key.pem 8443    port 0 picks a free one
-//     build/dev/example_tls_echo connect cert.pem 8443 "hello"
+//     build/dev/example_32_tls_echo serve cert.pem key.pem 8443    port 0 picks a free one
+//     build/dev/example_32_tls_echo connect cert.pem 8443 "hello"
 //     openssl s_client -connect localhost:8443 -CAfile cert.pem
 #include <asyncio/asyncio.hpp>
 

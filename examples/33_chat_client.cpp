@@ -2,7 +2,7 @@
 //
 // A client for chat_server: what you type goes out, what others say comes in, at the same time.
 //
-//     example_17_chat_client [HOST [PORT]]
+//     example_33_chat_client [HOST [PORT]]
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -2,7 +2,7 @@
 //
 // Urgent first: a priority queue of jobs; of equals the oldest comes first.
 //
-//     build/dev/example_08_urgent_first
+//     build/dev/example_23_urgent_first
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

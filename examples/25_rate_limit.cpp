@@ -2,7 +2,7 @@
 //
 // A rate limit: at most three requests at a time, however many there are to make.
 //
-//     build/dev/example_09_rate_limit
+//     build/dev/example_25_rate_limit
 #include <asyncio/asyncio.hpp>
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 // File transfer in chunks: the sender names the file and its size, the receiver answers what it
 // got. Neither ever holds more than a chunk.
 //
-//     example_15_file_transfer receive DIRECTORY [PORT]
-//     example_15_file_transfer send FILE [PORT]
+//     example_34_file_transfer receive DIRECTORY [PORT]
+//     example_34_file_transfer send FILE [PORT]
 #include <asyncio/asyncio.hpp>
 
 #include <array>

@@ -2,7 +2,7 @@
 //
 // Coroutines that wait at the same time: thirteen dishes are ready in the time of the slowest.
 //
-//     build/dev/example_01_hello
+//     build/dev/example_02_dinner
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

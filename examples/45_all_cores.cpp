@@ -3,7 +3,7 @@
 // The echo server on all cores: one loop and one thread for each, one socket each (SO_REUSEPORT),
 // and the kernel spreads the connections. Ctrl-C ends all of them.
 //
-//     build/dev/example_05_all_cores 8888
+//     build/dev/example_45_all_cores 8888
 //     nc 127.0.0.1 8888
 #include <asyncio/asyncio.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Echo over a unix socket, for this user only, and who is calling.
-// `example_14_unix_echo PATH`; then `socat - UNIX-CONNECT:PATH`.
+// `example_30_unix_echo PATH`; then `socat - UNIX-CONNECT:PATH`.
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

@@ -3,8 +3,8 @@
 // Service discovery by broadcast: who offers a service answers with its name and port; who looks
 // for one asks everybody, and collects the answers of one second.
 //
-//     example_16_discovery offer NAME PORT [UDP_PORT [ADDRESS]]
-//     example_16_discovery find [UDP_PORT [BROADCAST_ADDRESS]]
+//     example_35_discovery offer NAME PORT [UDP_PORT [ADDRESS]]
+//     example_35_discovery find [UDP_PORT [BROADCAST_ADDRESS]]
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

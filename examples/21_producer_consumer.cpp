@@ -2,7 +2,7 @@
 //
 // Producer and consumers: a bounded queue between tasks of different speed.
 //
-//     build/dev/example_06_producer_consumer
+//     build/dev/example_21_producer_consumer
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>

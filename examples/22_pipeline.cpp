@@ -2,7 +2,7 @@
 //
 // A pipeline: texts go to a pool of workers, their findings to one task that adds them up.
 //
-//     build/dev/example_07_pipeline
+//     build/dev/example_22_pipeline
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
