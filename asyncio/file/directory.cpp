@@ -3,6 +3,7 @@
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/fd.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/shield.hpp>
 
@@ -76,30 +77,84 @@ std::vector<std::string> read_names(const std::string& path) {
     return names;
 }
 
-/// Everything in the directory `fd` (which is taken), without following links.
-void remove_contents(int fd, const std::string& path) {
-    const OpenDirectory directory(::fdopendir(fd));
-    if (directory == nullptr) {
-        ::close(fd);
+/// Removes a tree, without following links. However deep it is, two descriptors are enough: the way
+/// back up is "..", and must lead to where we came from.
+class TreeRemoval {
+  public:
+    explicit TreeRemoval(const std::string& root)
+        : path_(root),
+          here_(take(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))) {}
+
+    void run() {
+        for (;;) {
+            while (const dirent* found = read_entry(*here_, path_)) remove(found->d_name);
+            if (above_.empty()) return;
+            go_up();
+        }
+    }
+
+  private:
+    struct Place {
+        std::string name;  // of the directory we went into
+        std::size_t path_size;
+        dev_t device;
+        ino_t inode;
+    };
+
+    [[noreturn]] void fail(const std::string& path) const {
         os::throw_system_error(errno, "rmtree " + path);
     }
-    while (const dirent* found = read_entry(*directory, path)) {
-        const std::string inner = path + "/" + found->d_name;
-        if (::unlinkat(fd, found->d_name, 0) == 0) continue;
-        if (errno != EISDIR && errno != EPERM) os::throw_system_error(errno, "rmtree " + inner);
-        const int child =
-            ::openat(fd, found->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child < 0) os::throw_system_error(errno, "rmtree " + inner);
-        remove_contents(child, inner);
-        if (::unlinkat(fd, found->d_name, AT_REMOVEDIR) != 0)
-            os::throw_system_error(errno, "rmtree " + inner);
+
+    OpenDirectory take(int fd) const {
+        if (fd < 0) fail(path_);
+        OpenDirectory directory(::fdopendir(fd));
+        if (directory == nullptr) {
+            const os::Fd close(fd);
+            fail(path_);
+        }
+        return directory;
     }
-}
+
+    struct stat status() const {
+        struct stat result = {};
+        if (::fstat(::dirfd(here_.get()), &result) != 0) fail(path_);
+        return result;
+    }
+
+    /// A file goes; a directory is entered.
+    void remove(const char* name) {
+        if (::unlinkat(::dirfd(here_.get()), name, 0) == 0) return;
+        if (errno != EISDIR && errno != EPERM) fail(path_ + "/" + name);
+        const struct stat parent = status();
+        const int child =
+            ::openat(::dirfd(here_.get()), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (child < 0) fail(path_ + "/" + name);
+        above_.push_back({name, path_.size(), parent.st_dev, parent.st_ino});
+        path_ += "/";
+        path_ += above_.back().name;
+        here_ = take(child);
+    }
+
+    /// Out of an empty directory, which goes; the one above is read from its beginning.
+    void go_up() {
+        const Place place = std::move(above_.back());
+        above_.pop_back();
+        const int parent = ::openat(::dirfd(here_.get()), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        here_ = take(parent);
+        const struct stat found = status();
+        errno = EBUSY;  // somebody moved it away under us
+        if (found.st_dev != place.device || found.st_ino != place.inode) fail(path_);
+        if (::unlinkat(parent, place.name.c_str(), AT_REMOVEDIR) != 0) fail(path_);
+        path_.resize(place.path_size);
+    }
+
+    std::string path_;  // of `here_`, for errors
+    OpenDirectory here_;
+    std::vector<Place> above_;  // from the root to here
+};
 
 void remove_tree(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) os::throw_system_error(errno, "rmtree " + path);
-    remove_contents(fd, path);
+    TreeRemoval(path).run();
     if (::rmdir(path.c_str()) != 0) os::throw_system_error(errno, "rmtree " + path);
 }
 

@@ -3,6 +3,7 @@
 // Files on both backends: io_uring makes the calls itself, epoll leaves them to threads, and nobody
 // can tell.
 #include <asyncio/file/file.hpp>
+#include <asyncio/file/file_fixture_test.hpp>
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/gather.hpp>
@@ -26,37 +27,7 @@
 namespace asyncio {
 namespace {
 
-class FileTest : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        char name[] = "/tmp/asyncio-file-XXXXXX";
-        ASSERT_NE(::mkdtemp(name), nullptr);
-        folder = name;
-    }
-    void TearDown() override { std::filesystem::remove_all(folder); }
-
-    std::string path(const char* name) const { return folder + "/" + name; }
-    void put(const char* name, const std::string& text) const {
-        std::ofstream(path(name), std::ios::binary) << text;
-    }
-    std::string get(const char* name) const {
-        std::ostringstream text;
-        text << std::ifstream(path(name), std::ios::binary).rdbuf();
-        return text.str();
-    }
-
-    std::string folder;
-};
-
-/// The text of the std::system_error that `outcome` holds.
-template <class T>
-std::string error_of(const Outcome<T>& outcome) {
-    try {
-        std::rethrow_exception(outcome.error());
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
+using FileTest = FolderTest;
 
 TEST_F(FileTest, reads_a_whole_file) {
     put("a", "some text\nmore\n");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/file/directory.hpp>
+#include <asyncio/file/file_fixture_test.hpp>
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/file/whole_file.hpp>
@@ -18,36 +19,17 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace asyncio {
 namespace {
 
 namespace stdfs = std::filesystem;
 
-class FsTest : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        char name[] = "/tmp/asyncio-fs-XXXXXX";
-        ASSERT_NE(::mkdtemp(name), nullptr);
-        folder = name;
-    }
-    void TearDown() override { stdfs::remove_all(folder); }
-    std::string path(const std::string& name) const { return folder + "/" + name; }
-    void put(const std::string& name, const std::string& text) const {
-        std::ofstream(path(name), std::ios::binary) << text;
-    }
-    std::string folder;
-};
-
-template <class T>
-std::string error_of(const Outcome<T>& outcome) {
-    try {
-        std::rethrow_exception(outcome.error());
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
+using FsTest = FolderTest;
 
 TEST_F(FsTest, attributes) {
     put("f", "12345");
@@ -234,6 +216,53 @@ TEST_F(FsTest, temporary_files_and_directories) {
         co_await with(fs::TemporaryDirectory(here), body);
         EXPECT_FALSE(name.empty());
         EXPECT_TRUE(stdfs::is_empty(folder));
+    });
+}
+
+TEST_F(FsTest, rmtree_needs_two_descriptors_however_deep_the_tree) {
+    constexpr int kDepth = 700;  // its path is longer than PATH_MAX
+    int here = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY);
+    for (int i = 0; i < kDepth; ++i) {
+        const char* name = i == 0 ? "tree" : "deeper";
+        ASSERT_EQ(::mkdirat(here, name, 0700), 0);
+        const int next = ::openat(here, name, O_RDONLY | O_DIRECTORY);
+        ::close(::openat(next, "zfile", O_CREAT | O_WRONLY, 0600));
+        ::close(::openat(next, "afile", O_CREAT | O_WRONLY, 0600));
+        ::close(here);
+        here = next;
+    }
+    ::close(here);
+    asyncio::run([&]() -> Coro<> {
+        co_await fs::mkdir(path("warm"));  // the threads are there
+        co_await fs::rmtree(path("warm"));
+        const int lowest_free = ::dup(0);
+        ::close(lowest_free);
+        rlimit before = {};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        rlimit few = before;
+        few.rlim_cur = static_cast<rlim_t>(lowest_free) + 3;
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        const auto removed = co_await as_outcome(fs::rmtree(path("tree")));
+        ::setrlimit(RLIMIT_NOFILE, &before);
+        EXPECT_EQ(errno_of(removed), 0);
+        const bool there = co_await fs::exists(path("tree"));
+        EXPECT_FALSE(there);
+    });
+}
+
+TEST_F(FsTest, rmtree_stops_at_links_and_says_where_it_failed) {
+    asyncio::run([&]() -> Coro<> {
+        co_await fs::makedirs(path("tree/in/side"));
+        co_await fs::mkdir(path("other"));
+        put("other/kept", "x");
+        co_await fs::symlink(path("other"), path("tree/in/link"));
+        co_await fs::rmtree(path("tree"));
+        const bool kept = co_await fs::exists(path("other/kept"));
+        EXPECT_TRUE(kept);
+        const auto missing = co_await as_outcome(fs::rmtree(path("tree")));
+        EXPECT_EQ(error_of(missing), "rmtree " + path("tree") + ": No such file or directory");
+        const auto file = co_await as_outcome(fs::rmtree(path("other/kept")));
+        EXPECT_EQ(errno_of(file), ENOTDIR);
     });
 }
 
