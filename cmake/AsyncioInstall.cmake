@@ -1,7 +1,7 @@
 # `cmake --install`: the library, its headers, find_package(asyncio), asyncio.pc and asyncio-lint.
 #
-# An optional component NAME (today: tls) has a library, headers, asyncioNAMETargets.cmake and
-# asyncio-NAME.pc of its own, installed if it was built.
+# An optional component NAME (tls, testing) has headers and asyncioNAMETargets.cmake of its own, tls also
+# a library and asyncio-tls.pc, installed if it was built. testing is headers only: they need GoogleTest.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -21,6 +21,11 @@ if(ASYNCIO_HAVE_TLS)
         FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
     install(EXPORT asynciotlsTargets NAMESPACE asyncio:: DESTINATION "${asyncio_config_dir}")
 endif()
+
+target_include_directories(asyncio_testing INTERFACE "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+install(TARGETS asyncio_testing EXPORT asynciotestingTargets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT asynciotestingTargets NAMESPACE asyncio:: DESTINATION "${asyncio_config_dir}")
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/asyncioConfig.cmake.in"
     "${CMAKE_CURRENT_BINARY_DIR}/asyncioConfig.cmake" INSTALL_DESTINATION "${asyncio_config_dir}")

@@ -103,8 +103,8 @@ class Tree:
                 self.fault(path, line, f'write <asyncio/ROOM/NAME.hpp>, not "{name}"')
             if self._is_public(path, room) and SYSTEM.fullmatch(name):
                 self.fault(path, line, f"<{name}> in a public header outside os and kernel")
-            if re.match(r"g(test|mock)/", name) and ours and not path.endswith(("_test.cpp", "_test.hpp")) and "/testing/gtest_" not in path:
-                self.fault(path, line, f"<{name}> outside tests and asyncio/testing/gtest_*")
+            if re.match(r"g(test|mock)/", name) and ours and not path.endswith(("_test.cpp", "_test.hpp")) and "/testing/gtest" not in path:
+                self.fault(path, line, f"<{name}> outside tests and asyncio/testing/gtest*")
             return
         if quote == '"':
             self.fault(path, line, f"write <{name}> with angle brackets")
