@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/exception_group.hpp>
-#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/connect.hpp>
 #include <asyncio/net/operation_awaiter.hpp>
 #include <asyncio/net/resolve.hpp>
@@ -13,7 +12,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
@@ -44,36 +42,15 @@ void bind_local(int fd, const SocketAddress& remote, const Addresses& locals) {
     os::throw_system_error(error, "bind on local address " + tried);
 }
 
-/// A socket while it connects. The kernel knows it then, so the kernel has to close it.
-class Connecting {
-  public:
-    Connecting(EventLoop& loop, int fd) noexcept : loop_(loop), fd_(fd) {}
-    Connecting(const Connecting&) = delete;
-    Connecting& operator=(const Connecting&) = delete;
-    ~Connecting() {
-        if (fd_) loop_.kernel().close(fd_.release());
-    }
-
-    int get() const noexcept { return fd_.get(); }
-    os::Fd take() noexcept { return std::move(fd_); }
-
-  private:
-    EventLoop& loop_;
-    os::Fd fd_;
-};
-
-/// Not a mere Fd: a socket that wins too late is closed by the kernel, too.
-using Connected = std::unique_ptr<Connecting>;
-
-Coro<Connected> connect_to(SocketAddress remote, const Addresses& locals) {
+Coro<Socket> connect_to(SocketAddress remote, const Addresses& locals) {
     const std::string what = "connect " + remote.to_string();
     const int number = os::stream_socket(remote.family());
     if (number < 0) os::throw_system_error(-number, what);
-    auto fd = std::make_unique<Connecting>(get_running_loop(), number);
-    bind_local(fd->get(), remote, locals);
-    const int result = co_await Connect(get_running_loop(), fd->get(), remote);
+    Socket socket(get_running_loop(), number);
+    bind_local(socket.get(), remote, locals);
+    const int result = co_await Connect(get_running_loop(), socket.get(), remote);
     if (result < 0) os::throw_system_error(-result, what);
-    co_return fd;
+    co_return socket;
 }
 
 /// What() of an attempt's error.
@@ -134,21 +111,18 @@ struct Attempt {
     const SocketAddress& remote;
     const Addresses& locals;
 
-    ASYNCIO_CORO_WRAPPER Coro<Connected> operator()() const { return connect_to(remote, locals); }
+    ASYNCIO_CORO_WRAPPER Coro<Socket> operator()() const { return connect_to(remote, locals); }
 };
 }  // namespace
 
 /// The first that succeeds. Without a delay, an attempt begins when the former has failed.
-Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
+Coro<Socket> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
                             std::optional<Duration> delay, bool all_errors) {
-    if (remotes.size() == 1 && !all_errors) {
-        Connected only = co_await connect_to(remotes[0], locals);
-        co_return only->take();
-    }
+    if (remotes.size() == 1 && !all_errors) co_return co_await connect_to(remotes[0], locals);
     std::vector<Attempt> attempts;
     for (const SocketAddress& remote : remotes) attempts.push_back(Attempt{remote, locals});
     auto race = co_await staggered_race(std::move(attempts), delay);
-    if (race.result) co_return (*race.result)->take();
+    if (race.result) co_return std::move(*race.result);
     std::erase(race.exceptions, nullptr);
     if (all_errors) throw ExceptionGroup("create_connection failed", std::move(race.exceptions));
     throw_combined(race.exceptions);
@@ -156,7 +130,7 @@ Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<Sock
 
 namespace {
 
-Coro<os::Fd> connect_to_host(ConnectRequest request) {
+Coro<Socket> connect_to_host(ConnectRequest request) {
     Addresses remotes = co_await resolve(std::move(request.host), request.port);
     if (request.interleave > 0) remotes = interleaved(remotes, request.interleave);
     Addresses locals;
@@ -166,27 +140,27 @@ Coro<os::Fd> connect_to_host(ConnectRequest request) {
                                       request.all_errors);
 }
 
-Coro<os::Fd> connect_to_path(std::string path) {
+Coro<Socket> connect_to_path(std::string path) {
     const SocketAddress remote = SocketAddress::unix_path(path);
     const std::string what = "connect " + remote.to_string();
     const int number = os::stream_socket(AF_UNIX);
     if (number < 0) os::throw_system_error(-number, what);
-    Connecting fd(get_running_loop(), number);
+    Socket socket(get_running_loop(), number);
     for (Duration pause = kFirstRetry;; pause = std::min(pause * 2, kLongestRetry)) {
-        const int result = co_await Connect(get_running_loop(), fd.get(), remote);
+        const int result = co_await Connect(get_running_loop(), socket.get(), remote);
         if (result == 0) break;
         if (result != -EAGAIN) os::throw_system_error(-result, what);
         co_await sleep(pause);
     }
-    co_return fd.take();
+    co_return socket;
 }
 
-Coro<os::Fd> adopt(int sock, bool is_unix) {
+Coro<Socket> adopt(int sock, bool is_unix) {
     if (is_unix && !os::is_unix_stream_socket(sock))
         throw std::invalid_argument("A UNIX Domain Stream Socket was expected");
     if (!os::is_stream_socket(sock)) throw std::invalid_argument("A Stream Socket was expected");
     os::set_nonblocking(sock);
-    co_return os::Fd(sock);
+    co_return Socket(get_running_loop(), sock);
 }
 
 }  // namespace
@@ -259,15 +233,15 @@ ConnectRequest over_accepted_socket(const ConnectOptions& options) {
     return request;
 }
 
-Coro<Ref<stream::Transport>> open_secure(os::Fd fd, Ref<stream::Protocol> protocol,
+Coro<Ref<stream::Transport>> open_secure(Socket socket, Ref<stream::Protocol> protocol,
                                          stream::Security security) {
     const Ref<stream::SecureLayer> layer = security.wrap(std::move(protocol));
-    SocketTransport::open(get_running_loop(), std::move(fd), layer);
+    SocketTransport::open(get_running_loop(), socket.take(), layer);
     co_await stream::handshake(layer);
     co_return Ref<stream::Transport>(&layer->transport());
 }
 
-ASYNCIO_CORO_WRAPPER Coro<os::Fd> connect(ConnectRequest request) {
+ASYNCIO_CORO_WRAPPER Coro<Socket> connect(ConnectRequest request) {
     switch (request.kind) {
         case ConnectRequest::Kind::inet:
             break;

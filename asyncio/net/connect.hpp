@@ -12,7 +12,7 @@
 
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
-#include <asyncio/os/fd.hpp>
+#include <asyncio/net/socket.hpp>
 #include <asyncio/os/socket_address.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
@@ -81,7 +81,7 @@ ConnectRequest over_unix_socket(const ConnectOptions& options);
 ConnectRequest over_accepted_socket(const ConnectOptions& options);
 
 /// Put `protocol` behind a TLS layer on the socket; the layer's transport once it shook hands.
-Coro<Ref<stream::Transport>> open_secure(os::Fd fd, Ref<stream::Protocol> protocol,
+Coro<Ref<stream::Transport>> open_secure(Socket socket, Ref<stream::Protocol> protocol,
                                          stream::Security security);
 
 /// Addresses of all families in turn, after `first` - 1 more of the first one.
@@ -89,12 +89,12 @@ std::vector<SocketAddress> interleaved(const std::vector<SocketAddress>& address
 
 /// The first of `remotes` that can be connected to. Without a delay, an attempt begins when the
 /// former has failed. `locals`: bind to the first of them that has the same family and works.
-Coro<os::Fd> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
+Coro<Socket> connect_to_any(std::vector<SocketAddress> remotes, std::vector<SocketAddress> locals,
                             std::optional<Duration> delay, bool all_errors);
 
 /// The connected socket, non-blocking. A unix connect waits while the server's queue is full. A
 /// socket made elsewhere is checked only: std::invalid_argument, and it is still the caller's.
-ASYNCIO_CORO_WRAPPER Coro<os::Fd> connect(ConnectRequest request);
+ASYNCIO_CORO_WRAPPER Coro<Socket> connect(ConnectRequest request);
 
 }  // namespace net
 }  // namespace asyncio

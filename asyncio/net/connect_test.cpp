@@ -45,7 +45,7 @@ SocketAddress refusing(const char* host) {
     return address;
 }
 
-SocketAddress peer_of(const Fd& fd) {
+SocketAddress peer_of(const net::Socket& fd) {
     SocketAddress peer;
     os::peer_address(fd.get(), peer);
     return peer;
@@ -71,7 +71,7 @@ TEST(Connect, CONN_09_a_silent_address_is_overtaken_after_the_delay) {
         const TimePoint begin = get_running_loop().time();
         std::vector<SocketAddress> remotes = {silent.address(), listener.address};
         {
-            Fd fd = co_await net::connect_to_any(remotes, {}, 250ms, false);
+            net::Socket fd = co_await net::connect_to_any(remotes, {}, 250ms, false);
             EXPECT_EQ(peer_of(fd), listener.address);
             EXPECT_GE(get_running_loop().time() - begin, 250ms);
             EXPECT_EQ(open_descriptors(), before + 1);  // the loser's is closed
@@ -84,7 +84,7 @@ TEST(Connect, CONN_09_a_refusal_begins_the_next_at_once) {
         const RawListener listener;
         const TimePoint begin = get_running_loop().time();
         std::vector<SocketAddress> remotes = {refusing("127.0.0.2"), listener.address};
-        const Fd fd = co_await net::connect_to_any(remotes, {}, 3600s, false);
+        const net::Socket fd = co_await net::connect_to_any(remotes, {}, 3600s, false);
         EXPECT_EQ(peer_of(fd), listener.address);
         EXPECT_LT(get_running_loop().time() - begin, 3600s);
     });
@@ -95,7 +95,7 @@ TEST(Connect, CONN_03_without_a_delay_a_silent_address_holds_up_the_others) {
         const Silent silent("127.0.0.2");
         const RawListener listener;
         std::vector<SocketAddress> remotes = {silent.address(), listener.address};
-        Task<Fd> task = create_task(net::connect_to_any(remotes, {}, std::nullopt, false));
+        Task<net::Socket> task = create_task(net::connect_to_any(remotes, {}, std::nullopt, false));
         co_await sleep(1s);
         EXPECT_FALSE(task.done());
         EXPECT_FALSE(listener.accept());
@@ -142,7 +142,7 @@ TEST(Connect, CONN_11_cancelling_the_race_closes_all_sockets) {
         const int before = open_descriptors();
         for (const Duration when : {Duration(0s), Duration(100ms), Duration(2s)}) {
             std::vector<SocketAddress> remotes = {one.address(), two.address()};
-            Task<Fd> task = create_task(net::connect_to_any(remotes, {}, 1s, false));
+            Task<net::Socket> task = create_task(net::connect_to_any(remotes, {}, 1s, false));
             co_await sleep(when);
             task.cancel();
             const auto outcome = co_await as_outcome(std::move(task));

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/socket_transport.hpp>
 
@@ -9,19 +8,13 @@ Coro<Connected> connect_protocol(ConnectRequest request,
                                  std::unique_ptr<stream::ProtocolFactory> factory) {
     EventLoop& loop = get_running_loop();
     stream::Security security = std::move(request.security);
-    os::Fd fd = co_await connect(std::move(request));
-    Ref<stream::Protocol> protocol;
-    try {
-        protocol = factory->make();
-    } catch (...) {
-        loop.kernel().close(fd.release());  // the kernel knows it
-        throw;
-    }
+    Socket socket = co_await connect(std::move(request));
+    Ref<stream::Protocol> protocol = factory->make();
     Ref<Transport> transport;
     if (security)
-        transport = co_await open_secure(std::move(fd), protocol, std::move(security));
+        transport = co_await open_secure(std::move(socket), protocol, std::move(security));
     else
-        transport = SocketTransport::open(loop, std::move(fd), protocol);
+        transport = SocketTransport::open(loop, socket.take(), protocol);
     co_return Connected(std::move(transport), std::move(protocol));
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Protocols on transports: areas TRN and BUF, CONN and SRV as the callback level shows them.
-#include <asyncio/net/create_connection.hpp>
-#include <asyncio/net/create_server.hpp>
-#include <asyncio/net/net_fixture_test.hpp>
+// Connections and servers with protocols of the user's: CONN and SRV as the callback level shows
+// them.
+#include <asyncio/net/protocol_fixture_test.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -18,81 +17,9 @@ namespace {
 
 using namespace net_tests;
 
-/// What a protocol was told, kept beyond its life. Letters: m made, d data, e end, l lost, p pause,
-/// r resume.
-struct Told {
-    std::string events;
-    std::string data;
-    std::string error;
-    int protocols = 0;
-    bool lost() const { return events.ends_with('l'); }
-};
-
-class Recorder : public Protocol {
-  public:
-    explicit Recorder(Told& told) : told_(told) { ++told_.protocols; }
-    ~Recorder() override { --told_.protocols; }
-    void connection_made(Transport& transport) override {
-        told_.events += 'm';
-        transport_ = &transport;
-    }
-    void data_received(std::span<const std::byte> data) override {
-        if (!told_.events.ends_with('d')) told_.events += 'd';
-        told_.data += as_text(data);
-    }
-    bool eof_received() override {
-        told_.events += 'e';
-        return stay_open;
-    }
-    void connection_lost(std::exception_ptr error) override {
-        told_.events += 'l';
-        if (error) told_.error = describe(error);
-    }
-    void pause_writing() override { told_.events += 'p'; }
-    void resume_writing() override { told_.events += 'r'; }
-
-    bool stay_open = false;
-
-  protected:
-    Told& told_;
-    Transport* transport_ = nullptr;
-};
-
-/// A protocol of ours against a raw socket.
-template <class P = Recorder>
-struct Link {
-    Ref<Transport> transport;
-    Ref<P> protocol;
-    Fd raw;
-};
-
-template <class P = Recorder>
-Coro<Link<P>> link(Told& told) {
-    auto sockets = tcp_pair();
-    auto factory = [&told] { return std::make_unique<P>(told); };
-    auto both =
-        co_await get_running_loop().connect_accepted_socket(factory, sockets.first.release());
-    Link<P> made;
-    made.transport = std::move(both.first);
-    made.protocol = std::move(both.second);
-    made.raw = std::move(sockets.second);
-    co_return made;
-}
-
-Coro<> expect_lost(Told& told) {
-    auto lost = [&] { return told.lost(); };
-    const bool done = co_await until(lost);
-    EXPECT_TRUE(done) << told.events;
-}
-
-Coro<> expect_data(Told& told, std::string data) {
-    auto there = [&] { return told.data == data; };
-    const bool done = co_await until(there);
-    EXPECT_TRUE(done) << told.data;
-}
-
 class Echo final : public Protocol {
   public:
+    static std::unique_ptr<Echo> make() { return std::make_unique<Echo>(); }
     void connection_made(Transport& transport) override { transport_ = &transport; }
     void data_received(std::span<const std::byte> data) override { transport_->write(data); }
 
@@ -171,431 +98,42 @@ TEST(CreateServer, a_factory_that_throws_costs_one_connection) {
     });
 }
 
-TEST(Transport, TRN_01_TRN_13_the_order_and_the_peers_end) {
-    testing::run([]() -> Coro<> {
-        for (const bool stay_open : {false, true}) {
-            Told told;
-            Link<> connection = co_await link(told);
-            connection.protocol->stay_open = stay_open;
-            raw_send(connection.raw, "data");
-            ::shutdown(connection.raw.get(), SHUT_WR);
-            auto ended = [&] { return told.events.find('e') != std::string::npos; };
-            EXPECT_TRUE(co_await until(ended));
-            EXPECT_EQ(connection.transport->is_closing(), !stay_open);
-            if (stay_open) {
-                EXPECT_FALSE(connection.transport->is_reading());
-                connection.transport->write("still");
-                connection.transport->close();
-            }
-            co_await expect_lost(told);
-            EXPECT_EQ(told.events, "mdel");
-            EXPECT_EQ(told.error, "");
-        }
-    });
-}
-
-class Pausing final : public Recorder {
+/// TLS that cannot be set up.
+class NoSecurity final : public stream::SecureContext {
   public:
-    using Recorder::Recorder;
-    void connection_made(Transport& transport) override {
-        Recorder::connection_made(transport);
-        transport.pause_reading();
+    std::shared_ptr<const stream::SecureContext> share() const override {
+        return std::make_shared<NoSecurity>();
+    }
+    Ref<stream::SecureLayer> wrap(Ref<stream::Protocol>,
+                                  const stream::SecureOptions&) const override {
+        throw std::invalid_argument("no security");
     }
 };
 
-TEST(Transport, TRN_02_reading_begins_after_connection_made_unless_paused_there) {
+TEST(CreateConnection,
+     CONN_06_a_failure_after_the_connect_leaves_nothing_with_the_descriptors_number) {
     testing::run([]() -> Coro<> {
-        Told told;
-        Link<Pausing> connection = co_await link<Pausing>(told);
-        raw_send(connection.raw, "early");
-        for (int i = 0; i < 20; ++i) co_await sleep(0s);
-        EXPECT_EQ(told.events, "m");
-        connection.transport->resume_reading();
-        co_await expect_data(told, "early");
-        connection.transport->abort();
-        co_await expect_lost(told);
-    });
-}
-
-TEST(Transport, TRN_03_TRN_04_TRN_06_everything_arrives_in_order_however_it_is_written) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        std::string expected;
-        for (int i = 0; i < 40; ++i) {
-            std::vector<std::string> lines;
-            for (int j = 0; j < 150; ++j) lines.push_back(std::string(i * j % 997, 'a' + j % 26));
-            std::vector<std::span<const std::byte>> parts;
-            for (const std::string& line : lines) {
-                parts.push_back(bytes_of(line));
-                expected += line;
-            }
-            connection.transport->writelines(parts);
-            connection.transport->write("|");
-            expected += "|";
-        }
-        std::string received;
-        auto all = [&] {
-            return (received += raw_receive(connection.raw)).size() == expected.size();
-        };
-        EXPECT_TRUE(co_await until(all));
-        EXPECT_TRUE(received == expected);
-        connection.transport->abort();
-        co_await expect_lost(told);
-    });
-}
-
-TEST(Transport, TRN_05_empty_writes_do_nothing) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        connection.transport->write("");
-        connection.transport->writelines({});
-        EXPECT_EQ(connection.transport->get_write_buffer_size(), 0u);
-        connection.transport->close();
-        co_await expect_lost(told);
-        EXPECT_EQ(told.events, "ml");
-    });
-}
-
-TEST(Transport, TRN_07_TRN_08_TRN_09_flow_control_is_paired_and_synchronous) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        Transport& transport = *connection.transport;
-        EXPECT_EQ(transport.get_write_buffer_limits().high, 65536u);
-        EXPECT_EQ(transport.get_write_buffer_limits().low, 16384u);
-        transport.set_write_buffer_limits(0);
-        EXPECT_EQ(transport.get_write_buffer_limits().low, 0u);
-        transport.write("x");
-        EXPECT_EQ(told.events, "mp");
-        transport.write("y");
-        EXPECT_EQ(told.events, "mp");
-        auto resumed = [&] { return told.events == "mpr"; };
-        EXPECT_TRUE(co_await until(resumed));
-        EXPECT_EQ(transport.get_write_buffer_size(), 0u);
-        transport.write("z");
-        EXPECT_EQ(told.events, "mprp");
-        transport.set_write_buffer_limits(100);
-        EXPECT_EQ(told.events, "mprpr");  // at once
-        transport.close();
-        co_await expect_lost(told);
-    });
-}
-
-class ThrowsOnFlow final : public Recorder {
-  public:
-    using Recorder::Recorder;
-    void pause_writing() override { throw std::runtime_error("pause"); }
-    void resume_writing() override { throw std::runtime_error("resume"); }
-};
-
-TEST(Transport, TRN_10_what_flow_control_throws_is_reported_and_ignored) {
-    testing::run([]() -> Coro<> {
-        testing::ErrorLog errors(get_running_loop());
-        Told told;
-        Link<ThrowsOnFlow> connection = co_await link<ThrowsOnFlow>(told);
-        connection.transport->set_write_buffer_limits(0);
-        connection.transport->write("x");
-        std::string received;
-        auto there = [&] { return (received += raw_receive(connection.raw)) == "x"; };
-        EXPECT_TRUE(co_await until(there));
-        EXPECT_FALSE(connection.transport->is_closing());
-        connection.transport->close();
-        co_await expect_lost(told);
-    });
-}
-
-class ActsOnResume final : public Recorder {
-  public:
-    using Recorder::Recorder;
-    void resume_writing() override {
-        Recorder::resume_writing();
-        if (--writes >= 0)
-            transport_->write("more");
-        else
-            transport_->close();
-    }
-    int writes = 3;
-};
-
-TEST(Transport, TRN_11_resume_writing_may_write_or_close) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<ActsOnResume> connection = co_await link<ActsOnResume>(told);
-        connection.transport->set_write_buffer_limits(0);
-        connection.transport->write("x");
-        co_await expect_lost(told);
-        EXPECT_EQ(told.events, "mprprprprl");
-        EXPECT_EQ(raw_receive(connection.raw), "xmoremoremore");
-    });
-}
-
-TEST(Transport, TRN_12_pausing_is_idempotent_and_ignored_after_close) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        Transport& transport = *connection.transport;
-        for (int i = 0; i < 10; ++i) {
-            transport.pause_reading();
-            transport.pause_reading();
-            EXPECT_FALSE(transport.is_reading());
-            raw_send(connection.raw, "x");
-            co_await sleep(0s);
-            transport.resume_reading();
-            transport.resume_reading();
-            EXPECT_TRUE(transport.is_reading());
-        }
-        co_await expect_data(told, "xxxxxxxxxx");
-        transport.close();
-        transport.resume_reading();
-        EXPECT_FALSE(transport.is_reading());
-        co_await expect_lost(told);
-        transport.resume_reading();
-        transport.pause_reading();
-        EXPECT_EQ(told.events, "mdl");
-    });
-}
-
-TEST(Transport, TRN_14_TRN_15_TRN_16_close_flushes_abort_drops_and_half_close_waits) {
-    testing::run([]() -> Coro<> {
-        for (const char end : {'c', 'a', 'e'}) {
-            Told told;
-            Link<> connection = co_await link(told);
-            connection.protocol->stay_open = true;
-            Transport& transport = *connection.transport;
-            const std::string large(8 << 20, 'x');
-            transport.write(large);
-            EXPECT_GT(transport.get_write_buffer_size(), 0u);
-            if (end == 'c') transport.close();
-            if (end == 'a') transport.abort();
-            if (end == 'e') transport.write_eof();
-            EXPECT_FALSE(told.lost());  // never synchronously
-            std::size_t received = 0;
-            auto ended = [&] {
-                for (std::string piece = raw_receive(connection.raw); !piece.empty();
-                     piece = raw_receive(connection.raw))
-                    received += piece.size();
-                return raw_ended(connection.raw);
+        EventLoop& loop = get_running_loop();
+        Server server = co_await start_server(echo, "127.0.0.1", 0);
+        const std::uint16_t port = port_of(server);
+        const NoSecurity security;
+        ConnectOptions options;
+        options.ssl = &security;
+        auto failing = []() -> std::unique_ptr<Echo> { throw std::runtime_error("no protocol"); };
+        for (int kind = 0; kind < 3; ++kind) {
+            auto fail = [&]() -> Coro<> {
+                if (kind == 0) (void)co_await open_connection("127.0.0.1", port, options);
+                if (kind == 1)
+                    (void)co_await loop.create_connection(Echo::make, "127.0.0.1", port, options);
+                if (kind == 2) (void)co_await loop.create_connection(failing, "127.0.0.1", port);
             };
-            EXPECT_TRUE(co_await until(ended));
-            EXPECT_EQ(received == large.size(), end != 'a');
-            if (end == 'e') {
-                EXPECT_THROW(transport.write("more"), std::logic_error);
-                raw_send(connection.raw, "back");
-                co_await expect_data(told, "back");
-                transport.close();
-                transport.write_eof();
-            }
-            co_await expect_lost(told);
-            EXPECT_EQ(told.error, "");
+            const auto outcome = co_await as_outcome(fail());
+            EXPECT_FALSE(outcome) << kind;
+            // The next socket has the number of the one that was closed, and must be watched anew.
+            const std::string answer = co_await ask(port, "the same number");
+            EXPECT_EQ(answer, "the same number") << kind;
         }
-    });
-}
-
-TEST(Transport, TRN_17_TRN_18_errors_of_reading_and_writing_end_the_connection_once) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        reset(connection.raw);
-        co_await expect_lost(told);
-        EXPECT_EQ(told.error, "std::system_error: receive: Connection reset by peer");
-
-        Told writing;
-        Link<> second = co_await link(writing);
-        second.transport->pause_reading();
-        reset(second.raw);
-        auto lost = [&] {
-            second.transport->write(std::string(10'000, 'x'));
-            return writing.lost();
-        };
-        EXPECT_TRUE(co_await until(lost));
-        EXPECT_NE(writing.error.find("send: "), std::string::npos) << writing.error;
-        EXPECT_EQ(writing.events.find('l'), writing.events.size() - 1);
-    });
-}
-
-class Throws final : public Recorder {
-  public:
-    using Recorder::Recorder;
-    void data_received(std::span<const std::byte> data) override {
-        Recorder::data_received(data);
-        throw std::runtime_error("data");
-    }
-    void connection_lost(std::exception_ptr error) override {
-        Recorder::connection_lost(error);
-        throw std::runtime_error("lost");
-    }
-};
-
-TEST(Transport, TRN_20_TRN_21_what_a_protocol_throws_ends_its_connection) {
-    testing::run([]() -> Coro<> {
-        testing::ErrorLog errors(get_running_loop());
-        Told told;
-        Link<Throws> connection = co_await link<Throws>(told);
-        const int fd = connection.transport->fileno();
-        raw_send(connection.raw, "x");
-        co_await expect_lost(told);
-        EXPECT_EQ(told.events, "mdl");
-        EXPECT_EQ(told.error, "std::runtime_error: data");
-        EXPECT_LT(::fcntl(fd, F_GETFD), 0);  // closed although connection_lost threw
-    });
-}
-
-/// Gives its memory out in pieces of `piece` bytes.
-class Buffered final : public BufferedProtocol {
-  public:
-    explicit Buffered(Told& told) : told_(told) {}
-    void connection_made(Transport&) override { told_.events += 'm'; }
-    std::span<std::byte> get_buffer(std::ptrdiff_t size_hint) override {
-        EXPECT_NE(size_hint, 0);
-        return std::span(memory_).first(piece);
-    }
-    void buffer_updated(std::size_t count) override {
-        told_.events += 'd';
-        told_.data += as_text(std::span(memory_).first(count));
-    }
-    bool eof_received() override {
-        told_.events += 'e';
-        return false;
-    }
-    void connection_lost(std::exception_ptr error) override {
-        told_.events += 'l';
-        if (error) told_.error = describe(error);
-    }
-
-    std::size_t piece = 64;
-
-  private:
-    Told& told_;
-    std::byte memory_[64] = {};
-};
-
-TEST(BufferedProtocol, BUF_01_BUF_04_data_goes_into_the_protocols_memory) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<Buffered> connection = co_await link<Buffered>(told);
-        raw_send(connection.raw, "into my memory");
-        co_await expect_data(told, "into my memory");
-        connection.raw.reset();
-        co_await expect_lost(told);
-        EXPECT_EQ(told.events, "mdel");
-    });
-}
-
-TEST(BufferedProtocol, BUF_02_no_memory_ends_the_connection) {
-    testing::run([]() -> Coro<> {
-        testing::ErrorLog errors(get_running_loop());
-        Told told;
-        Link<Buffered> connection = co_await link<Buffered>(told);
-        connection.protocol->piece = 0;
-        raw_send(connection.raw, "x");
-        co_await expect_lost(told);
-        EXPECT_EQ(told.error, "std::logic_error: get_buffer() returned an empty buffer");
-    });
-}
-
-TEST(BufferedProtocol, BUF_03_more_than_fits_comes_in_rounds) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<Buffered> connection = co_await link<Buffered>(told);
-        connection.protocol->piece = 3;
-        raw_send(connection.raw, "0123456789");
-        co_await expect_data(told, "0123456789");
-        EXPECT_EQ(told.events, "mdddd");
-        connection.transport->close();
-        co_await expect_lost(told);
-    });
-}
-
-class Switches final : public Recorder {
-  public:
-    Switches(Told& told, Told& next) : Recorder(told), next_(next) {}
-    void data_received(std::span<const std::byte> data) override {
-        Recorder::data_received(data);
-        transport_->set_protocol(Ref<Buffered>(new Buffered(next_)));
-        told_.events += "!";  // this must still be alive
-    }
-
-  private:
-    Told& next_;
-};
-
-TEST(Transport, TRN_22_the_protocol_can_be_replaced_also_by_a_buffered_one) {
-    testing::run([]() -> Coro<> {
-        Told first;
-        Told second;
-        auto sockets = tcp_pair();
-        auto factory = [&] { return std::make_unique<Switches>(first, second); };
-        auto transport =
-            (co_await get_running_loop().connect_accepted_socket(factory, sockets.first.release()))
-                .first;
-        raw_send(sockets.second, "one");
-        co_await expect_data(first, "one");
-        EXPECT_EQ(first.protocols, 0);  // gone
-        raw_send(sockets.second, "two");
-        co_await expect_data(second, "two");
-        sockets.second.reset();
-        co_await expect_lost(second);
-        EXPECT_EQ(first.events, "md!");
-        EXPECT_EQ(second.events, "del");
-    });
-}
-
-TEST(Transport, TRN_23_nagles_algorithm_is_off) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        Link<> connection = co_await link(told);
-        EXPECT_EQ(
-            TransportSocket(connection.transport->fileno()).getsockopt(os::SocketOption::no_delay),
-            1);
-        connection.transport->close();
-        co_await expect_lost(told);
-    });
-}
-
-template <class S>
-concept MayHarm = requires(S s) { s.close(); } || requires(S s) { s.send(""); } ||
-                  requires(S s) { s.setblocking(true); };
-
-TEST(Transport, TRN_24_the_public_socket_cannot_be_closed_or_written) {
-    static_assert(!MayHarm<TransportSocket>);
-    EXPECT_THROW((void)TransportSocket(-1).getsockname(), std::system_error);
-}
-
-TEST(Transport, TRN_26_unclosed_transports_end_with_the_loop) {
-    const int before = open_descriptors();
-    Told told;
-    {
-        Fd raw;
-        EventLoop loop;
-        auto open = [&]() -> Coro<> {
-            Link<> connection = co_await link(told);
-            raw = std::move(connection.raw);
-        };
-        loop.run_until_complete(open());
-        loop.close();
-    }
-    EXPECT_EQ(told.events, "m");
-    EXPECT_EQ(told.protocols, 0);
-    EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST(Protocol, a_shared_pointer_keeps_its_protocol_and_is_kept) {
-    testing::run([]() -> Coro<> {
-        Told told;
-        auto shared = std::make_shared<Recorder>(told);
-        std::weak_ptr<Recorder> weak = shared;
-        auto sockets = tcp_pair();
-        {
-            auto both = co_await get_running_loop().connect_accepted_socket(
-                [&] { return std::move(shared); }, sockets.first.release());
-            EXPECT_FALSE(weak.expired());
-            both.first->close();
-        }
-        co_await expect_lost(told);
-        EXPECT_TRUE(weak.expired());
-        EXPECT_EQ(told.protocols, 0);
+        co_await end(server);
     });
 }
 

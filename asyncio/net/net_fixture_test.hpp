@@ -140,4 +140,20 @@ inline Coro<> echo(StreamReader& reader, StreamWriter& writer) {
     }
 }
 
+/// Ask an echo server, and close.
+inline Coro<std::string> ask(std::uint16_t port, std::string question) {
+    auto streams = co_await open_connection("127.0.0.1", port);
+    streams.second.write(question);
+    const std::string answer = co_await streams.first.readexactly(question.size());
+    streams.second.close();
+    co_await streams.second.wait_closed();
+    co_return answer;
+}
+
+inline Coro<> end(const Server& server) {
+    server.close();
+    server.abort_clients();
+    co_await server.wait_closed();
+}
+
 }  // namespace asyncio::net_tests

@@ -13,11 +13,11 @@ Coro<Streams> open_streams(net::ConnectRequest request, std::size_t limit) {
     stream::Security security = std::move(request.security);
     if (request.kind == net::ConnectRequest::Kind::inet)
         core->host = std::make_unique<const std::string>(request.host);
-    os::Fd fd = co_await net::connect(std::move(request));
+    net::Socket socket = co_await net::connect(std::move(request));
     if (security)
-        (void)co_await net::open_secure(std::move(fd), core, std::move(security));
+        (void)co_await net::open_secure(std::move(socket), core, std::move(security));
     else
-        net::SocketTransport::open(get_running_loop(), std::move(fd), core);
+        net::SocketTransport::open(get_running_loop(), socket.take(), core);
     co_return Streams(StreamReader(core), StreamWriter(core));
 }
 

@@ -57,12 +57,6 @@ Coro<std::string> ask(std::string path, std::string question) {
     co_return answer;
 }
 
-Coro<> end(const Server& server) {
-    server.close();
-    server.abort_clients();
-    co_await server.wait_closed();
-}
-
 TEST(Unix, SRV_26_the_socket_file_goes_with_the_server) {
     testing::run([]() -> Coro<> {
         const Directory directory;
