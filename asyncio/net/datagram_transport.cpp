@@ -62,6 +62,7 @@ Ref<DatagramTransport> DatagramTransport::open(EventLoop& loop, os::Fd fd,
     loop.members().push_back(*transport);
     loop.own_descriptor(transport->fd_, true);
     transport->reading_ = true;
+    const ContextScope scope(transport->context_);
     try {
         transport->protocol_->connection_made(*transport);
     } catch (...) {
@@ -78,6 +79,7 @@ DatagramTransport::DatagramTransport(EventLoop& loop, int fd, Ref<DatagramProtoc
     : Runnable(&take_turn),
       loop_(loop),
       protocol_(std::move(protocol)),
+      context_(ContextSlot::copy_current()),
       remote_(remote),
       fd_(fd),
       connected_(connected) {
@@ -110,6 +112,7 @@ void DatagramTransport::receive() {
 void DatagramTransport::on_receive(kernel::Operation& operation,
                                    const kernel::Completion& completion) {
     const Ref<DatagramTransport> keep(static_cast<DatagramTransport*>(operation.owner));
+    const ContextScope scope(keep->context_);
     keep->received(completion);
 }
 
@@ -200,6 +203,7 @@ void DatagramTransport::wait_for_room() {
 
 void DatagramTransport::on_writable(kernel::Operation& operation, const kernel::Completion&) {
     const Ref<DatagramTransport> keep(static_cast<DatagramTransport*>(operation.owner));
+    const ContextScope scope(keep->context_);
     if (keep->stage_ == Stage::losing)
         keep->finish_if_idle();
     else
@@ -323,6 +327,7 @@ void DatagramTransport::close_descriptor() noexcept {
 
 void DatagramTransport::call_connection_lost() {
     const Ref<DatagramTransport> keep(this);
+    const ContextScope scope(context_);
     stage_ = Stage::lost;
     kept_.clear();
     kept_bytes_ = 0;

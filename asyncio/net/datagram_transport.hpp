@@ -23,6 +23,7 @@
 // A transport keeps itself and its protocol until connection_lost. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/kernel/operation.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -151,6 +152,7 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
 
     EventLoop& loop_;
     Ref<DatagramProtocol> protocol_;
+    ContextSlot context_;  // what the protocol is called in: a copy of the opener's
     kernel::Operation receive_{kernel::Opcode::receive_from, &on_receive};
     kernel::Operation writable_{kernel::Opcode::poll, &on_writable};
     std::deque<Kept> kept_;

@@ -100,6 +100,8 @@ ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor,
 ServerCore::~ServerCore() = default;
 
 void ServerCore::add_socket(os::Fd fd, SocketFile file) {
+    // Connections inherit it.
+    if (options_.keep_alive) os::set_option(fd.get(), os::SocketOption::keep_alive, 1);
     listeners_.push_back(std::make_unique<Listener>(*this, std::move(fd), std::move(file)));
 }
 
@@ -111,25 +113,27 @@ void ServerCore::start_serving() {
         if (result < 0) os::throw_system_error(-result, "listen");
     }
     stage_ = Stage::serving;
+    context_ = ContextSlot::copy_current();
     add_ref();  // its own, until close()
     for (const auto& listener : listeners_) listener->accept();
 }
 
 void ServerCore::accepted(os::Fd fd) {
+    ContextSlot context = context_.copy();
+    const ContextScope scope(context);
     Ref<SocketTransport> transport;
     try {
-        if (options_.keep_alive) os::set_option(fd.get(), os::SocketOption::keep_alive, 1);
         const Ref<stream::Protocol> protocol = acceptor_->make_protocol();
         transport = SocketTransport::create(loop_, std::move(fd), protocol);
         new Client(Ref<ServerCore>(this), transport);  // until the connection is lost
         transport->start();
         acceptor_->connected(*this, *transport, *protocol);
     } catch (...) {  // out of memory, or the factory failed: the server goes on
-        ExceptionContext context;
-        context.message = "Error on transport creation for incoming connection";
-        context.exception = std::current_exception();
+        ExceptionContext report;
+        report.message = "Error on transport creation for incoming connection";
+        report.exception = std::current_exception();
         if (transport) transport->abort();
-        loop_.call_exception_handler(context);
+        loop_.call_exception_handler(report);
     }
 }
 

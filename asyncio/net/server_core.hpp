@@ -19,6 +19,7 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -42,7 +43,7 @@ struct ServerOptions {
     int backlog = 100;  // connections the system queues before they are accepted
     bool reuse_address = true;
     bool reuse_port = false;    // several servers, one port: the system spreads connections
-    bool keep_alive = false;    // TCP keep-alive on the connections
+    bool keep_alive = false;    // TCP keep-alive on the listener, from which connections have it
     bool start_serving = true;  // false: only after Server::start_serving()
     int sock = -1;              // a bound stream socket to take over, instead of host and port
     // Unix servers only.
@@ -132,6 +133,7 @@ class ServerCore final : public RefCounted, private loop::Member {
     EventLoop& loop_;
     std::unique_ptr<Acceptor> acceptor_;
     ServerOptions options_;
+    ContextSlot context_;  // of who started serving; each connection has a copy
     std::vector<std::unique_ptr<Listener>> listeners_;
     IntrusiveList<Client> clients_;
     std::size_t handlers_ = 0;  // that run

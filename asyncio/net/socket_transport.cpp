@@ -75,8 +75,10 @@ Ref<SocketTransport> SocketTransport::open_pipe(EventLoop& loop, int fd,
 void SocketTransport::start() {
     reading_ = direction_ != Direction::write;
     const Ref<SocketTransport> keep(this);
+    const ContextScope scope(context_);
+    const Ref<stream::Protocol> protocol = protocol_;
     try {
-        protocol_->connection_made(*this);
+        protocol->connection_made(*this);
     } catch (...) {
         lose(std::current_exception());
         report("Fatal error: protocol.connection_made() call failed.");
@@ -86,7 +88,11 @@ void SocketTransport::start() {
 }
 
 SocketTransport::SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> protocol)
-    : Runnable(&take_turn), loop_(loop), protocol_(std::move(protocol)), fd_(fd) {
+    : Runnable(&take_turn),
+      loop_(loop),
+      protocol_(std::move(protocol)),
+      context_(ContextSlot::copy_current()),
+      fd_(fd) {
     receive_.owner = send_.owner = this;
     receive_.fd = send_.fd = fd;
 }
@@ -115,6 +121,7 @@ void SocketTransport::receive() {
 void SocketTransport::on_receive(kernel::Operation& operation,
                                  const kernel::Completion& completion) {
     const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
+    const ContextScope scope(keep->context_);
     keep->received(completion);
 }
 
@@ -243,6 +250,7 @@ void SocketTransport::writelines(std::span<const std::span<const std::byte>> lin
 
 void SocketTransport::before_poll() noexcept {
     const Ref<SocketTransport> keep(this);
+    const ContextScope scope(context_);
     if (stage_ <= Stage::closing && send_.idle()) send_buffered();
 }
 
@@ -264,6 +272,7 @@ void SocketTransport::send_buffered() {
 
 void SocketTransport::on_send(kernel::Operation& operation, const kernel::Completion& completion) {
     const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
+    const ContextScope scope(keep->context_);
     if (operation.opcode == kernel::Opcode::poll)
         keep->writable_again();
     else if (keep->stage_ == Stage::losing)
@@ -426,6 +435,7 @@ void SocketTransport::close_descriptor() noexcept {
 
 void SocketTransport::call_connection_lost() {
     const Ref<SocketTransport> keep(this);
+    const ContextScope scope(context_);
     stage_ = Stage::lost;
     sending().clear();
     loop::Member::unlink();

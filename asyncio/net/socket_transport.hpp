@@ -23,9 +23,14 @@
 // reader: with unsent data that is an error (EPIPE), else an end in order; its write_eof() is
 // close(). A descriptor that blocked is made non-blocking while it is here.
 //
+// The protocol is called in a context that is a copy of the one the transport was opened in, so
+// what starts tasks there gives them that; only what it is told from within write() comes in the
+// writer's.
+//
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/kernel/operation.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -168,6 +173,7 @@ class SocketTransport final : public stream::Transport,
 
     EventLoop& loop_;
     Ref<stream::Protocol> protocol_;
+    ContextSlot context_;  // what the protocol is called in: a copy of the opener's
     kernel::Operation receive_{kernel::Opcode::receive, &on_receive};
     kernel::Operation send_{kernel::Opcode::send, &on_send};
     stream::Buffer buffers_[2];      // they change places by their number: moving one costs more
