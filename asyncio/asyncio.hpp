@@ -35,6 +35,7 @@
 #include <asyncio/sync/lock.hpp>
 #include <asyncio/sync/queue.hpp>
 #include <asyncio/sync/semaphore.hpp>
+#include <asyncio/sync/signal_receiver.hpp>
 #include <asyncio/sync/thread_queue.hpp>
 #include <asyncio/task/as_completed.hpp>
 #include <asyncio/task/as_outcome.hpp>

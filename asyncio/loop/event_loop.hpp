@@ -305,6 +305,7 @@ class EventLoop : public loop::NetVerbs {
     const std::shared_ptr<TaskFactory>& task_factory() const noexcept { return task_factory_; }
     loop::TimerQueue& timers() noexcept { return timers_; }
     kernel::Kernel& kernel() noexcept { return *kernel_; }
+    loop::SignalHandlers& signals() noexcept { return *signals_; }
     IntrusiveList<loop::Member>& members() noexcept { return members_; }
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
