@@ -178,11 +178,9 @@ long Engine::bio_control(BIO* bio, int command, long, void*) {
     }
 }
 
-void Engine::on_message(int write, int, int type, const void* data, std::size_t size, SSL*,
-                        void* self) {
-    if (write == 0 && type == SSL3_RT_HANDSHAKE && size > 0 &&
-        *static_cast<const unsigned char*>(data) == SSL3_MT_KEY_UPDATE)
-        ++static_cast<Engine*>(self)->key_updates_;
+void Engine::on_message(int write, int, int type, const void*, std::size_t, SSL*, void* self) {
+    auto& engine = *static_cast<Engine*>(self);
+    if (write == 0 && type == SSL3_RT_HANDSHAKE && engine.complete_) ++engine.messages_;
 }
 
 void Engine::keep_session(SSL_SESSION* session) {
@@ -249,11 +247,9 @@ std::size_t Engine::read(std::span<std::byte> memory) {
     ERR_clear_error();
     std::size_t count = 0;
     const int result = SSL_read_ex(ssl_, memory.data(), memory.size(), &count);
-    if (key_updates_ > kKeyUpdatesWithoutData)
-        throw ssl::SSLError(static_cast<int>(ERR_PACK(ERR_LIB_SSL, 0, SSL_R_TOO_MANY_KEY_UPDATES)),
-                            "TLS read");
+    if (messages_ > kMessagesWithoutData) throw_flood_error("TLS read");
     if (result == 1) {
-        key_updates_ = 0;
+        messages_ = 0;
         return count;
     }
     const int error = SSL_get_error(ssl_, result);
@@ -267,6 +263,8 @@ std::size_t Engine::read(std::span<std::byte> memory) {
     fail("TLS read");
 }
 
+bool Engine::may_write() const noexcept { return SSL_in_init(ssl_) == 0; }
+
 void Engine::write(std::span<const std::byte> plaintext) {
     if (plaintext.empty()) return;
     ERR_clear_error();
@@ -274,14 +272,23 @@ void Engine::write(std::span<const std::byte> plaintext) {
     if (SSL_write_ex(ssl_, plaintext.data(), plaintext.size(), &count) != 1) fail("TLS write");
 }
 
-bool Engine::shutdown() {
+bool Engine::said_goodbye() const noexcept {
+    return (SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) != 0;
+}
+
+void Engine::say_goodbye() {
+    if (said_goodbye() || !may_write()) return;
     ERR_clear_error();
-    if ((SSL_get_shutdown(ssl_) & SSL_SENT_SHUTDOWN) == 0) {
-        const int result = SSL_shutdown(ssl_);
-        if (result < 0) fail("TLS shutdown");
-    }
+    if (SSL_shutdown(ssl_) < 0) fail("TLS shutdown");
+}
+
+bool Engine::shutdown() {
+    const bool said_before = said_goodbye();
+    say_goodbye();
     std::byte dropped[1024];
     while (!peer_closed() && read(dropped) > 0) continue;
+    say_goodbye();
+    if (said_before) output_.clear();  // answers to whatever: nobody wants them after a goodbye
     return peer_closed();
 }
 

@@ -19,8 +19,9 @@
 // Truncation. The end of the input without close_notify is an SSLEOFError out of read(), never an
 // end of stream; unless the context says suppress_ragged_eofs.
 //
-// A peer may renew its keys (KeyUpdate) as often as it likes between data, but not more than
-// kKeyUpdatesWithoutData times in a row: each costs us work, and nothing it.
+// After the handshake a peer may go on with it between data: renew its keys, give tickets, ask in
+// vain for a new handshake. But not more than kMessagesWithoutData times in a row: each costs us
+// work, and nothing it. While such a message has come in part OpenSSL cannot write (may_write()).
 //
 // Errors: SSLError. Threads: one.
 #pragma once
@@ -47,7 +48,7 @@ namespace asyncio::tls {
 
 class Engine final : public ssl::SSLObject {
   public:
-    static constexpr int kKeyUpdatesWithoutData = 256;
+    static constexpr int kMessagesWithoutData = 256;
     /// What one read() can give at most.
     static constexpr std::size_t kRecord = 16384;
 
@@ -77,10 +78,12 @@ class Engine final : public ssl::SSLObject {
     bool handshake();
     /// Decrypts into `memory`, at most a record; 0: needs input, or peer_closed().
     std::size_t read(std::span<std::byte> memory);
-    /// REQUIRES: the handshake is complete, and no shutdown().
+    /// False while a message of the peer's about the connection itself is incomplete: needs input.
+    bool may_write() const noexcept;
+    /// REQUIRES: the handshake is complete, may_write(), and no shutdown().
     void write(std::span<const std::byte> plaintext);
-    /// close_notify into the output. True once the peer's has come, too; what else it sent is
-    /// dropped. Call again when there is input.
+    /// close_notify into the output, as soon as it may write. True once the peer's has come, too;
+    /// what else it sent is dropped, and no more answered. Call again when there is input.
     bool shutdown();
     /// Renew the keys, and ask the peer to do so. TLS 1.3 only: else std::logic_error.
     void update_keys();
@@ -117,6 +120,8 @@ class Engine final : public ssl::SSLObject {
     void keep_rest();
     void keep_session(ssl_session_st* session);
     int choose_context();
+    bool said_goodbye() const noexcept;
+    void say_goodbye();
     [[noreturn]] void fail(const char* doing);
 
     std::shared_ptr<ContextState> state_;
@@ -128,7 +133,7 @@ class Engine final : public ssl::SSLObject {
     std::string server_hostname_;
     std::string session_key_;
     std::exception_ptr callback_error_;
-    int key_updates_ = 0;  // of the peer, since its last data
+    int messages_ = 0;  // of the peer about the connection itself, since its last data
     bool server_side_;
     bool input_ended_ = false;
     bool complete_ = false;

@@ -53,6 +53,11 @@ void throw_eof_error(const std::string& what) {
     throw ssl::SSLEOFError(packed(SSL_R_UNEXPECTED_EOF_WHILE_READING), what);
 }
 
+void throw_flood_error(const std::string& what) {
+    ERR_clear_error();
+    throw ssl::SSLError(packed(SSL_R_TOO_MANY_KEY_UPDATES), what);
+}
+
 void throw_verification_error(const std::string& what, int verify_code) {
     ERR_clear_error();
     throw ssl::SSLCertVerificationError(packed(SSL_R_CERTIFICATE_VERIFY_FAILED), what, verify_code,

@@ -59,6 +59,8 @@ namespace asyncio::tls {
 [[noreturn]] void throw_ssl_error(const std::string& what);
 /// Whatever a connection is truncated by.
 [[noreturn]] void throw_eof_error(const std::string& what);
+/// A peer makes us work, or answer, without end.
+[[noreturn]] void throw_flood_error(const std::string& what);
 /// For a handshake that did not accept the peer's certificate.
 [[noreturn]] void throw_verification_error(const std::string& what, int verify_code);
 

@@ -2,6 +2,7 @@
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
 #include <asyncio/tls/context.hpp>
+#include <asyncio/tls/error.hpp>
 #include <asyncio/tls/tls_layer.hpp>
 #include <asyncio/tls/tls_transport.hpp>
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr std::size_t kPiece = 65536;  // encrypted before it is handed down
 constexpr int kLostWritesToReport = 5;
+constexpr std::size_t kMostAnswers = 65536;  // that wait for a peer who takes nothing
 
 std::exception_ptr system_error(int errno_value, const std::string& what) {
     return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
@@ -63,14 +65,16 @@ void TlsTransport::opened() {
     if (!limits_given_) below_->set_write_buffer_limits(kHighWater - 1, kHighWater / 4);
     flush();
     if (!std::exchange(above_connected_, true)) {
+        const Ref<stream::Protocol> above = above_;
         try {
-            above_->connection_made(*this);
+            above->connection_made(*this);
         } catch (...) {
             report("Fatal error: protocol.connection_made() call failed.");
             fail(std::current_exception(), true);
+            tell_listener(error_);
             return;
         }
-        if (below_paused_) below_paused(true);
+        if (below_paused_ && !above_paused_) below_paused(true);
     }
     tell_listener(nullptr);
     write_backlog();
@@ -124,6 +128,7 @@ void TlsTransport::advance() {
     try {
         if (stage_ == Stage::handshaking && engine_->handshake()) opened();
         if (stage_ == Stage::open) deliver();
+        if (stage_ == Stage::open && !writing_) write_backlog();
         if (stage_ == Stage::shutting && engine_->shutdown()) end(false);
     } catch (...) {
         fail(std::current_exception(), false);
@@ -135,14 +140,17 @@ void TlsTransport::advance() {
 /// Hand decrypted data up. Throws what the engine fails with.
 void TlsTransport::deliver() {
     std::byte memory[Engine::kRecord];
-    while (stage_ == Stage::open && !reading_paused_) {
+    while (stage_ == Stage::open && (!reading_paused_ || close_wanted_)) {
         const std::size_t count = engine_->read(memory);
+        check_answers();
         if (count == 0) {
             if (engine_->peer_closed()) peer_closed();
             return;
         }
+        if (close_wanted_) continue;
+        const Ref<stream::Protocol> above = above_;
         try {
-            above_->data_received(std::span(memory, count));
+            above->data_received(std::span(memory, count));
         } catch (...) {
             report("Fatal error: protocol.data_received() call failed.");
             fail(std::current_exception(), true);
@@ -150,11 +158,21 @@ void TlsTransport::deliver() {
     }
 }
 
+/// The engine answers some messages (KeyUpdate). A peer that takes no answers gets no more of them.
+void TlsTransport::check_answers() {
+    if (engine_->output().empty()) return;
+    answers_ += engine_->output().size();
+    flush();
+    if (below_paused_ && answers_ > kMostAnswers) throw_flood_error("TLS read");
+}
+
 /// The peer has said that it sends no more. TLS knows half-closed connections; asyncio does not.
 void TlsTransport::peer_closed() {
+    if (std::exchange(close_wanted_, false)) return close();
+    const Ref<stream::Protocol> above = above_;
     bool keep_open = false;
     try {
-        keep_open = above_->eof_received();
+        keep_open = above->eof_received();
     } catch (...) {
         report("Fatal error: protocol.eof_received() call failed.");
         fail(std::current_exception(), true);
@@ -187,20 +205,20 @@ void TlsTransport::write(std::span<const std::byte> data) {
             log(LogLevel::warning, "write() on a connection that is closed");
         return;
     }
-    if (stage_ != Stage::open || writing_) {
+    if (stage_ != Stage::open || writing_ || !backlog_.empty()) {
         backlog_.append(data);
         return;
     }
     const Ref<TlsTransport> keep(this);
     encrypt(data);
-    if (!backlog_.empty()) write_backlog();
-    if (std::exchange(close_wanted_, false)) close();
+    write_backlog();
 }
 
+/// What cannot be encrypted now goes to the front of the backlog.
 void TlsTransport::encrypt(std::span<const std::byte> data) {
     writing_ = true;
     try {
-        while (!data.empty() && stage_ == Stage::open) {
+        while (!data.empty() && stage_ == Stage::open && engine_->may_write()) {
             const std::size_t size = std::min(data.size(), kPiece);
             engine_->write(data.first(size));
             data = data.subspan(size);
@@ -210,14 +228,22 @@ void TlsTransport::encrypt(std::span<const std::byte> data) {
         fail(std::current_exception(), false);
     }
     writing_ = false;
+    if (data.empty() || stage_ != Stage::open) return;
+    backlog_.prepend(data);
 }
 
 void TlsTransport::write_backlog() {
-    while (!backlog_.empty() && stage_ == Stage::open) {
+    while (!backlog_.empty() && stage_ == Stage::open && engine_->may_write()) {
         stream::Buffer waiting = std::exchange(backlog_, stream::Buffer());
         encrypt(waiting.bytes());
         waiting.clear();
     }
+    close_if_written();
+}
+
+void TlsTransport::close_if_written() {
+    if (writing_ || !backlog_.empty()) return;
+    if (std::exchange(close_wanted_, false)) close();
 }
 
 /// What the engine wants sent. Within the write below, more may be encrypted: take it out first.
@@ -232,13 +258,16 @@ void TlsTransport::flush() {
 
 void TlsTransport::below_paused(bool paused) {
     below_paused_ = paused;
+    if (!paused) answers_ = 0;
     if (!above_connected_ || !above_) return;
+    above_paused_ = paused;
     const Ref<TlsTransport> keep(this);
+    const Ref<stream::Protocol> above = above_;
     try {
         if (paused)
-            above_->pause_writing();
+            above->pause_writing();
         else
-            above_->resume_writing();
+            above->resume_writing();
     } catch (...) {
         report(paused ? "protocol.pause_writing() failed" : "protocol.resume_writing() failed");
     }
@@ -277,15 +306,14 @@ void TlsTransport::close() {
         abort();
         return;
     }
-    if (writing_) {
-        close_wanted_ = true;
-        return;
-    }
     const Ref<TlsTransport> keep(this);
-    stage_ = Stage::shutting;
     arm(shutdown_timeout_);
-    advance();
-    if (stage_ == Stage::shutting && reading_paused_) below_->resume_reading();
+    if (writing_ || !backlog_.empty())
+        close_wanted_ = true;
+    else
+        stage_ = Stage::shutting;
+    if (!writing_) advance();
+    if (stage_ <= Stage::shutting && reading_paused_) below_->resume_reading();
 }
 
 void TlsTransport::abort() {
@@ -333,7 +361,7 @@ void TlsTransport::expired() {
                                             seconds(handshake_timeout_) +
                                             " seconds: aborting the connection"),
              true);
-    else if (stage_ == Stage::shutting)
+    else if (stage_ <= Stage::shutting)
         fail(system_error(ETIMEDOUT, "SSL shutdown timed out"), true);
     else
         below_->abort();

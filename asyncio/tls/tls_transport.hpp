@@ -64,8 +64,10 @@ class TlsTransport final : public stream::Transport {
     void opened();
     void deliver();
     void peer_closed();
+    void check_answers();
     void encrypt(std::span<const std::byte> data);
     void write_backlog();
+    void close_if_written();
     void flush();
     void fail(std::exception_ptr error, bool abort_below);
     void end(bool abort_below);
@@ -84,15 +86,17 @@ class TlsTransport final : public stream::Transport {
     TimerHandle timer_;
     Duration handshake_timeout_;
     Duration shutdown_timeout_;
+    std::size_t answers_ = 0;  // bytes that the peer provoked while it takes none
     int lost_writes_ = 0;
     Stage stage_ = Stage::created;
     bool above_connected_ = false;
     bool below_paused_ = false;
+    bool above_paused_ = false;
     bool reading_paused_ = false;
     bool limits_given_ = false;
     bool advancing_ = false;
     bool writing_ = false;
-    bool close_wanted_ = false;  // when write() is through
+    bool close_wanted_ = false;  // when all is encrypted
 };
 
 }  // namespace asyncio::tls

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+//
+// Protocols of the user's over a TLS layer: what they do in their callbacks, and its lifetimes.
+#include <asyncio/stream/protocol.hpp>
+#include <asyncio/tls/tls_fixture_test.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace asyncio::tls_tests {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// A client protocol of the user's, and streams as the server, on a wire in memory.
+struct Link {
+    explicit Link(Ref<stream::Protocol> protocol)
+        : wire(MemoryTransport::make_pair()),
+          server(server_context(), true, wire.second),
+          layer(client_context().wrap(std::move(protocol), {.server_hostname = "localhost"})) {}
+    Coro<> shake_hands() {
+        server.start();
+        wire.first->start(layer);
+        co_await stream::handshake(layer);
+    }
+    /// Both sides are done.
+    Coro<> end() {
+        layer->transport().abort();
+        server.layer->transport().abort();
+        co_await sleep(1s);
+    }
+
+    std::pair<Ref<MemoryTransport>, Ref<MemoryTransport>> wire;
+    Endpoint server;
+    Ref<stream::SecureLayer> layer;
+};
+
+class Failing final : public Protocol {
+  public:
+    void connection_made(Transport&) override { throw std::runtime_error("not this one"); }
+};
+
+TEST(TlsTransport, a_failing_connection_made_fails_the_handshake) {
+    testing::run([]() -> Coro<> {
+        testing::ErrorLog errors(get_running_loop());
+        Link link(Ref<stream::Protocol>(new Failing));
+        const auto outcome = co_await as_outcome(link.shake_hands());
+        EXPECT_THAT(error_of(outcome), HasSubstr("not this one"));
+        EXPECT_EQ(errors.reports().size(), 1u);
+        co_await link.end();
+    });
+}
+
+/// Fills the transport in connection_made, and writes down when it is told to pause and go on.
+class Filling final : public Protocol {
+  public:
+    explicit Filling(std::string& told) : told_(told) {}
+    void connection_made(Transport& transport) override {
+        told_ += "made ";
+        transport.set_write_buffer_limits(1000);
+        transport.write(std::string(100'000, 'x'));
+    }
+    void pause_writing() override { told_ += "pause "; }
+    void resume_writing() override { told_ += "resume "; }
+
+  private:
+    std::string& told_;
+};
+
+TEST(TlsTransport, TRN_07_pausing_is_paired_for_what_connection_made_writes) {
+    testing::run([]() -> Coro<> {
+        std::string told;
+        Link link{Ref<stream::Protocol>(new Filling(told))};
+        link.server.start();
+        link.wire.first->start(link.layer);
+        link.wire.first->stuck = true;  // all but the first message
+        while (told.empty()) co_await sleep(0s);
+        EXPECT_EQ(told, "made pause ");
+        link.wire.first->unstick();
+        co_await sleep(1s);
+        EXPECT_EQ(told, "made pause resume ");
+        co_await link.end();
+    });
+}
+
+/// Puts another protocol in its place from within one of its callbacks.
+class Leaving final : public Protocol {
+  public:
+    Leaving(std::string when, std::string& log) : when_(when), log_(log) {}
+    ~Leaving() override { log_ += inside_ ? "destroyed inside" : "destroyed"; }
+    void connection_made(Transport& transport) override {
+        transport_ = &transport;
+        call("made");
+    }
+    void data_received(std::span<const std::byte>) override { call("data"); }
+    bool eof_received() override {
+        call("eof");
+        return false;
+    }
+    void pause_writing() override { call("pause"); }
+    void resume_writing() override { call("resume"); }
+
+  private:
+    void call(std::string_view what) {
+        if (what != when_) return;
+        inside_ = true;
+        transport_->set_protocol(Ref<stream::Protocol>(new Protocol));
+        log_ += "left ";
+        inside_ = false;
+    }
+
+    std::string when_;
+    std::string& log_;
+    Transport* transport_ = nullptr;
+    bool inside_ = false;
+};
+
+TEST(TlsTransport,
+     TLS_20_a_protocol_that_is_replaced_in_its_own_callback_lives_until_that_returns) {
+    testing::run([]() -> Coro<> {
+        for (const std::string when : {"made", "data", "eof", "pause", "resume"}) {
+            std::string log;
+            Link link{Ref<stream::Protocol>(new Leaving(when, log))};
+            co_await link.shake_hands();
+            link.wire.first->stuck = when == "pause" || when == "resume";
+            if (link.wire.first->stuck) link.layer->transport().write(std::string(1 << 20, 'x'));
+            if (when == "resume") link.wire.first->unstick();
+            if (when == "data") link.server.writer().write("data");
+            if (when == "eof") link.server.writer().close();
+            co_await sleep(1s);
+            EXPECT_EQ(log, "left destroyed") << when;
+            co_await link.end();
+        }
+    });
+}
+
+TEST(TlsTransport, ragged_ends_that_are_suppressed_end_the_connection_in_order) {
+    testing::run([]() -> Coro<> {
+        SSLContext tolerant = client_context();
+        tolerant.suppress_ragged_eofs = true;
+        auto wire = MemoryTransport::make_pair();
+        Endpoint client(tolerant, false, wire.first);
+        Endpoint server(server_context(), true, wire.second);
+        server.start();
+        client.start();
+        co_await gather(client.handshake(), server.handshake());
+        server.writer().write("all of it");
+        co_await sleep(1s);
+        server.layer->transport().abort();  // no goodbye
+        const std::string text = co_await client.reader().read();
+        EXPECT_EQ(text, "all of it");
+        const auto closed = co_await as_outcome(client.writer().wait_closed());
+        EXPECT_EQ(error_of(closed), "none");
+        co_await sleep(1s);
+    });
+}
+
+}  // namespace
+}  // namespace asyncio::tls_tests
