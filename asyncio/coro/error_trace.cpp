@@ -56,6 +56,10 @@ void ErrorTrace::add(const StackFrame& frame) {
     frames.back().left_out = left_out;
 }
 
+std::vector<StackFrame> ErrorTrace::outermost_first() const {
+    return {frames.rbegin(), frames.rend()};
+}
+
 void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noexcept {
     try {
         ErrorTrace& trace = trace_of(error);

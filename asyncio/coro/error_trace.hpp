@@ -50,7 +50,7 @@ struct ErrorTrace {
     ErrorTrace(const ErrorTrace&) = default;
 
     void add(const StackFrame& frame);
-    std::vector<StackFrame> outermost_first() const { return {frames.rbegin(), frames.rend()}; }
+    std::vector<StackFrame> outermost_first() const;
 
     std::exception_ptr error;
     std::vector<StackFrame> frames;

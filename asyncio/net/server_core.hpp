@@ -21,6 +21,7 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/fd.hpp>
@@ -29,7 +30,6 @@
 #include <asyncio/stream/stream_core.hpp>
 #include <asyncio/task/wait_list.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>

@@ -18,7 +18,6 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/stream/transport.hpp>
 
-#include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>

@@ -5,7 +5,8 @@
 // because streams may know that a connection is secure, but not by which library.
 #pragma once
 
-#include <chrono>
+#include <asyncio/base/time.hpp>
+
 #include <optional>
 #include <string>
 #include <string_view>

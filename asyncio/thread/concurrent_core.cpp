@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <condition_variable>
 #include <utility>
 
 namespace asyncio::thread {
@@ -13,6 +14,13 @@ namespace {
 constexpr Duration kLongestWait = std::chrono::hours(24 * 365);
 
 }  // namespace
+
+struct ConcurrentCore::Waiter : IntrusiveListNode<Waiter> {
+    std::condition_variable finished;
+};
+
+ConcurrentCore::ConcurrentCore() noexcept = default;
+ConcurrentCore::~ConcurrentCore() = default;
 
 bool ConcurrentCore::cancel() {
     return finish(State::cancelled, State::pending) || state() == State::cancelled;
@@ -38,7 +46,8 @@ bool ConcurrentCore::finish(State final, State at_most) {
         if (state() > at_most) return false;
         state_.store(final, std::memory_order_release);
         callbacks.swap(callbacks_);
-        finished_.notify_all();  // under the lock: a waiter may be the last to hold this object
+        // Under the lock: a waiter may be the last to hold this object.
+        while (!waiters_.empty()) waiters_.pop_front().finished.notify_one();
     }
     if (final == State::cancelled) dropped();
     for (Callback& callback : callbacks) callback();
@@ -47,10 +56,16 @@ bool ConcurrentCore::finish(State final, State at_most) {
 
 bool ConcurrentCore::wait(std::optional<Duration> limit) {
     std::unique_lock lock(mutex_);
+    if (done()) return true;
+    Waiter waiter;
+    waiters_.push_back(waiter);
     const auto finished = [this] { return done(); };
-    if (limit) return finished_.wait_for(lock, std::min(*limit, kLongestWait), finished);
-    finished_.wait(lock, finished);
-    return true;
+    if (limit)
+        waiter.finished.wait_for(lock, std::min(*limit, kLongestWait), finished);
+    else
+        waiter.finished.wait(lock, finished);
+    waiter.unlink();
+    return done();
 }
 
 void ConcurrentCore::add_done_callback(Callback callback) {

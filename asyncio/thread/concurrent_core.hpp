@@ -16,11 +16,11 @@
 // Threads: any.
 #pragma once
 
+#include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/base/unique_function.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -33,10 +33,10 @@ class ConcurrentCore {
     enum class State : std::uint8_t { pending, running, result, error, cancelled };
     using Callback = UniqueFunction<void()>;
 
-    ConcurrentCore() = default;
+    ConcurrentCore() noexcept;
     ConcurrentCore(const ConcurrentCore&) = delete;
     ConcurrentCore& operator=(const ConcurrentCore&) = delete;
-    virtual ~ConcurrentCore() = default;
+    virtual ~ConcurrentCore();
 
     State state() const noexcept { return state_.load(std::memory_order_acquire); }
     bool done() const noexcept { return state() >= State::result; }
@@ -58,11 +58,13 @@ class ConcurrentCore {
     virtual void dropped() noexcept {}
 
   private:
+    struct Waiter;  // a thread in wait(), on its stack
+
     bool finish(State final, State at_most);
 
     std::atomic<State> state_{State::pending};  // changed under the mutex
     std::mutex mutex_;
-    std::condition_variable finished_;
+    IntrusiveList<Waiter> waiters_;
     std::vector<Callback> callbacks_;
 };
 
