@@ -12,7 +12,9 @@
 #include <asyncio/file/directory.hpp>
 #include <asyncio/file/file.hpp>
 #include <asyncio/file/fs.hpp>
+#include <asyncio/file/standard_streams.hpp>
 #include <asyncio/file/temporary.hpp>
+#include <asyncio/file/watch.hpp>
 #include <asyncio/file/whole_file.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/create_connection.hpp>

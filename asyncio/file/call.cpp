@@ -5,8 +5,10 @@
 #include <asyncio/loop/operation_awaiter.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/fork.hpp>
 #include <asyncio/thread/thread_pool_executor.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <stdexcept>
 
@@ -125,9 +127,22 @@ int CallAwaiter::await_resume() {
 }
 
 ThreadPoolExecutor& threads() {
-    // Never destroyed: a call may outlive main().
-    static auto* const pool = new ThreadPoolExecutor(kThreads, "file");
-    return *pool;
+    struct Pool {
+        std::uint32_t generation = os::fork_generation();
+        ThreadPoolExecutor executor{kThreads, "file"};
+    };
+    // Never destroyed: a call may outlive main(). A forked child has none of its parent's threads,
+    // and starts anew.
+    static std::atomic<Pool*> current{nullptr};
+    Pool* pool = current.load();
+    if (pool == nullptr || pool->generation != os::fork_generation()) {
+        auto* const fresh = new Pool;
+        if (!current.compare_exchange_strong(pool, fresh))
+            delete fresh;  // `pool` is another thread's now
+        else
+            pool = fresh;
+    }
+    return pool->executor;
 }
 
 int check(int result, std::string_view call, std::string_view path) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -66,6 +67,21 @@ int set_blocking(int fd) noexcept {
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;
     return ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+int reopen_nonblocking(int fd, bool for_writing) noexcept {
+    char path[32];
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    const int access = for_writing ? O_WRONLY : O_RDONLY;
+    const int opened = ::open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return opened >= 0 ? opened : -errno;
+}
+
+bool is_open_for(int fd, bool writing) noexcept {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0) return false;
+    const int access = flags & O_ACCMODE;
+    return access == O_RDWR || access == (writing ? O_WRONLY : O_RDONLY);
 }
 
 std::ptrdiff_t try_read(int fd, std::span<std::byte> buffer) noexcept {

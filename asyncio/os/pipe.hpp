@@ -24,6 +24,15 @@ int make_pipe(int& read_end, int& write_end) noexcept;
 bool is_nonblocking(int fd) noexcept;
 int set_blocking(int fd) noexcept;
 
+/// Another open file of the pipe or terminal that `fd` leads to, for reading or for writing,
+/// non-blocking and close-on-exec. What is set on it does not show on `fd`, nor in the programs
+/// that share it. -errno: also where /proc is missing, and -EACCES where `fd` was opened by
+/// somebody with more rights.
+int reopen_nonblocking(int fd, bool for_writing) noexcept;
+
+/// True if `fd` was opened for that direction.
+bool is_open_for(int fd, bool writing) noexcept;
+
 /// As try_receive(). The hang-up of a terminal (EIO) is the end of the stream.
 std::ptrdiff_t try_read(int fd, std::span<std::byte> buffer) noexcept;
 
