@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+//
+// When the system refuses: full disks, read-only ones, files that are none, interrupted calls. The
+// error is the system's, it names the call and the path, and nothing that was acknowledged is lost.
+#include <asyncio/file/directory.hpp>
+#include <asyncio/file/file.hpp>
+#include <asyncio/file/file_fixture_test.hpp>
+#include <asyncio/file/fs.hpp>
+#include <asyncio/file/whole_file.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/gather.hpp>
+#include <asyncio/task/run.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace asyncio {
+namespace {
+
+using FailureTest = FolderTest;
+
+constexpr int kNotPermitted = 77;         // exit status
+constexpr std::size_t kDisk = 64u << 10;  // bytes
+
+/// The exit status of `body` in a process of its own.
+template <class Body>
+int in_child(Body&& body) {
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const int status = body();
+        std::fflush(nullptr);
+        ::_exit(status != 0 ? status : ::testing::Test::HasFailure() ? 1 : 0);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// Run `body` where a disk of kDisk bytes, of our own, is mounted on `folder`.
+template <class Body>
+int with_small_disk(const std::string& folder, Body&& body) {
+    return in_child([&] {
+        if (::unshare(CLONE_NEWNS) != 0 ||
+            ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            ::mount("none", folder.c_str(), "tmpfs", 0, "size=64k") != 0)
+            return kNotPermitted;
+        body();
+        return 0;
+    });
+}
+
+#define EXPECT_DONE(status)                                                       \
+    do {                                                                          \
+        const int status_ = (status);                                             \
+        if (status_ == kNotPermitted) GTEST_SKIP() << "mount() is not permitted"; \
+        EXPECT_EQ(status_, 0);                                                    \
+    } while (false)
+
+TEST_F(FailureTest, D18_a_full_disk_keeps_what_was_flushed_and_the_buffer_waits_for_room) {
+    EXPECT_DONE(with_small_disk(folder, [&] {
+        asyncio::run([&]() -> Coro<> {
+            put("other", std::string(kDisk / 2, 'o'));
+            const std::string first(20'000, '1');
+            const std::string second(20'000, '2');
+            File file = co_await open(path("log"), "w");
+            co_await file.write(first);
+            co_await file.flush();
+            co_await file.write(second);
+            const auto full = co_await as_outcome(file.flush());
+            EXPECT_EQ(error_of(full), "write " + path("log") + ": No space left on device");
+            EXPECT_TRUE(get("log").starts_with(first));
+            const auto still_full = co_await as_outcome(file.fsync());
+            EXPECT_EQ(errno_of(still_full), ENOSPC);
+            co_await fs::remove(path("other"));
+            co_await file.flush();
+            co_await file.close();
+            EXPECT_EQ(get("log"), first + second);
+        });
+    }));
+}
+
+TEST_F(FailureTest, D18_a_full_disk_shows_when_closing_which_closes_all_the_same) {
+    EXPECT_DONE(with_small_disk(folder, [&] {
+        asyncio::run([&]() -> Coro<> {
+            const std::string text(2 * kDisk, 'x');
+            File file = co_await open(path("a"), "w", {.buffering = 4 * kDisk});
+            co_await file.write(text);
+            const auto closed = co_await as_outcome(file.close());
+            EXPECT_EQ(errno_of(closed), ENOSPC);
+            EXPECT_TRUE(file.closed());
+            const auto whole = co_await as_outcome(fs::write_file(path("b"), text));
+            EXPECT_EQ(errno_of(whole), ENOSPC);
+        });
+    }));
+}
+
+TEST_F(FailureTest, D18_a_full_disk_leaves_what_was_to_be_replaced) {
+    EXPECT_DONE(with_small_disk(folder, [&] {
+        asyncio::run([&]() -> Coro<> {
+            put("config", "old");
+            const std::string text(2 * kDisk, 'x');
+            const auto replaced = co_await as_outcome(fs::write_atomic(path("config"), text));
+            EXPECT_EQ(errno_of(replaced), ENOSPC);
+            EXPECT_EQ(get("config"), "old");
+            const std::vector<std::string> names = co_await fs::listdir(folder);
+            EXPECT_EQ(names, std::vector<std::string>{"config"});
+            put("large", std::string(40'000, 'l'));
+            const auto copied = co_await as_outcome(fs::copy(path("large"), path("copy")));
+            EXPECT_EQ(errno_of(copied), ENOSPC);
+        });
+    }));
+}
+
+TEST_F(FailureTest, a_read_only_disk_refuses_every_change) {
+    EXPECT_DONE(with_small_disk(folder, [&] {
+        put("f", "text");
+        if (::mount("none", folder.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0)
+            ::_exit(kNotPermitted);
+        asyncio::run([&]() -> Coro<> {
+            const auto opened = co_await as_outcome(open(path("f"), "a"));
+            EXPECT_EQ(error_of(opened), "open " + path("f") + ": Read-only file system");
+            const auto removed = co_await as_outcome(fs::remove(path("f")));
+            EXPECT_EQ(errno_of(removed), EROFS);
+            const auto made = co_await as_outcome(fs::mkdir(path("d")));
+            EXPECT_EQ(errno_of(made), EROFS);
+            const auto replaced = co_await as_outcome(fs::write_atomic(path("f"), "new"));
+            EXPECT_EQ(errno_of(replaced), EROFS);
+            const auto removed_tree = co_await as_outcome(fs::rmtree(folder));
+            EXPECT_EQ(errno_of(removed_tree), EROFS);
+            const std::string text = co_await fs::read_file(path("f"));
+            EXPECT_EQ(text, "text");
+        });
+    }));
+}
+
+TEST_F(FailureTest, D18_dev_full) {
+    asyncio::run([&]() -> Coro<> {
+        File full = co_await open("/dev/full", "w");
+        co_await full.write("x");
+        const auto flushed = co_await as_outcome(full.flush());
+        EXPECT_EQ(error_of(flushed), "write /dev/full: No space left on device");
+        const auto closed = co_await as_outcome(full.close());
+        EXPECT_EQ(errno_of(closed), ENOSPC);
+        EXPECT_TRUE(full.closed());
+    });
+}
+
+TEST_F(FailureTest, a_file_beyond_its_limit_keeps_what_fits) {
+    EXPECT_EQ(in_child([&] {
+                  ::signal(SIGXFSZ, SIG_IGN);
+                  const rlimit limit = {kDisk, kDisk};
+                  ::setrlimit(RLIMIT_FSIZE, &limit);
+                  asyncio::run([&]() -> Coro<> {
+                      File file = co_await open(path("f"), "w", {.buffering = 0});
+                      const std::string text(kDisk + 1000, 'x');
+                      const auto written = co_await as_outcome(file.write(text));
+                      EXPECT_EQ(errno_of(written), EFBIG);
+                      co_await file.close();
+                      EXPECT_EQ(get("f").size(), kDisk);
+                  });
+                  return 0;
+              }),
+              0);
+}
+
+TEST_F(FailureTest, what_is_missing_or_a_directory_says_so) {
+    asyncio::run([&]() -> Coro<> {
+        const auto missing = co_await as_outcome(open(path("none")));
+        EXPECT_EQ(error_of(missing), "open " + path("none") + ": No such file or directory");
+        const auto below = co_await as_outcome(open(path("none/f"), "w"));
+        EXPECT_EQ(errno_of(below), ENOENT);
+        for (const char* mode : {"r", "w", "a", "r+"}) {
+            const auto directory = co_await as_outcome(open(folder, mode));
+            EXPECT_EQ(error_of(directory), "open " + folder + ": Is a directory") << mode;
+        }
+        const auto read = co_await as_outcome(fs::read_file(folder));
+        EXPECT_EQ(errno_of(read), EISDIR);
+        const auto replaced = co_await as_outcome(fs::write_atomic(folder, "x"));
+        EXPECT_EQ(errno_of(replaced), EISDIR);
+        const auto copied = co_await as_outcome(fs::copy(folder, path("copy")));
+        EXPECT_EQ(errno_of(copied), EISDIR);
+        const auto removed = co_await as_outcome(fs::remove(folder));
+        EXPECT_EQ(errno_of(removed), EISDIR);
+        put("f", "");
+        const auto listed = co_await as_outcome(fs::listdir(path("f")));
+        EXPECT_EQ(errno_of(listed), ENOTDIR);
+        const auto through = co_await as_outcome(open(path("f/g")));
+        EXPECT_EQ(errno_of(through), ENOTDIR);
+    });
+}
+
+std::atomic<int> alarms = 0;
+
+TEST_F(FailureTest, C4_calls_that_signals_interrupt_are_made_again) {
+    EXPECT_EQ(in_child([&] {
+                  struct sigaction action = {};  // without SA_RESTART
+                  action.sa_handler = [](int) { ++alarms; };
+                  ::sigaction(SIGALRM, &action, nullptr);
+                  const itimerval often = {{0, 200}, {0, 200}};  // microseconds
+                  ::setitimer(ITIMER_REAL, &often, nullptr);
+                  asyncio::run([&]() -> Coro<> {
+                      auto use_file = [&](std::string name, std::string text) -> Coro<> {
+                          for (int i = 0; i < 20 || alarms < 100; ++i) {
+                              co_await fs::write_atomic(path(name), text, {.sync = false});
+                              const std::string read = co_await fs::read_file(path(name));
+                              EXPECT_EQ(read, text);
+                              co_await fs::copy(path(name), path(name + ".copy"));
+                              const auto names = co_await fs::listdir(folder);
+                              EXPECT_GE(names.size(), 2u);
+                          }
+                      };
+                      co_await gather(use_file("a", std::string(200'000, 'a')),
+                                      use_file("b", std::string(10, 'b')));
+                  });
+                  return 0;
+              }),
+              0);
+}
+
+}  // namespace
+}  // namespace asyncio
