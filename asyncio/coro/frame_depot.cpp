@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 namespace asyncio::coro {
@@ -78,6 +79,7 @@ class Depot {
     FrameDepot::Batch take(std::size_t size);
     void give_back(FreeBlock* first) noexcept;
     FrameDepot::Usage usage() noexcept;
+    std::mutex& mutex() noexcept { return mutex_; }
 
   private:
     Slab& slab_for(std::size_t size);
@@ -95,9 +97,14 @@ class Depot {
     std::size_t regions_ = 0;
 };
 
-/// Blocks can be freed while static objects are destroyed, so this one never is.
+/// Blocks can be freed while static objects are destroyed, so this one never is. No thread is
+/// inside it while another forks: the child would find it locked for ever.
 Depot& depot() {
     static Depot* const instance = new Depot;
+    static const int guarded =
+        ::pthread_atfork([] { instance->mutex().lock(); }, [] { instance->mutex().unlock(); },
+                         [] { instance->mutex().unlock(); });
+    static_cast<void>(guarded);
     return *instance;
 }
 

@@ -24,8 +24,8 @@
 // A slab per thread without a mutex was rejected: a block may be freed by any thread, also after
 // the one that allocated it has ended.
 //
-// Threads: all functions from any. After fork() in a program with several threads the child can
-// find the mutex locked; it should exec, as always.
+// Threads: all functions from any. fork() waits until no other thread is inside, so a child may go
+// on using coroutines.
 #pragma once
 
 #include <cstddef>

@@ -8,6 +8,8 @@
 #include <string>
 #include <system_error>
 
+#include <pthread.h>
+
 namespace asyncio::loop::signal_table {
 
 namespace {
@@ -56,6 +58,13 @@ void apply(int signal, const struct sigaction& action, struct sigaction* before)
 
 Lock lock() {
     static auto* const mutex = new std::mutex;  // loops may outlive main()
+    // A forked child has one thread, which is in no handler and does not hold the lock.
+    static const int guarded = ::pthread_atfork([] { mutex->lock(); }, [] { mutex->unlock(); },
+                                                [] {
+                                                    inside_handler.store(0);
+                                                    mutex->unlock();
+                                                });
+    static_cast<void>(guarded);
     return Lock(*mutex);
 }
 
