@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The examples that end by themselves print what they should; the echo server echoes. On both backends."""
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -35,6 +36,16 @@ EXPECTED = {
                         "worker 4 has connection 2\nworker 5 has connection 1\n1\n4\n"
                         "std::runtime_error: worker 3 asked nonsense\n16\n25\n2 connections are back\n",
 }
+
+
+def printed_by(path):
+    """What the comment at the head of an example says after `// prints:`."""
+    with open(path, encoding="utf-8") as file:
+        head = re.search(r"^// prints:\n((?://     .*\n)+)", file.read(), re.MULTILINE)
+    return re.sub(r"^//     ", "", head[1], flags=re.MULTILINE) if head else None
+
+
+EXPECTED.update((path.stem, text) for path in sorted(pathlib.Path("examples").glob("*.cpp")) if (text := printed_by(path)))
 
 
 def check(condition, *what):
@@ -164,6 +175,27 @@ def discovery(environment):
         check(re.fullmatch(r"printer 631 at [\d.]+\n", result.stdout), "found", result.stdout, result.stderr)
 
 
+def interactive(environment):
+    said = "I like my cat\nI am tired."
+    answers = "Tell me about yourself.\nWhy do you say you like your cat?\nWhy do you say you are tired?\nGoodbye.\n"
+    program = [f"{BUILD}/example_38_interactive", "talk"]
+    with tempfile.TemporaryFile("w+") as file:
+        file.write(said)
+        file.seek(0)
+        for options in ({"input": said}, {"stdin": file}):
+            result = subprocess.run(program, capture_output=True, text=True, timeout=DEADLINE, env=environment, **options)
+            check(result.stdout == answers, "the conversation was", result.stdout, result.stderr)
+
+
+def directory_watcher(environment):
+    with tempfile.TemporaryDirectory() as here:
+        with Example(environment, "42_directory_watcher", here) as watcher:
+            with open(f"{here}/letter", "w"):
+                pass
+            check(watcher.process.stdout.readline() == "created    letter\n")
+            check(watcher.process.stdout.readline() == "written    letter\n")
+
+
 def chat_client(environment):
     server = subprocess.Popen([f"{BUILD}/example_chat_server", "--port", "0"], text=True,
                               stdout=subprocess.PIPE, env=environment)
@@ -186,7 +218,8 @@ def main():
         environment = {**os.environ, "ASYNCIO_BACKEND": backend}
         for name in EXPECTED:
             print(f"{backend} {name}: ok, {run(name, environment):.2f} s", flush=True)
-        for example in (echo, all_cores, udp_echo, unix_echo, file_transfer, discovery, chat_client):
+        for example in (echo, all_cores, udp_echo, unix_echo, file_transfer, discovery, chat_client, interactive,
+                        directory_watcher):
             example(environment)
             print(f"{backend} {example.__name__}: ok", flush=True)
 
