@@ -11,6 +11,8 @@ usage: ./dev bench [NAME] [ARGUMENT...]
   echo           throughput and server CPU, on io_uring and epoll
   idle           memory of an idle connection
   cost           instructions and system calls per message (needs perf)      (with peers only)
+  proc           starting programs, also from a parent with 4 GiB in use
+  file           reading 10,000 files of 4 KiB, copying 1 GiB
   compile_time   what #include <asyncio/asyncio.hpp> costs, beside Boost.Asio
   all            these, one after the other (the default)
 
@@ -88,14 +90,52 @@ cost() {
     fi
 }
 
+ours_proc=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_spawn"
+    asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_spawn"
+    asyncio-uring-4GiB="ASYNCIO_BACKEND=io_uring $BIN/bench_spawn --resident 4")
+
+proc() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_proc.sh --peers "${BENCH_PEERS:-raw-posix_spawn,libuv,tokio,go}" -r "$ROUNDS" "$@" "${ours_proc[@]}"
+    else
+        for backend in io_uring epoll; do ASYNCIO_BACKEND=$backend "$BIN/bench_spawn" "$@"; done
+    fi
+}
+
+# files_in FOLDER: what bench_files reads.
+files_in() {
+    head -c 40960000 /dev/urandom | split -b 4096 -a 4 --numeric-suffixes - "$1/f"
+    for name in "$1"/f*; do
+        number=${name##*/f}
+        plain="$1/f$((10#$number))"
+        [ "$name" = "$plain" ] || mv "$name" "$plain"
+    done
+    head -c 1073741824 /dev/urandom >"$1/big"
+    sync
+}
+
+file() {
+    if [ -n "${PEERS:-}" ]; then
+        peers run_file.sh --peers "${BENCH_PEERS:-raw-syscalls,raw-io_uring,libuv,go}" -r "$ROUNDS" "$@" \
+            asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_files {dir}" \
+            asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_files {dir}"
+    else
+        local folder backend
+        folder=$(mktemp -d)
+        files_in "$folder"
+        for backend in io_uring epoll; do ASYNCIO_BACKEND=$backend "$BIN/bench_files" "$folder"; done
+        rm -rf "$folder"
+    fi
+}
+
 compile_time() { python3 bench/compile_time.py "$@"; }
 
 name=${1:-all}
 [ $# -eq 0 ] || shift
 case $name in
-    micro | idle | cost | compile_time) "$name" "$@" ;;
+    micro | idle | cost | proc | file | compile_time) "$name" "$@" ;;
     echo) echo_ "$@" ;;
-    all) for name in micro echo_ idle cost compile_time; do
+    all) for name in micro echo_ idle cost proc file compile_time; do
         printf '\n== %s\n' "${name%_}"
         "$name"
     done ;;
