@@ -8,6 +8,7 @@
 #include <asyncio/loop/signal_handlers.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/loop/watchers.hpp>
+#include <asyncio/os/simulated.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,6 +22,12 @@ namespace {
 constexpr Duration kLongestPoll = std::chrono::hours(24);
 
 thread_local constinit EventLoop* running_loop = nullptr;
+
+/// Place in the table of descriptors; the numbers of simulated ones are huge.
+std::size_t index_of(int fd) noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    return os::is_simulated(fd) ? (index - os::kFirstSimulated) * 2 + 1 : index * 2;
+}
 
 bool debug_from_environment() noexcept {
     const char* value = std::getenv("ASYNCIO_DEBUG");
@@ -235,12 +242,12 @@ bool ThreadsafeHandle::cancelled() const {
 }
 
 bool EventLoop::owns_descriptor(int fd) const noexcept {
-    const auto index = static_cast<std::size_t>(fd);
+    const std::size_t index = index_of(fd);
     return fd >= 0 && index < owned_.size() && owned_[index];
 }
 
 void EventLoop::own_descriptor(int fd, bool owned) {
-    const auto index = static_cast<std::size_t>(fd);
+    const std::size_t index = index_of(fd);
     if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
     owned_[index] = owned;
 }

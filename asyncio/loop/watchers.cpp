@@ -3,12 +3,12 @@
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/loop/watchers.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/pipe.hpp>
 
 #include <algorithm>
 #include <stdexcept>
 #include <string>
 
-#include <fcntl.h>
 #include <poll.h>
 
 namespace asyncio::loop {
@@ -102,7 +102,7 @@ Watchers::Watch* Watchers::find(int fd, bool writer) noexcept {
 }
 
 void Watchers::add(int fd, bool writer, UniqueFunction<void()> f) {
-    if (fd < 0 || ::fcntl(fd, F_GETFD) < 0)
+    if (!os::is_open(fd))
         throw std::invalid_argument("not a file descriptor: " + std::to_string(fd));
     remove(fd, writer);
     watches_.reserve(watches_.size() + 1);

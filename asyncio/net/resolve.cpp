@@ -3,6 +3,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/resolve.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/task/future.hpp>
 
 #include <algorithm>
@@ -164,7 +165,10 @@ Coro<std::vector<SocketAddress>> resolve(std::string host, std::uint16_t port) {
         addresses.push_back(*literal);
         co_return addresses;
     }
-    addresses = co_await look_up_elsewhere(host, port);
+    if (os::simulated_system != nullptr)
+        addresses = os::simulated_system->look_up(host, port);
+    else
+        addresses = co_await look_up_elsewhere(host, port);
     if (addresses.empty()) os::throw_system_error(EADDRNOTAVAIL, "resolve " + host);
     co_return addresses;
 }

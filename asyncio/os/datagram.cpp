@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/datagram.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/os/socket_address.hpp>
 
@@ -16,6 +17,7 @@ namespace asyncio::os {
 namespace {
 
 int change_membership(int fd, const SocketAddress& group, unsigned interface, int name) noexcept {
+    if (is_simulated(fd)) return -EOPNOTSUPP;
     group_req request = {};
     request.gr_interface = interface;
     std::memcpy(&request.gr_group, group.raw(), group.size());
@@ -27,6 +29,8 @@ int change_membership(int fd, const SocketAddress& group, unsigned interface, in
 
 std::ptrdiff_t try_send_to(int fd, std::span<const std::byte> data,
                            const SocketAddress* to) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->send_to(fd, data, to);
     const sockaddr* const address = to != nullptr ? to->raw() : nullptr;
     const socklen_t size = to != nullptr ? to->size() : 0;
     ssize_t result = 0;
@@ -36,6 +40,8 @@ std::ptrdiff_t try_send_to(int fd, std::span<const std::byte> data,
 }
 
 std::ptrdiff_t try_receive_from(int fd, std::span<std::byte> buffer, SocketAddress& from) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->receive_from(fd, buffer, from);
     SocketAddress sender;
     socklen_t size = SocketAddress::capacity;
     ssize_t result = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/simulated.hpp>
 
 #include <cerrno>
 
@@ -8,6 +9,8 @@
 namespace asyncio::os {
 
 void Fd::close_owned() noexcept {
+    if (SimulatedSystem* const system = system_of(fd_)) [[unlikely]]
+        return system->close(fd_);
     // Linux frees the number before anything that could fail: never retried, also not on EINTR.
     const int saved = errno;
     ::close(fd_);

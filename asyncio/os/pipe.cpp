@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/pipe.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/os/without_sigpipe.hpp>
 
 #include <algorithm>
@@ -42,6 +43,7 @@ std::ptrdiff_t write_once(int fd, const iovec* buffers, int count) noexcept {
 }  // namespace
 
 FileKind kind_of(int fd) noexcept {
+    if (is_simulated(fd)) return FileKind::socket;
     struct stat status = {};
     if (::fstat(fd, &status) != 0) return FileKind::none;
     if (S_ISFIFO(status.st_mode)) return FileKind::pipe;
@@ -58,12 +60,16 @@ int make_pipe(int& read_end, int& write_end) noexcept {
     return 0;
 }
 
+bool is_open(int fd) noexcept { return fd >= 0 && (is_simulated(fd) || ::fcntl(fd, F_GETFD) >= 0); }
+
 bool is_nonblocking(int fd) noexcept {
+    if (is_simulated(fd)) return true;
     const int flags = ::fcntl(fd, F_GETFL);
     return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
 
 int set_blocking(int fd) noexcept {
+    if (is_simulated(fd)) return 0;
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;
     return ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 ? 0 : -errno;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/sendfile.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/os/without_sigpipe.hpp>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ constexpr std::size_t most_at_once = 0x7ffff000;  // what the system takes in on
 }  // namespace
 
 std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_t count) noexcept {
+    if (is_simulated(sock)) return -EINVAL;  // read and sent, as where the system cannot
     auto position = static_cast<off_t>(offset);
     WithoutSigpipe without_sigpipe;
     ssize_t result = 0;

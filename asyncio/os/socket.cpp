@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/os/socket_address.hpp>
 
@@ -69,35 +70,51 @@ int fetch_address(NameCall call, int fd, SocketAddress& address) noexcept {
 }  // namespace
 
 int stream_socket(int family) noexcept {
+    if (simulated_system != nullptr) [[unlikely]]
+        return simulated_system->open_socket(family, SOCK_STREAM);
     return retry([&] { return ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
 }
 
 int datagram_socket(int family) noexcept {
+    if (simulated_system != nullptr) [[unlikely]]
+        return simulated_system->open_socket(family, SOCK_DGRAM);
     return retry([&] { return ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
 }
 
 int bind(int fd, const SocketAddress& address) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->bind(fd, address);
     return retry([&] { return ::bind(fd, address.raw(), address.size()); });
 }
 
 int listen(int fd, int backlog) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->listen(fd, backlog);
     return retry([&] { return ::listen(fd, backlog); });
 }
 
 int connect(int fd, const SocketAddress& address) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->connect(fd, address);
     return ::connect(fd, address.raw(), address.size()) == 0 ? 0 : -errno;
 }
 
 int local_address(int fd, SocketAddress& address) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->local_address(fd, address);
     return fetch_address(&::getsockname, fd, address);
 }
 
 int peer_address(int fd, SocketAddress& address) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->peer_address(fd, address);
     return fetch_address(&::getpeername, fd, address);
 }
 
 int set_option(int fd, SocketOption option, int value) noexcept {
     const OptionName name = name_of(option);
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->set_option(fd, name.level, name.name, value);
     const linger reset = {value != 0 ? 1 : 0, 0};
     const bool lingers = option == SocketOption::linger_reset;
     const void* data = lingers ? static_cast<const void*>(&reset) : &value;
@@ -108,15 +125,19 @@ int set_option(int fd, SocketOption option, int value) noexcept {
 int get_option(int fd, SocketOption option) noexcept {
     const OptionName name = name_of(option);
     int value = 0;
-    socklen_t size = sizeof value;
-    return ::getsockopt(fd, name.level, name.name, &value, &size) == 0 ? value : -errno;
+    const int result = get_option(fd, name.level, name.name, value);
+    return result == 0 ? value : result;
 }
 
 int set_option(int fd, int level, int name, int value) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->set_option(fd, level, name, value);
     return ::setsockopt(fd, level, name, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
 int get_option(int fd, int level, int name, int& value) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->get_option(fd, level, name, value);
     socklen_t size = sizeof value;
     return ::getsockopt(fd, level, name, &value, &size) == 0 ? 0 : -errno;
 }
@@ -138,6 +159,8 @@ bool is_datagram_socket(int fd) noexcept {
 }
 
 int shutdown(int fd, Shutdown how) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->shutdown(fd, how);
     const int system_how = how == Shutdown::read    ? SHUT_RD
                            : how == Shutdown::write ? SHUT_WR
                                                     : SHUT_RDWR;
@@ -145,6 +168,7 @@ int shutdown(int fd, Shutdown how) noexcept {
 }
 
 int set_nonblocking(int fd) noexcept {
+    if (is_simulated(fd)) return 0;  // they all are
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;
     return ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : -errno;
@@ -152,15 +176,21 @@ int set_nonblocking(int fd) noexcept {
 
 int take_socket_error(int fd) noexcept {
     int error = 0;
-    socklen_t size = sizeof error;
-    return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+    const int result = get_option(fd, SOL_SOCKET, SO_ERROR, error);
+    return result == 0 ? error : -result;
 }
 
 std::ptrdiff_t try_send(int fd, std::span<const std::byte> data) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]] {
+        const iovec part = {const_cast<std::byte*>(data.data()), data.size()};  // only read
+        return system->send(fd, &part, 1);
+    }
     return retry([&] { return ::send(fd, data.data(), data.size(), message_flags); });
 }
 
 std::ptrdiff_t try_send(int fd, const iovec* buffers, std::size_t count) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->send(fd, buffers, count);
     if (count == 1)
         return retry(
             [&] { return ::send(fd, buffers->iov_base, buffers->iov_len, message_flags); });
@@ -171,10 +201,14 @@ std::ptrdiff_t try_send(int fd, const iovec* buffers, std::size_t count) noexcep
 }
 
 std::ptrdiff_t try_receive(int fd, std::span<std::byte> buffer) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->receive(fd, buffer);
     return retry([&] { return ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT); });
 }
 
 int try_accept(int fd) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->accept(fd);
     return retry([&] { return ::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); });
 }
 

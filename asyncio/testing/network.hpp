@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+//
+// Network: hosts in one process that reach each other by streams and datagrams, in memory and in
+// virtual time. It is the world that a SimulatedKernel and the calls of os/ see; the rules are
+// those of TCP and UDP as Linux applies them, as far as a program can tell:
+//
+//   streams     connect waits for a packet there and back. Nobody listens: refused. A full backlog,
+//   or a
+//               host that is cut off or without power, does not answer: the packet is sent again
+//               (after 1, 2, 4, ... s), and after kConnectPatience that is ETIMEDOUT. What was sent
+//               arrives in order, after the latency; a lost packet is late instead (it was sent
+//               again), and what does not get through for kStreamPatience breaks the stream with
+//               ETIMEDOUT. The window (bytes under way and unread) bounds a sender. shutdown and
+//               close send an end behind the data; closing with unread data, or lingering for 0 s,
+//               sends a reset instead, as does whoever gets data for a socket that is gone, also a
+//               host that was restarted meanwhile. After a reset what had arrived can still be
+//               read.
+//   datagrams   arrive once, twice or never, in any order; a full receive buffer drops them; a
+//   connected
+//               socket whose peer has no such port gets ECONNREFUSED.
+//   names       each host has one IPv4 and one IPv6 address, and a name; 127.0.0.1, ::1 and
+//   localhost
+//               are itself. A unix socket's path is a name within its host.
+//
+//          connect()           greeting            greeting back
+//   fresh ----------> connecting ------> (backlog) -------------> connected --> broken
+//      '--> listening      '--> failed: refused, timed out             '-> ends of either side
+//
+// Every host has descriptors of its own, the lowest free number first, as a process has: so a
+// number that is used again after a close is somebody else's here, too.
+//
+// Not here: multicast, urgent data, passing descriptors, MTU, TIME_WAIT.
+//
+// Threads: of the simulation.
+#pragma once
+
+#include <asyncio/os/simulated.hpp>
+#include <asyncio/testing/agenda.hpp>
+#include <asyncio/testing/network_faults.hpp>
+#include <asyncio/testing/random.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace asyncio::testing {
+
+class Network;
+struct SimulatedSocket;
+struct SimulatedStream;
+
+class NetworkHost final : public os::SimulatedSystem {
+  public:
+    static constexpr std::size_t kMostSockets = 20'000;         // then EMFILE
+    static constexpr std::size_t kDatagramBuffer = 256 * 1024;  // bytes, per socket
+    static constexpr std::size_t kLargestDatagram = 65'507;
+
+    NetworkHost(Network& network, unsigned number, std::string name);
+    NetworkHost(const NetworkHost&) = delete;
+    NetworkHost& operator=(const NetworkHost&) = delete;
+    ~NetworkHost() override;
+
+    const std::string& name() const noexcept { return name_; }
+    unsigned number() const noexcept { return number_; }
+    /// Its address, with port 0.
+    SocketAddress address(int family) const;
+
+    // --- the calls of os/ ------------------------------------------------------------------
+
+    int open_socket(int family, int type) noexcept override;
+    void close(int fd) noexcept override;
+    int bind(int fd, const SocketAddress& address) noexcept override;
+    int listen(int fd, int backlog) noexcept override;
+    int connect(int fd, const SocketAddress& address) noexcept override;
+    int accept(int fd) noexcept override;
+    int shutdown(int fd, os::Shutdown how) noexcept override;
+    int local_address(int fd, SocketAddress& address) noexcept override;
+    int peer_address(int fd, SocketAddress& address) noexcept override;
+    int set_option(int fd, int level, int name, int value) noexcept override;
+    int get_option(int fd, int level, int name, int& value) noexcept override;
+    std::ptrdiff_t send(int fd, const iovec* buffers, std::size_t count) noexcept override;
+    std::ptrdiff_t receive(int fd, std::span<std::byte> buffer) noexcept override;
+    std::ptrdiff_t send_to(int fd, std::span<const std::byte> data,
+                           const SocketAddress* to) noexcept override;
+    std::ptrdiff_t receive_from(int fd, std::span<std::byte> buffer,
+                                SocketAddress& from) noexcept override;
+    std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) override;
+
+    // --- for its kernel --------------------------------------------------------------------
+
+    bool has(int fd) const noexcept { return find(fd) != nullptr; }
+    /// -EINPROGRESS, 0, or what came of connect().
+    int connect_result(int fd) noexcept;
+    /// What poll() would say: POLLIN, POLLOUT, POLLERR, POLLHUP.
+    unsigned readiness(int fd) const noexcept;
+    /// Something may have become possible since this was last cleared.
+    bool changed = false;
+
+    // --- for the simulation ----------------------------------------------------------------
+
+    /// All sockets vanish; nobody is told.
+    void lose_power() noexcept;
+    void get_power() noexcept { powered_ = true; }
+    bool powered() const noexcept { return powered_; }
+    unsigned life() const noexcept { return life_; }
+    /// Descriptors that are open, as "3 (stream 10.0.0.1:80)".
+    std::vector<std::string> open_descriptors() const;
+
+  private:
+    friend class Network;
+
+    SimulatedSocket* find(int fd) const noexcept;
+    int enter(std::unique_ptr<SimulatedSocket> socket);
+    bool is_own(const SocketAddress& address) const;
+    bool port_is_taken(const SimulatedSocket& socket, const SocketAddress& address) const;
+    int give_name(SimulatedSocket& socket, const SocketAddress& address);
+    int name_for(SimulatedSocket& socket, const SocketAddress& remote);
+    int connect_stream(SimulatedSocket& socket, const SocketAddress& address);
+    SimulatedSocket* listener_of(const SocketAddress& address) const;
+    SimulatedSocket* datagram_socket_of(const SocketAddress& address) const;
+
+    Network& network_;
+    const unsigned number_;
+    const std::string name_;
+    unsigned life_ = 0;
+    bool powered_ = true;
+    std::uint16_t next_port_ = 40'000;
+    std::vector<std::unique_ptr<SimulatedSocket>> sockets_;  // by descriptor
+};
+
+class Network {
+  public:
+    static constexpr Duration kConnectPatience = std::chrono::seconds(60);
+    static constexpr Duration kStreamPatience = std::chrono::seconds(60);
+    static constexpr Duration kFirstRetry = std::chrono::milliseconds(200);
+    static constexpr Duration kLastRetry = std::chrono::seconds(10);
+
+    Network(Agenda& agenda, Random random, Trace& trace);
+    ~Network();
+
+    NetworkHost& add_host(std::string name);
+    NetworkHost* host_named(std::string_view name) noexcept;
+    NetworkHost* host_at(const SocketAddress& address, NetworkHost& from) noexcept;
+
+    /// Cut or mend the way between two hosts; packets under way wait to be sent again.
+    void set_partition(NetworkHost& a, NetworkHost& b, bool cut);
+    void heal() noexcept;
+    bool reaches(const NetworkHost& from, const NetworkHost& to) const noexcept;
+
+    NetworkFaults faults;
+
+    // --- for the hosts ---------------------------------------------------------------------
+
+    Agenda& agenda() noexcept { return agenda_; }
+    Random& random() noexcept { return random_; }
+    Trace& trace() noexcept { return trace_; }
+
+    void begin_connect(SimulatedSocket& socket, NetworkHost* target);
+    void send_data(const std::shared_ptr<SimulatedStream>& stream, int side, std::string data);
+    void send_end(const std::shared_ptr<SimulatedStream>& stream, int side);
+    void send_reset(const std::shared_ptr<SimulatedStream>& stream, int side);
+    void send_datagram(NetworkHost& from, const SocketAddress& source, const SocketAddress& to,
+                       std::string data, int connected_fd);
+
+  private:
+    struct Greeting;
+    Duration latency(const NetworkHost& from, const NetworkHost& to);
+    void greet(const std::shared_ptr<Greeting>& greeting);
+    void greet_later(const std::shared_ptr<Greeting>& greeting);
+    void greeted(const std::shared_ptr<Greeting>& greeting);
+    bool answer(const std::shared_ptr<Greeting>& greeting);
+    void fly(const std::shared_ptr<SimulatedStream>& stream, int side, int kind, std::string data);
+    void schedule(const std::shared_ptr<SimulatedStream>& stream, int side, TimePoint when);
+    void land(const std::shared_ptr<SimulatedStream>& stream, int side);
+    void land_later(const std::shared_ptr<SimulatedStream>& stream, int side);
+    void deliver(const std::shared_ptr<SimulatedStream>& stream, int side, int kind,
+                 std::string data);
+    void break_end(SimulatedStream& stream, int side, int error);
+    void deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* target,
+                          const SocketAddress& source, const SocketAddress& to,
+                          const std::string& data, int connected_fd);
+
+    Agenda& agenda_;
+    Random random_;
+    Trace& trace_;
+    std::uint64_t streams_ = 0;
+    std::vector<std::unique_ptr<NetworkHost>> hosts_;
+    std::vector<std::pair<unsigned, unsigned>> partitions_;
+};
+
+}  // namespace asyncio::testing
