@@ -57,7 +57,13 @@ void check_adopted(int sock) {
 Coro<Ref<ServerCore>> serve(Ref<ServerCore> core) {
     if (core->options().start_serving) {
         core->start_serving();
-        co_await sleep(Duration::zero());
+        try {
+            co_await sleep(Duration::zero());
+        } catch (...) {  // cancelled: nobody will ever have it to close it
+            core->close();
+            core->abort_clients();
+            throw;
+        }
     }
     co_return core;
 }

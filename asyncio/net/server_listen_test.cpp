@@ -224,5 +224,20 @@ TEST(Server, SRV_23_out_of_descriptors_is_reported_pauses_and_recovers) {
     EXPECT_EQ(WEXITSTATUS(status), 0) << "failed at line x with x % 250 + 1 of that";
 }
 
+TEST(Server, a_cancelled_start_server_listens_no_more) {
+    testing::run([]() -> Coro<> {
+        const RawListener place;  // to find a free port
+        const std::uint16_t port = place.address.port();
+        Fd(std::move(const_cast<RawListener&>(place).fd)).reset();
+        Task<Server> starting = create_task(start_server(echo, "127.0.0.1", port));
+        co_await sleep(0s);  // it listens now, and gives the loop one turn
+        starting.cancel();
+        const Outcome<Server> outcome = co_await as_outcome(starting);
+        EXPECT_TRUE(outcome.cancelled());
+        Fd probe(os::stream_socket(AF_INET));
+        EXPECT_EQ(os::bind(probe.get(), loopback(port)), 0);  // nobody has it
+    });
+}
+
 }  // namespace
 }  // namespace asyncio
