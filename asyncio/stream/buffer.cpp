@@ -2,7 +2,8 @@
 #include <asyncio/stream/buffer.hpp>
 
 #include <array>
-#include <utility>
+#include <cassert>
+#include <memory>
 
 namespace asyncio::stream {
 
@@ -33,18 +34,78 @@ void BlockCache::give(std::string block) noexcept {
     cache.blocks[cache.count++] = std::move(block);
 }
 
-void Buffer::grow(std::size_t needed) {
-    if (needed <= kKept) {
-        bytes_.reserve(needed);
-        return;
+/// Move what there is to the front of its memory.
+void Buffer::compact() noexcept {
+    Block& block = *block_;
+    if (block.is_large()) {
+        block.large.erase(0, block.start);
+        return point_to_large();
     }
-    if (bytes_.capacity() > kKept) return;  // a block already: let the string double it
-    std::string block = BlockCache::take();
-    block.reserve(needed);
-    block.append(bytes_);
-    bytes_.swap(block);
+    block.end = block.size();
+    std::memmove(block.small, block.small + block.start, block.end);
+    block.start = 0;
+    block.room = kSmall - block.end;
 }
 
-void Buffer::give_block_back() noexcept { BlockCache::give(std::exchange(bytes_, std::string())); }
+void Buffer::point_to_large() noexcept {
+    block_->data = block_->large.data();
+    block_->start = 0;
+    block_->end = block_->large.size();
+    block_->room = 0;
+}
+
+void Buffer::append_large(std::span<const std::byte> data) {
+    if (block_->start > block_->end / 2) compact();
+    if (data.size() <= block_->room) return append(data);
+    if (!block_->is_large()) become_large(data.size());
+    const std::size_t start = block_->start;
+    block_->large.append(reinterpret_cast<const char*>(data.data()), data.size());
+    point_to_large();
+    block_->start = start;
+}
+
+/// Move into a string, with room for `more` bytes.
+void Buffer::become_large(std::size_t more) {
+    std::string large = BlockCache::take();
+    try {
+        large.reserve(block_->size() + more);
+    } catch (...) {
+        if (block_->size() == 0) clear();
+        throw;
+    }
+    large.append(block_->begin(), block_->size());
+    ::new (&block_->large) std::string(std::move(large));
+    point_to_large();
+}
+
+/// The string, out of the block, which is small and of no use then.
+std::string Buffer::take_large() noexcept {
+    std::string taken = std::move(block_->large);
+    std::destroy_at(&block_->large);
+    block_->data = block_->small;
+    return taken;
+}
+
+void Buffer::give_large_back() noexcept { BlockCache::give(take_large()); }
+
+void Buffer::prepend(std::span<const std::byte> data) {
+    if (data.empty()) return;
+    Buffer whole;
+    whole.append(data);
+    whole.append(bytes());
+    swap(whole);
+}
+
+std::string Buffer::take(std::size_t count) {
+    assert(count <= size());
+    if (empty()) return {};
+    const bool whole_string = block_->is_large() && block_->start == 0 && count == block_->end;
+    std::string taken = whole_string ? take_large() : std::string(block_->begin(), count);
+    if (whole_string)
+        clear();
+    else
+        consume(count);
+    return taken;
+}
 
 }  // namespace asyncio::stream

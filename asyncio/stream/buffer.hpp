@@ -2,90 +2,124 @@
 //
 // Buffer: bytes that come in at the back and go out at the front.
 //
-// One block of memory. Taking from the front moves an offset; the block is compacted when the
-// offset passes half of it, so every byte is moved at most once more. An empty buffer keeps at most
-// kKept bytes of capacity: an idle connection costs next to nothing. Larger blocks go to a small
-// cache of the thread, from which the next buffer that grows takes them: a busy connection that
-// fills and empties its buffer for every message does not visit malloc (which, for blocks of this
-// size at the top of its heap, would return the pages to the system and fault them in again).
+// An empty buffer is a null pointer: an idle connection costs nothing. The first bytes bring a
+// block of 1 KiB from the pool of the thread, the last that go give it back; so busy connections
+// hand the same few blocks to each other, warm in the cache. What does not fit moves into a string,
+// which is compacted when its offset passes half of it: every byte is moved at most once more. The
+// strings' memory comes from a small cache of the thread (malloc, for blocks of this size at the
+// top of its heap, would return the pages to the system and fault them in again), and all of a
+// large string can be taken without a copy.
+//
+//           first bytes             more than kSmall             the last bytes go
+//   empty -------------> small ------------------------> large --------------------> empty
+//     '<--- the last go ---'
+//
+// Invariant: there is a block if and only if there are bytes.
 #pragma once
 
+#include <asyncio/coro/frame_pool.hpp>
+
 #include <cstddef>
+#include <cstring>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace asyncio::stream {
 
-/// The thread's spare blocks: at most kBlocks, of at most kLargestBlock bytes each.
+/// The thread's spare strings: at most kBlocks, of at most kLargestBlock bytes each.
 class BlockCache {
   public:
     static constexpr std::size_t kBlocks = 16;
     static constexpr std::size_t kLargestBlock = 512u << 10;
 
-    /// An empty string with a large capacity, or with none if there is no spare block.
+    /// An empty string with a large capacity, or with none if there is no spare one.
     static std::string take() noexcept;
     static void give(std::string block) noexcept;
 };
 
 class Buffer {
   public:
-    static constexpr std::size_t kKept = 1024;
+    Buffer() = default;
+    Buffer(Buffer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+    Buffer& operator=(Buffer other) noexcept {
+        swap(other);
+        return *this;
+    }
+    void swap(Buffer& other) noexcept { std::swap(block_, other.block_); }
+    ~Buffer() { clear(); }
 
-    bool empty() const noexcept { return start_ == bytes_.size(); }
-    std::size_t size() const noexcept { return bytes_.size() - start_; }
+    bool empty() const noexcept { return block_ == nullptr; }
+    std::size_t size() const noexcept { return empty() ? 0 : block_->size(); }
     std::string_view view() const noexcept {
-        return std::string_view(bytes_.data() + start_, bytes_.size() - start_);
+        return empty() ? std::string_view() : std::string_view(block_->begin(), block_->size());
     }
     std::span<const std::byte> bytes() const noexcept { return std::as_bytes(std::span(view())); }
 
     void append(std::span<const std::byte> data) {
-        if (start_ > bytes_.size() / 2) compact();
-        if (bytes_.size() + data.size() > bytes_.capacity()) [[unlikely]]
-            grow(bytes_.size() + data.size());
-        bytes_.append(reinterpret_cast<const char*>(data.data()), data.size());
+        if (data.empty()) return;
+        if (empty()) block_ = new_block();
+        if (data.size() > block_->room) [[unlikely]]
+            return append_large(data);
+        std::memcpy(block_->data + block_->end, data.data(), data.size());
+        block_->end += data.size();
+        block_->room -= data.size();
     }
 
     /// Put back what was taken out of the front.
-    void prepend(std::span<const std::byte> data) {
-        compact();
-        bytes_.insert(0, reinterpret_cast<const char*>(data.data()), data.size());
-    }
+    void prepend(std::span<const std::byte> data);
 
-    /// Drop the first `count` bytes.
+    /// Drop the first `count` bytes. REQUIRES: there are as many.
     void consume(std::size_t count) noexcept {
-        start_ += count;
-        if (start_ == bytes_.size()) clear();
+        if (empty()) return;
+        block_->start += count;
+        if (block_->start == block_->end) clear();
     }
 
-    /// The first `count` bytes, taken out.
-    std::string take(std::size_t count) {
-        std::string taken;
-        if (start_ == 0 && count == bytes_.size() && count > kKept) {
-            taken.swap(bytes_);
-            return taken;
-        }
-        taken.assign(view().substr(0, count));
-        consume(count);
-        return taken;
-    }
+    /// The first `count` bytes, taken out. REQUIRES: there are as many.
+    std::string take(std::size_t count);
 
     void clear() noexcept {
-        start_ = 0;
-        bytes_.clear();
-        if (bytes_.capacity() > kKept) give_block_back();
+        if (empty()) return;
+        if (block_->is_large()) [[unlikely]]
+            give_large_back();
+        coro::FramePool::deallocate(std::exchange(block_, nullptr), sizeof(Block));
     }
 
   private:
-    void compact() {
-        bytes_.erase(0, start_);
-        start_ = 0;
-    }
-    void grow(std::size_t needed);
-    void give_block_back() noexcept;
+    static constexpr std::size_t kBlockSize = 1024;
+    static constexpr std::size_t kSmall = kBlockSize - 4 * sizeof(void*);
 
-    std::string bytes_;
-    std::size_t start_ = 0;
+    struct Block {
+        Block() noexcept {}
+        ~Block() {}
+
+        char* data = small;  // or that of `large`
+        std::size_t start = 0;
+        std::size_t end = 0;
+        std::size_t room = kSmall;  // behind end, in `small`; none in `large`
+        union {
+            char small[kSmall];
+            std::string large;
+        };
+
+        bool is_large() const noexcept { return data != small; }
+        const char* begin() const noexcept { return data + start; }
+        std::size_t size() const noexcept { return end - start; }
+    };
+    static_assert(sizeof(Block) == kBlockSize);
+
+    static Block* new_block() { return ::new (coro::FramePool::allocate(sizeof(Block))) Block; }
+    std::string take_large() noexcept;
+    void append_large(std::span<const std::byte> data);
+    void become_large(std::size_t more);
+    void compact() noexcept;
+    void point_to_large() noexcept;
+    void give_large_back() noexcept;
+
+    Block* block_ = nullptr;
 };
 
 }  // namespace asyncio::stream

@@ -8,19 +8,8 @@
 
 namespace asyncio::stream {
 
-namespace {
-
-void throw_if_failed(const StreamCore& core) {
-    if (core.error()) std::rethrow_exception(core.error());
-}
-
-/// The stream is over, in one way or the other: no read has to wait any more.
-bool over(const StreamCore& core) { return core.eof() || core.error(); }
-
-}  // namespace
-
 bool ReadSome::ready(const StreamCore& core) const {
-    return wanted == 0 || !core.buffer().empty() || over(core);
+    return wanted == 0 || !core.buffer().empty() || core.over();
 }
 
 bool ReadSome::accept(StreamCore& core, std::span<const std::byte>& fresh) {
@@ -38,19 +27,19 @@ void ReadSome::put_back(StreamCore& core) {
 
 std::string ReadSome::take(StreamCore& core) {
     if (!taken.empty()) return std::move(taken);
-    throw_if_failed(core);
+    core.throw_if_failed();
     return core.buffer().take(std::min(wanted, core.buffer().size()));
 }
 
-bool ReadAll::ready(const StreamCore& core) const { return over(core); }
+bool ReadAll::ready(const StreamCore& core) const { return core.over(); }
 
 std::string ReadAll::take(StreamCore& core) {
-    throw_if_failed(core);
+    core.throw_if_failed();
     return core.buffer().take(core.buffer().size());
 }
 
 bool ReadInto::ready(const StreamCore& core) const {
-    return target.empty() || !core.buffer().empty() || over(core);
+    return target.empty() || !core.buffer().empty() || core.over();
 }
 
 bool ReadInto::accept(StreamCore& core, std::span<const std::byte>& fresh) {
@@ -68,7 +57,7 @@ void ReadInto::put_back(StreamCore& core) {
 
 std::size_t ReadInto::take(StreamCore& core) {
     if (taken > 0) return taken;
-    throw_if_failed(core);
+    core.throw_if_failed();
     const std::size_t count = std::min(target.size(), core.buffer().size());
     if (count == 0) return 0;
     std::memcpy(target.data(), core.buffer().view().data(), count);
@@ -76,19 +65,12 @@ std::size_t ReadInto::take(StreamCore& core) {
     return count;
 }
 
-bool Peek::ready(const StreamCore& core) const { return !core.buffer().empty() || over(core); }
-
-std::string_view Peek::take(StreamCore& core) {
-    throw_if_failed(core);
-    return core.buffer().view();
-}
-
 bool ReadExactly::ready(const StreamCore& core) const {
-    return core.buffer().size() >= wanted || over(core);
+    return core.buffer().size() >= wanted || core.over();
 }
 
 std::string ReadExactly::take(StreamCore& core) {
-    throw_if_failed(core);
+    core.throw_if_failed();
     Buffer& buffer = core.buffer();
     if (buffer.size() < wanted) {
         std::string partial = buffer.take(buffer.size());
@@ -138,7 +120,7 @@ bool ReadUntil::ready(const StreamCore& core) {
 }
 
 std::string ReadUntil::take(StreamCore& core) {
-    throw_if_failed(core);
+    core.throw_if_failed();
     Buffer& buffer = core.buffer();
     switch (verdict) {
         case Verdict::found:
@@ -157,7 +139,7 @@ std::string ReadUntil::take(StreamCore& core) {
 }
 
 std::string ReadLine::take(StreamCore& core) {
-    throw_if_failed(core);
+    core.throw_if_failed();
     Buffer& buffer = core.buffer();
     switch (until.verdict) {
         case ReadUntil::Verdict::found:

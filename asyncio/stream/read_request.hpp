@@ -5,7 +5,8 @@
 // A request has three verbs: ready(core) - can it be completed now (with data, end of stream or an
 // error)?; take(core) - the result, out of the buffer, or its exception; and for those that can use
 // data before it enters the buffer, accept(core, fresh). put_back() undoes accept() when the reader
-// is cancelled between its wake-up and its turn: no byte is lost.
+// is cancelled between its wake-up and its turn: no byte is lost. enough(): how many bytes complete
+// it, if that is all there is to know; they are not asked then for every piece that comes.
 #pragma once
 
 #include <asyncio/stream/stream_core.hpp>
@@ -22,6 +23,7 @@ namespace asyncio::stream {
 struct BufferedRequest {
     bool accept(StreamCore&, std::span<const std::byte>&) noexcept { return false; }
     void put_back(StreamCore&) noexcept {}
+    std::size_t enough() const noexcept { return 0; }
 };
 
 /// read(n): up to n bytes as soon as there is one.
@@ -30,6 +32,7 @@ struct ReadSome {
     using Result = std::string;
 
     explicit ReadSome(std::size_t n) noexcept : wanted(n) {}
+    std::size_t enough() const noexcept { return 0; }
     bool ready(const StreamCore& core) const;
     bool accept(StreamCore& core, std::span<const std::byte>& fresh);
     void put_back(StreamCore& core);
@@ -54,6 +57,7 @@ struct ReadInto {
     using Result = std::size_t;
 
     explicit ReadInto(std::span<std::byte> memory) noexcept : target(memory) {}
+    std::size_t enough() const noexcept { return 0; }
     bool ready(const StreamCore& core) const;
     bool accept(StreamCore& core, std::span<const std::byte>& fresh);
     void put_back(StreamCore& core);
@@ -68,8 +72,12 @@ struct Peek : BufferedRequest {
     static constexpr const char* kName = "peek";
     using Result = std::string_view;
 
-    bool ready(const StreamCore& core) const;
-    std::string_view take(StreamCore& core);
+    std::size_t enough() const noexcept { return 1; }
+    bool ready(const StreamCore& core) const { return !core.buffer().empty() || core.over(); }
+    std::string_view take(StreamCore& core) {
+        core.throw_if_failed();
+        return core.buffer().view();
+    }
 };
 
 struct ReadExactly : BufferedRequest {
@@ -77,6 +85,7 @@ struct ReadExactly : BufferedRequest {
     using Result = std::string;
 
     explicit ReadExactly(std::size_t n) noexcept : wanted(n) {}
+    std::size_t enough() const noexcept { return wanted; }
     bool ready(const StreamCore& core) const;
     std::string take(StreamCore& core);
 
@@ -129,7 +138,7 @@ template <class Request>
 class ReadAwaiter final : public ReadWait {
   public:
     ReadAwaiter(Ref<StreamCore> core, Request request) noexcept
-        : core_(std::move(core)), request_(std::move(request)) {}
+        : ReadWait(request.enough()), core_(std::move(core)), request_(std::move(request)) {}
     ~ReadAwaiter() { core_->reader_gone(*this); }
 
     bool await_ready() {
@@ -143,8 +152,9 @@ class ReadAwaiter final : public ReadWait {
     typename Request::Result await_resume() {
         if (driver_ != nullptr) {
             core_->reader_gone(*this);
-            if (driver_->cancel_due()) request_.put_back(*core_);
-            resume();
+            if (driver_->cancel_due()) [[unlikely]]
+                request_.put_back(*core_);
+            driver_->throw_if_cancelled();
         }
         struct Resume {  // also when take() throws
             ~Resume() { core.maybe_resume_transport(); }

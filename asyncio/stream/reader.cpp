@@ -5,12 +5,9 @@
 
 namespace asyncio {
 
-void StreamReader::consume(std::size_t count) const {
-    if (count > core_->buffer().size())
-        throw std::out_of_range("consume(" + std::to_string(count) + "): only " +
-                                std::to_string(core_->buffer().size()) + " bytes are buffered");
-    core_->buffer().consume(count);
-    core_->maybe_resume_transport();
+void stream::throw_too_much_consumed(std::size_t count, std::size_t buffered) {
+    throw std::out_of_range("consume(" + std::to_string(count) + "): only " +
+                            std::to_string(buffered) + " bytes are buffered");
 }
 
 }  // namespace asyncio

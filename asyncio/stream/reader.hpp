@@ -43,6 +43,8 @@ class [[nodiscard]] Read : public coro::DriverAwaitable {
     Request request_;
 };
 
+[[noreturn]] void throw_too_much_consumed(std::size_t count, std::size_t buffered);
+
 /// Async iteration over lines, newline included.
 class Lines {
   public:
@@ -78,7 +80,12 @@ class StreamReader {
     /// out until consume(): for parsers, and for passing on without allocating.
     auto peek() const { return stream::Read(core_, stream::Peek()); }
     /// Drop the first `count` bytes of what peek() showed. std::out_of_range if there are fewer.
-    void consume(std::size_t count) const;
+    void consume(std::size_t count) const {
+        if (count > core_->buffer().size()) [[unlikely]]
+            stream::throw_too_much_consumed(count, core_->buffer().size());
+        core_->buffer().consume(count);
+        core_->maybe_resume_transport();
+    }
     /// Exactly n bytes, or IncompleteReadError with what there was.
     auto readexactly(std::size_t n) const { return stream::Read(core_, stream::ReadExactly(n)); }
     /// Through the newline; what is left at the end of the stream. A line longer than the limit:

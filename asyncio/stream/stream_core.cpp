@@ -2,7 +2,6 @@
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
-#include <cassert>
 #include <stdexcept>
 #include <string>
 
@@ -14,59 +13,69 @@ StreamCore::StreamCore(std::size_t limit) : limit_(limit) {
 
 // --- reading -----------------------------------------------------------------------------------
 
-void StreamCore::set_error(std::exception_ptr error) {
-    error_ = std::move(error);
-    std::span<const std::byte> nothing;
-    wake_reader_if_satisfied(nothing);
+bool ReadWait::cancel(const std::string& message) noexcept {
+    if (!waits_) return false;
+    driver_->deliver_cancel(message);
+    wake();
+    return true;
 }
 
-void StreamCore::feed(std::span<const std::byte> data) {
-    if (eof_) throw std::logic_error("feed_data after feed_eof");
-    if (data.empty()) return;
-    wake_reader_if_satisfied(data);
-    if (data.empty()) return;
-    buffer_.append(data);
-    std::span<const std::byte> nothing;
-    wake_reader_if_satisfied(nothing);
-    const bool wants_more = reader_ != nullptr && reader_->linked();
-    if (transport_ && !read_paused_ && !wants_more && buffer_.size() > 2 * limit_) {
-        read_paused_ = true;
-        transport_->pause_reading();
-    }
+void StreamCore::set_error(std::exception_ptr error) {
+    error_ = std::move(error);
+    ask_reader_again();
 }
 
 void StreamCore::feed_eof() {
     eof_ = true;
+    ask_reader_again();
+}
+
+void StreamCore::feed(std::span<const std::byte> data) {
+    if (eof_) throw std::logic_error("feed_data after feed_eof");
+    data_received(data);
+}
+
+void StreamCore::data_received(std::span<const std::byte> data) {
+    ReadWait* const reader = reader_;
+    const bool counts = reader != nullptr && reader->waits() && !reader->asks();
+    if (!counts) ask_reader(data);
+    if (data.empty()) return;
+    buffer_.append(data);
+    const std::size_t size = buffer_.size();
+    if (!counts)
+        ask_reader_again();
+    else if (reader->satisfied_by(size))
+        reader->wake();
+    if (size > 2 * limit_) [[unlikely]]
+        limit_reading();
+}
+
+/// The reader takes what it can use of data that is not in the buffer yet.
+void StreamCore::ask_reader(std::span<const std::byte>& fresh) {
+    if (reader_waits() && reader_->satisfied(*this, fresh)) reader_->wake();
+}
+
+void StreamCore::ask_reader_again() {
     std::span<const std::byte> nothing;
-    wake_reader_if_satisfied(nothing);
+    ask_reader(nothing);
 }
 
-void StreamCore::wake_reader_if_satisfied(std::span<const std::byte>& fresh) {
-    if (reader_ != nullptr && reader_->linked() && reader_->satisfied(*this, fresh))
-        reader_->wake();
+/// Too much is buffered, unless a read waits for more of it.
+void StreamCore::limit_reading() {
+    if (!transport_ || read_paused_ || reader_waits()) return;
+    read_paused_ = true;
+    transport_->pause_reading();
 }
 
-void StreamCore::require_no_reader(const char* name) const {
-    if (reader_ != nullptr)
-        throw std::logic_error(std::string(name) +
-                               "() called while another coroutine is already waiting for incoming "
-                               "data");
-}
-
-void StreamCore::wait_for_data(ReadWait& wait, coro::Driver& driver) {
-    assert(reader_ == nullptr);
-    reader_ = &wait;
-    wait.suspend(driver, reading_);
-    if (read_paused_ && transport_) {
-        read_paused_ = false;
-        transport_->resume_reading();
-    }
-}
-
-void StreamCore::maybe_resume_transport() {
-    if (!read_paused_ || buffer_.size() > limit_ || !transport_) return;
+void StreamCore::resume_transport() {
     read_paused_ = false;
     transport_->resume_reading();
+}
+
+void StreamCore::throw_reader_waits(const char* name) {
+    throw std::logic_error(std::string(name) +
+                           "() called while another coroutine is already waiting for incoming "
+                           "data");
 }
 
 // --- writing -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@
 #include <asyncio/stream/transport.hpp>
 #include <asyncio/task/wait_list.hpp>
 
+#include <cassert>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -35,13 +36,37 @@ namespace asyncio::stream {
 class SecureLayer;
 class StreamCore;
 
-/// A read that waits.
-class ReadWait : public task::ListWait {
+/// A read that waits: from suspend() until wake(), which a cancel may call, too.
+class ReadWait : public coro::Wait {
   public:
+    /// `enough`: so many bytes in the buffer complete the read, whatever they are. 0: ask.
+    explicit ReadWait(std::size_t enough) noexcept : enough_(enough) {}
+
     /// Can the read be completed now? May take `fresh`, data not in the buffer yet, into the
     /// reader's own memory; returns how much of it by reference.
     virtual bool satisfied(StreamCore& core, std::span<const std::byte>& fresh) = 0;
+    bool asks() const noexcept { return enough_ == 0; }
+    bool satisfied_by(std::size_t buffered) const noexcept { return buffered >= enough_; }
+
+    bool waits() const noexcept { return waits_; }
+    void suspend(coro::Driver& driver) noexcept {
+        driver_ = &driver;
+        waits_ = true;
+        driver.suspend_in(*this);
+    }
+    void wake() noexcept {
+        waits_ = false;
+        driver_->wake();
+    }
+    bool cancel(const std::string& message) noexcept override;
     const char* what() const noexcept override { return "read"; }
+
+  protected:
+    coro::Driver* driver_ = nullptr;  // set when it suspended
+
+  private:
+    std::size_t enough_;
+    bool waits_ = false;
 };
 
 class StreamCore final : public Protocol {
@@ -61,17 +86,35 @@ class StreamCore final : public Protocol {
     void set_error(std::exception_ptr error);
     void feed(std::span<const std::byte> data);
     void feed_eof();
+    /// The stream is over, in one way or the other: no read has to wait any more.
+    bool over() const noexcept { return eof_ || error_; }
+    void throw_if_failed() const {
+        if (error_) [[unlikely]]
+            std::rethrow_exception(error_);
+    }
 
     /// Throws std::logic_error if another read waits (`name`: of the read that wants to).
-    void require_no_reader(const char* name) const;
+    void require_no_reader(const char* name) const {
+        if (reader_ != nullptr) [[unlikely]]
+            throw_reader_waits(name);
+    }
     bool has_reader() const noexcept { return reader_ != nullptr; }
     /// Suspend in `wait` until it is satisfied.
-    void wait_for_data(ReadWait& wait, coro::Driver& driver);
+    void wait_for_data(ReadWait& wait, coro::Driver& driver) {
+        assert(reader_ == nullptr);
+        reader_ = &wait;
+        wait.suspend(driver);
+        if (read_paused_) [[unlikely]]
+            resume_transport();
+    }
     void reader_gone(ReadWait& wait) noexcept {
         if (reader_ == &wait) reader_ = nullptr;
     }
     /// After a read took data: let the transport go on if there is room.
-    void maybe_resume_transport();
+    void maybe_resume_transport() {
+        if (read_paused_ && buffer_.size() <= limit_) [[unlikely]]
+            resume_transport();
+    }
 
     // --- writing ---------------------------------------------------------------------------
 
@@ -97,7 +140,7 @@ class StreamCore final : public Protocol {
     // --- Protocol --------------------------------------------------------------------------
 
     void connection_made(Transport& transport) override;
-    void data_received(std::span<const std::byte> data) override { feed(data); }
+    void data_received(std::span<const std::byte> data) override;
     bool eof_received() override;
     void connection_lost(std::exception_ptr error) override;
     void pause_writing() override { write_paused_ = true; }
@@ -106,12 +149,16 @@ class StreamCore final : public Protocol {
 
   private:
     ~StreamCore() = default;
-    void wake_reader_if_satisfied(std::span<const std::byte>& fresh);
+    [[noreturn]] static void throw_reader_waits(const char* name);
+    bool reader_waits() const noexcept { return reader_ != nullptr && reader_->waits(); }
+    void ask_reader(std::span<const std::byte>& fresh);
+    void ask_reader_again();
+    void limit_reading();
+    void resume_transport();
 
     Buffer buffer_;
     std::size_t limit_;
     ReadWait* reader_ = nullptr;  // waits, or is woken and not resumed yet
-    IntrusiveList<task::ListWait> reading_;
     Ref<Transport> transport_;
     std::exception_ptr error_;
     std::exception_ptr lost_error_;
