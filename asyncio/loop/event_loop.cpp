@@ -107,6 +107,7 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_once() {
+    ++iteration_;
     if (!hooks_.empty()) run_hooks();
     if (core_->ready.empty() && !stopping_)
         sleep();

@@ -307,6 +307,8 @@ class EventLoop : public loop::NetVerbs {
     kernel::Kernel& kernel() noexcept { return *kernel_; }
     loop::SignalHandlers& signals() noexcept { return *signals_; }
     IntrusiveList<loop::Member>& members() noexcept { return members_; }
+    /// Tells iterations apart.
+    std::uint32_t iteration() const noexcept { return iteration_; }
     void before_poll(loop::PollHook& hook) noexcept {
         if (!hook.linked()) hooks_.push_back(hook);
     }
@@ -374,6 +376,7 @@ class EventLoop : public loop::NetVerbs {
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     std::atomic<loop::ThreadMark> running_in_{nullptr};
     std::atomic<bool> closed_{false};
+    std::uint32_t iteration_ = 1;
     bool stopping_ = false;
     bool debug_ = false;
 };

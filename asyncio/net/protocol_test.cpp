@@ -104,6 +104,33 @@ TEST(Transport, TRN_05_empty_writes_do_nothing) {
     });
 }
 
+TEST(Transport, a_single_write_is_sent_at_once_and_several_together) {
+    testing::run([]() -> Coro<> {
+        Told told;
+        Link<> connection = co_await link(told);
+        Transport& transport = *connection.transport;
+        const auto kept_of = [&](std::string_view data) {
+            transport.write(data);
+            return transport.get_write_buffer_size();
+        };
+        EXPECT_EQ(kept_of("a"), 0u);
+        EXPECT_EQ(kept_of("b"), 1u);
+        EXPECT_EQ(kept_of("c"), 2u);
+        co_await sleep(Duration::zero());
+        EXPECT_EQ(kept_of("d"), 1u);  // the last time there were several
+        co_await sleep(Duration::zero());
+        EXPECT_EQ(kept_of("e"), 0u);
+        EXPECT_EQ(kept_of("f"), 1u);
+        EXPECT_EQ(kept_of(std::string(10'000, 'g')), 0u);  // a large one takes them along
+        std::string received;
+        auto there = [&] { return (received += raw_receive(connection.raw)).size() >= 10'006; };
+        EXPECT_TRUE(co_await until(there));
+        EXPECT_EQ(received, "abcdef" + std::string(10'000, 'g'));
+        connection.transport->close();
+        co_await expect_lost(told);
+    });
+}
+
 TEST(Transport, TRN_07_TRN_08_TRN_09_flow_control_is_paired_and_synchronous) {
     testing::run([]() -> Coro<> {
         Told told;
@@ -113,6 +140,8 @@ TEST(Transport, TRN_07_TRN_08_TRN_09_flow_control_is_paired_and_synchronous) {
         EXPECT_EQ(transport.get_write_buffer_limits().low, 16384u);
         transport.set_write_buffer_limits(0);
         EXPECT_EQ(transport.get_write_buffer_limits().low, 0u);
+        transport.write("w");  // sent, not queued
+        EXPECT_EQ(told.events, "m");
         transport.write("x");
         EXPECT_EQ(told.events, "mp");
         transport.write("y");
@@ -143,8 +172,9 @@ TEST(Transport, TRN_10_what_flow_control_throws_is_reported_and_ignored) {
         Link<ThrowsOnFlow> connection = co_await link<ThrowsOnFlow>(told);
         connection.transport->set_write_buffer_limits(0);
         connection.transport->write("x");
+        connection.transport->write("y");  // queued
         std::string received;
-        auto there = [&] { return (received += raw_receive(connection.raw)) == "x"; };
+        auto there = [&] { return (received += raw_receive(connection.raw)) == "xy"; };
         EXPECT_TRUE(co_await until(there));
         EXPECT_FALSE(connection.transport->is_closing());
         connection.transport->close();
@@ -157,10 +187,12 @@ class ActsOnResume final : public Recorder {
     using Recorder::Recorder;
     void resume_writing() override {
         Recorder::resume_writing();
-        if (--writes >= 0)
-            transport_->write("more");
-        else
+        if (--writes >= 0) {
+            transport_->write("mo");
+            transport_->write("re");  // queued
+        } else {
             transport_->close();
+        }
     }
     int writes = 3;
 };
@@ -171,9 +203,10 @@ TEST(Transport, TRN_11_resume_writing_may_write_or_close) {
         Link<ActsOnResume> connection = co_await link<ActsOnResume>(told);
         connection.transport->set_write_buffer_limits(0);
         connection.transport->write("x");
+        connection.transport->write("y");  // queued
         co_await expect_lost(told);
         EXPECT_EQ(told.events, "mprprprprl");
-        EXPECT_EQ(raw_receive(connection.raw), "xmoremoremore");
+        EXPECT_EQ(raw_receive(connection.raw), "xymoremoremore");
     });
 }
 

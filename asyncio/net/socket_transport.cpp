@@ -17,18 +17,6 @@
 
 namespace asyncio::net {
 
-namespace {
-
-iovec iovec_of(std::span<const std::byte> data) noexcept {
-    return {const_cast<std::byte*>(data.data()), data.size()};  // not written through
-}
-
-std::exception_ptr system_error(int errno_value, const char* what) {
-    return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
-}
-
-}  // namespace
-
 struct SocketTransport::Addresses {
     SocketAddress peer;
     SocketAddress local;
@@ -115,47 +103,56 @@ void SocketTransport::resume_reading() {
 
 void SocketTransport::receive() {
     if (!receive_.idle()) return;  // being cancelled: its last completion submits it again
-    if (!loop_.kernel().submit(receive_)) received({receive_.inline_result});
+    if (!loop_.kernel().submit(receive_)) receiving_ended(receive_.inline_result);
 }
 
 void SocketTransport::on_receive(kernel::Operation& operation,
                                  const kernel::Completion& completion) {
-    const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
-    const ContextScope scope(keep->context_);
-    keep->received(completion);
+    auto& self = *static_cast<SocketTransport*>(operation.owner);
+    const ContextScope scope(self.context_);
+    if (self.stage_ == Stage::open && completion.more) [[likely]]
+        self.received(completion.data);
+    else
+        self.receiving_ended(completion.result);
 }
 
-void SocketTransport::received(const kernel::Completion& completion) {
+void SocketTransport::received(std::span<const std::byte> data) {
+    const Ref<stream::Protocol> protocol = protocol_;  // it may be replaced by what is called
+    try {
+        protocol->data_received(data);
+    } catch (...) {
+        lose(std::current_exception());
+        report("Fatal error: protocol.data_received() call failed.");
+    }
+}
+
+/// The last completion: end of stream, error, or because it was asked to end; or one that comes too
+/// late for the protocol.
+void SocketTransport::receiving_ended(int result) {
     if (stage_ == Stage::losing) finish_if_idle();
     if (stage_ != Stage::open) return;
-    const Ref<stream::Protocol> protocol = protocol_;  // it may be replaced by what is called
-    if (!completion.data.empty()) {
-        try {
-            protocol->data_received(completion.data);
-        } catch (...) {
-            lose(std::current_exception());
-            report("Fatal error: protocol.data_received() call failed.");
-            return;
-        }
-    } else if (direction_ == Direction::write) {
-        if (completion.result != -ECANCELED) reader_gone();
-        return;
-    } else if (completion.result == 0) {
-        eof_seen_ = true;
-        reading_ = false;
-        try {
-            const bool stays_open = protocol->eof_received();
-            if (!stays_open || direction_ == Direction::read) close();
-        } catch (...) {
-            lose(std::current_exception());
-            report("Fatal error: protocol.eof_received() call failed.");
-            return;
-        }
-    } else if (completion.result != -ECANCELED) {
-        lose(system_error(-completion.result, "receive"));
-        return;
+    if (direction_ == Direction::write) {
+        if (result != -ECANCELED) reader_gone();
+    } else if (result == 0) {
+        received_eof();
+    } else if (result != -ECANCELED) {
+        lose_by(-result, "receive");
+    } else if (reading_) {
+        receive();  // resumed meanwhile
     }
-    if (reading_ && receive_.idle() && stage_ == Stage::open) receive();
+}
+
+void SocketTransport::received_eof() {
+    eof_seen_ = true;
+    reading_ = false;
+    const Ref<stream::Protocol> protocol = protocol_;
+    try {
+        const bool stays_open = protocol->eof_received();
+        if (!stays_open || direction_ == Direction::read) close();
+    } catch (...) {
+        lose(std::current_exception());
+        report("Fatal error: protocol.eof_received() call failed.");
+    }
 }
 
 /// Polling the writing end of a pipe tells, besides errors, that its last reader closed it.
@@ -167,216 +164,17 @@ void SocketTransport::watch_reader() {
 }
 
 void SocketTransport::reader_gone() {
-    lose(get_write_buffer_size() > 0 ? system_error(EPIPE, "write") : nullptr);
+    if (get_write_buffer_size() > 0)
+        lose_by(EPIPE, "write");
+    else
+        lose(nullptr);
 }
 
-// --- writing -----------------------------------------------------------------------------------
-
-/// False if what is written now is dropped.
-bool SocketTransport::writable() {
-    if (refusal_ != nullptr) throw std::logic_error(refusal_);
-    if (stage_ == Stage::open) [[likely]]
-        return true;
-    if (++lost_writes_ >= kLostWritesToReport)
-        log(LogLevel::warning, "write() on a connection that is closed");
-    return false;
-}
-
-std::ptrdiff_t SocketTransport::system_send(const iovec* parts, std::size_t count) noexcept {
-    return send_.is_socket ? os::try_send(fd_, parts, count) : os::try_write(fd_, parts, count);
-}
-
-/// What the system takes of it now. False: the connection is lost.
-bool SocketTransport::try_send(const iovec* parts, std::size_t count, std::size_t& taken) {
-    const std::ptrdiff_t result = system_send(parts, count);
-    taken = result > 0 ? static_cast<std::size_t>(result) : 0;
-    if (result >= 0 || result == -EAGAIN) return true;
-    lose(system_error(static_cast<int>(-result), "send"));
-    return false;
-}
-
-/// Keep it until the next poll.
-void SocketTransport::append(std::span<const std::byte> data) {
-    pending().append(data);
-    if (send_.idle()) loop_.before_poll(*this);
-    update_flow();
-}
-
-void SocketTransport::write(std::span<const std::byte> data) {
-    if (!writable() || data.empty()) return;
-    if (data.size() >= kInlineWrite && get_write_buffer_size() == 0) {
-        const iovec part = iovec_of(data);
-        std::size_t taken = 0;
-        if (!try_send(&part, 1, taken) || taken == data.size()) return;
-        data = data.subspan(taken);
-    }
-    append(data);
-}
-
-/// How many of the lines' bytes the system takes now. If the connection is lost with it: all.
-std::size_t SocketTransport::send_at_once(std::span<const std::span<const std::byte>> lines) {
-    std::size_t sent = 0;
-    while (!lines.empty()) {
-        const auto portion = lines.first(std::min(lines.size(), kGathered));
-        iovec parts[kGathered];
-        std::size_t wanted = 0;
-        for (std::size_t i = 0; i < portion.size(); ++i) {
-            parts[i] = iovec_of(portion[i]);
-            wanted += portion[i].size();
-        }
-        std::size_t taken = 0;
-        if (!try_send(parts, portion.size(), taken)) return SIZE_MAX;
-        sent += taken;
-        if (taken < wanted) break;
-        lines = lines.subspan(portion.size());
-    }
-    return sent;
-}
-
-void SocketTransport::writelines(std::span<const std::span<const std::byte>> lines) {
-    if (!writable()) return;
-    std::size_t total = 0;
-    for (const auto line : lines) total += line.size();
-    std::size_t sent = 0;
-    if (total >= kInlineWrite && get_write_buffer_size() == 0) sent = send_at_once(lines);
-    if (sent >= total) return;
-    for (const auto line : lines) {
-        const std::size_t done = std::min(sent, line.size());
-        sent -= done;
-        pending().append(line.subspan(done));
-    }
-    append({});
-}
-
-void SocketTransport::before_poll() noexcept {
-    const Ref<SocketTransport> keep(this);
-    const ContextScope scope(context_);
-    if (stage_ <= Stage::closing && send_.idle()) send_buffered();
-}
-
-/// Send until the kernel keeps the operation, or nothing is left. REQUIRES: send_ is idle.
-void SocketTransport::send_buffered() {
-    if (!vector_) vector_ = std::make_unique<iovec>();
-    for (;;) {
-        if (sending().empty()) which_ ^= 1;
-        if (sending().empty()) break;
-        const std::string_view bytes = sending().view();
-        *vector_ = iovec{const_cast<char*>(bytes.data()), bytes.size()};
-        send_.buffers = vector_.get();
-        send_.count = 1;
-        if (loop_.kernel().submit(send_)) return;
-        if (!sent(send_.inline_result)) return;
-    }
-    flushed();
-}
-
-void SocketTransport::on_send(kernel::Operation& operation, const kernel::Completion& completion) {
-    const Ref<SocketTransport> keep(static_cast<SocketTransport*>(operation.owner));
-    const ContextScope scope(keep->context_);
-    if (operation.opcode == kernel::Opcode::poll)
-        keep->writable_again();
-    else if (keep->stage_ == Stage::losing)
-        keep->finish_if_idle();
-    else if (keep->sent(completion.result))
-        keep->send_buffered();
-}
-
-/// The end of what ask_for_room() began.
-void SocketTransport::writable_again() {
-    send_.opcode = kernel::Opcode::send;
-    if (direct_ != nullptr) direct_->changed.wake_all();
-    if (stage_ == Stage::losing)
-        finish_if_idle();
-    else if (direct_ == nullptr)
-        send_buffered();
-}
-
-/// Account for a send's result. False if the connection is lost with it.
-bool SocketTransport::sent(int result) {
-    if (result < 0) {
-        lose(system_error(-result, "send"));
-        return false;
-    }
-    sending().consume(static_cast<std::size_t>(result));
-    update_flow();
-    return stage_ <= Stage::closing;
-}
-
-void SocketTransport::flushed() {
-    if (direct_ != nullptr) direct_->changed.wake_all();
-    if (eof_wanted_ && !eof_sent_) {
-        eof_sent_ = true;
-        os::shutdown(fd_, os::Shutdown::write);
-    }
-    if (stage_ == Stage::closing) lose(nullptr);
-}
-
-void SocketTransport::update_flow() {
-    const std::size_t size = get_write_buffer_size();
-    if (writing_paused_ ? size > low_ : size <= high_) return;
-    writing_paused_ = !writing_paused_;
-    const Ref<stream::Protocol> protocol = protocol_;
-    try {
-        if (writing_paused_)
-            protocol->pause_writing();
-        else
-            protocol->resume_writing();
-    } catch (...) {
-        report(writing_paused_ ? "protocol.pause_writing() failed"
-                               : "protocol.resume_writing() failed");
-    }
-}
-
-void SocketTransport::apply_write_buffer_limits(stream::WriteBufferLimits limits) {
-    high_ = static_cast<std::uint32_t>(limits.high);
-    low_ = static_cast<std::uint32_t>(limits.low);
-    if (stage_ <= Stage::closing) update_flow();
-}
+// --- the end -----------------------------------------------------------------------------------
 
 void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
     if (stage_ != Stage::lost) protocol_ = std::move(protocol);
 }
-
-void SocketTransport::write_eof() {
-    if (stage_ != Stage::open || eof_wanted_) return;
-    if (direction_ != Direction::both) return close();
-    eof_wanted_ = true;
-    refusal_ = "Cannot call write() after write_eof()";
-    if (send_.idle()) loop_.before_poll(*this);
-}
-
-// --- sending by other means --------------------------------------------------------------------
-
-DirectSend::DirectSend(SocketTransport& transport)
-    : transport_(&transport),
-      refusal_before_(transport.refusal_),
-      was_reading_(transport.reading_) {
-    if (transport.is_closing()) throw std::logic_error("Transport is closing");
-    if (refusal_before_ != nullptr) throw std::logic_error(refusal_before_);
-    transport.refusal_ = "unable to write; sendfile is in progress";
-    transport.direct_ = this;
-    transport.pause_reading();
-}
-
-DirectSend::~DirectSend() {
-    transport_->direct_ = nullptr;
-    if (transport_->eof_wanted_) return;
-    transport_->refusal_ = nullptr;
-    if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
-}
-
-bool DirectSend::may_send() const noexcept {
-    return transport_->get_write_buffer_size() == 0 && transport_->send_.idle();
-}
-
-void DirectSend::ask_for_room() {
-    kernel::Operation& send = transport_->send_;
-    send.opcode = kernel::Opcode::poll;
-    send.events = POLLOUT;
-    if (!transport_->loop_.kernel().submit(send)) transport_->writable_again();
-}
-
-// --- the end -----------------------------------------------------------------------------------
 
 void SocketTransport::close() {
     if (stage_ != Stage::open) return;
@@ -401,13 +199,17 @@ void SocketTransport::report(const char* what) noexcept {
     loop_.call_exception_handler(context);
 }
 
+void SocketTransport::lose_by(int errno_value, const char* what) {
+    lose(std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what)));
+}
+
 /// The connection is over: `error`, or null if it was ended in order.
 void SocketTransport::lose(std::exception_ptr error) {
     if (stage_ >= Stage::losing) return;
     stage_ = Stage::losing;
     error_ = std::move(error);
     reading_ = false;
-    pending().clear();
+    pending_.clear();
     PollHook::unlink();
     if (direct_ != nullptr) direct_->changed.wake_all();
     kernel::Kernel& kernel = loop_.kernel();
@@ -437,7 +239,7 @@ void SocketTransport::call_connection_lost() {
     const Ref<SocketTransport> keep(this);
     const ContextScope scope(context_);
     stage_ = Stage::lost;
-    sending().clear();
+    sending_.clear();
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there
     close_descriptor();
@@ -455,8 +257,9 @@ void SocketTransport::call_connection_lost() {
 void SocketTransport::loop_closed() noexcept {
     const Ref<SocketTransport> keep(this);
     if (stage_ == Stage::open) log(LogLevel::warning, "unclosed connection: closed with the loop");
-    if (stage_ <= Stage::closing && send_.idle() && !pending().empty() && sending().empty()) {
-        const iovec part = iovec_of(pending().bytes());
+    if (stage_ <= Stage::closing && send_.idle() && sending_.empty() && !pending_.empty()) {
+        const std::string_view rest = pending_.view();
+        const iovec part = {const_cast<char*>(rest.data()), rest.size()};
         (void)system_send(&part, 1);
     }
     PollHook::unlink();

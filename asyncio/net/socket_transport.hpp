@@ -6,10 +6,13 @@
 // Reading is one multishot receive operation, submitted while reading is wanted. Each completion
 // hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer.
 //
-// Writing. Small writes are gathered in `pending()` and go out just before the next poll (as one
-// send, however many there were); a write of kInlineWrite bytes or more with nothing buffered is
-// tried at once, straight from the caller's memory. What is being sent is `sending()`, which does
-// not change while the kernel looks at it; then the two change places.
+// Writing (socket_writing.cpp). With nothing buffered, the first write of an iteration is tried at
+// once, straight from the caller's memory: no copy, and the peer has it while we go on. What comes
+// after it is gathered in `pending_` and goes out just before the next poll, as one send, however
+// many writes there were. A connection that wrote several times in the last iteration it wrote in
+// (a header, then a body) has its first write gathered, too: one send instead of two. Large writes
+// (kInlineWrite) do not wait; they take what is gathered along. What is being sent is `sending_`,
+// which does not change while the kernel looks at it; then the two change places.
 //
 //        close(), peer's end          buffers out            both operations idle
 //   open ------------------> closing ------------> losing ----------------------> lost
@@ -119,7 +122,7 @@ class SocketTransport final : public stream::Transport,
     void resume_reading() override;
     bool is_reading() const noexcept override { return reading_; }
     std::size_t get_write_buffer_size() const noexcept override {
-        return buffers_[0].size() + buffers_[1].size();
+        return sending_.size() + pending_.size();
     }
     stream::WriteBufferLimits get_write_buffer_limits() const noexcept override {
         return {.low = low_, .high = high_};
@@ -144,11 +147,12 @@ class SocketTransport final : public stream::Transport,
     static void on_send(kernel::Operation& operation, const kernel::Completion& completion);
     static void take_turn(Runnable& runnable, Turn turn);
 
-    stream::Buffer& sending() noexcept { return buffers_[which_]; }
-    stream::Buffer& pending() noexcept { return buffers_[which_ ^ 1]; }
-
     void apply_write_buffer_limits(stream::WriteBufferLimits limits) override;
-    bool writable();
+    bool refuses_writes() const noexcept { return stage_ != Stage::open || refusal_ != nullptr; }
+    void refuse_write();
+    bool is_single_write() noexcept;
+    void write_through(std::span<const std::byte> data);
+    void write_large(std::span<const std::byte> data);
     std::size_t send_at_once(std::span<const std::span<const std::byte>> lines);
     std::ptrdiff_t system_send(const iovec* parts, std::size_t count) noexcept;
     bool try_send(const iovec* parts, std::size_t count, std::size_t& taken);
@@ -157,14 +161,18 @@ class SocketTransport final : public stream::Transport,
     void watch_reader();
     void reader_gone();
     void receive();
-    void received(const kernel::Completion& completion);
+    void received(std::span<const std::byte> data);
+    void receiving_ended(int result);
+    void received_eof();
     void before_poll() noexcept override;
     void send_buffered();
+    void make_part();
     bool sent(int result);
     void flushed();
-    void update_flow();
+    void switch_flow();
     void writable_again();
     void lose(std::exception_ptr error);
+    void lose_by(int errno_value, const char* what);
     void finish_if_idle();
     void call_connection_lost();
     void loop_closed() noexcept override;
@@ -176,8 +184,9 @@ class SocketTransport final : public stream::Transport,
     ContextSlot context_;  // what the protocol is called in: a copy of the opener's
     kernel::Operation receive_{kernel::Opcode::receive, &on_receive};
     kernel::Operation send_{kernel::Opcode::send, &on_send};
-    stream::Buffer buffers_[2];      // they change places by their number: moving one costs more
-    std::unique_ptr<iovec> vector_;  // of the send in flight
+    stream::Buffer sending_;
+    stream::Buffer pending_;
+    std::unique_ptr<iovec> part_;  // all of sending_, when it was submitted
     mutable std::unique_ptr<Addresses> addresses_;
     std::exception_ptr error_;       // what the connection is lost with
     const char* refusal_ = nullptr;  // why write() throws
@@ -186,6 +195,8 @@ class SocketTransport final : public stream::Transport,
     std::uint32_t low_ = kLowWater;
     int fd_;
     int lost_writes_ = 0;
+    std::uint32_t write_iteration_ = 0;  // the last one with small writes
+    std::uint8_t writes_ = 0;            // in it; counted up to 2
     Stage stage_ = Stage::open;
     Direction direction_ = Direction::both;
     bool make_blocking_again_ = false;
@@ -195,7 +206,7 @@ class SocketTransport final : public stream::Transport,
     bool eof_seen_ = false;
     bool writing_paused_ = false;
     bool turn_queued_ = false;
-    std::uint8_t which_ = 0;  // of buffers_: what is being sent
+    bool gathers_ = false;  // the first small write waits for more
 };
 
 }  // namespace asyncio::net

@@ -8,8 +8,8 @@
 //     co_await writer.wait_closed();
 //
 // write() never suspends and buffers without bound; drain() is what keeps a fast writer and a slow
-// peer together: it waits only while more than the high-water mark (64 KiB) is buffered. Small
-// writes of one iteration go out together.
+// peer together: it waits only while more than the high-water mark (64 KiB) is buffered. Several
+// small writes of one iteration go out together.
 //
 // A writer that is destroyed without close() closes its connection (what is buffered is still
 // sent) and says so in the log. Threads: the loop's.
