@@ -4,16 +4,12 @@
 #include <asyncio/net/resolve.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/simulated.hpp>
-#include <asyncio/task/future.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/thread/run_in_executor.hpp>
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <stdexcept>
 #include <system_error>
-#include <thread>
 
 #include <netdb.h>
 
@@ -48,76 +44,9 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) 
 }
 
 /// The process's lookup threads. Never destroyed: a lookup may outlive main().
-class Resolver {
-  public:
-    static Resolver& instance() {
-        static auto* const resolver = new Resolver;
-        return *resolver;
-    }
-
-    void submit(UniqueFunction<void()> job) {
-        std::lock_guard lock(mutex_);
-        jobs_.push_back(std::move(job));
-        if (jobs_.size() <= idle_ || threads_ == kMaxLookupThreads) {
-            available_.notify_one();
-            return;
-        }
-        std::thread([this] { work(); }).detach();
-        ++threads_;
-    }
-
-  private:
-    void work() {
-        std::unique_lock lock(mutex_);
-        for (;;) {
-            ++idle_;
-            available_.wait(lock, [this] { return !jobs_.empty(); });
-            --idle_;
-            UniqueFunction<void()> job = std::move(jobs_.front());
-            jobs_.pop_front();
-            lock.unlock();
-            job();
-            job = nullptr;
-            lock.lock();
-        }
-    }
-
-    std::mutex mutex_;
-    std::condition_variable available_;
-    std::deque<UniqueFunction<void()>> jobs_;
-    int threads_ = 0;
-    std::size_t idle_ = 0;
-};
-
-using Addresses = Outcome<std::vector<SocketAddress>>;
-
-/// Where a lookup's answer goes. The loop's side lets go (under the lock) when it is not awaited
-/// any more, so the thread never touches a loop that may be gone.
-struct Mailbox {
-    std::mutex mutex;
-    EventLoop* loop = nullptr;
-    Future<Addresses>* answer = nullptr;
-};
-
-void deliver(const std::shared_ptr<Mailbox>& mailbox, Addresses addresses) {
-    std::lock_guard lock(mailbox->mutex);
-    if (mailbox->loop == nullptr) return;
-    try {
-        mailbox->loop->call_soon_threadsafe([mailbox, addresses = std::move(addresses)]() mutable {
-            if (mailbox->answer != nullptr && !mailbox->answer->done())
-                mailbox->answer->set_result(std::move(addresses));
-        });
-    } catch (const std::logic_error&) {
-        // The loop is closing, and will let go as soon as it has the lock.
-    }
-}
-
-Addresses try_look_up(const std::string& host, std::uint16_t port) {
-    try {
-        return look_up(host, port);
-    } catch (...) {
-        return Addresses(std::current_exception());
-    }
+ThreadPoolExecutor& lookup_threads() {
+    static auto* const threads = new ThreadPoolExecutor(kMaxLookupThreads, "asyncio-names");
+    return *threads;
 }
 
 /// In debug mode: the lookup blocked no loop, but whoever waits for it.
@@ -130,23 +59,10 @@ void report_slow(const EventLoop& loop, const std::string& host, Duration took) 
 
 Coro<std::vector<SocketAddress>> look_up_elsewhere(std::string host, std::uint16_t port) {
     EventLoop& loop = get_running_loop();
-    Future<Addresses> answer = loop.create_future<Addresses>();
-    auto mailbox = std::make_shared<Mailbox>();
-    mailbox->loop = &loop;
-    mailbox->answer = &answer;
-    struct LetGo {
-        ~LetGo() {
-            std::lock_guard lock(mailbox.mutex);
-            mailbox.loop = nullptr;
-            mailbox.answer = nullptr;
-        }
-        Mailbox& mailbox;
-    } let_go{*mailbox};
-    Resolver::instance().submit(
-        [mailbox, host, port] { deliver(mailbox, try_look_up(host, port)); });
     const TimePoint start = loop.time();
-    Addresses& addresses = co_await answer;
-    report_slow(loop, host, loop.time() - start);
+    auto answer = loop.run_in_executor(lookup_threads(), look_up, host, port);
+    auto addresses = co_await as_outcome(std::move(answer));
+    if (!addresses.cancelled()) report_slow(loop, host, loop.time() - start);
     co_return addresses.take();
 }
 

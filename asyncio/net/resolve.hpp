@@ -4,8 +4,9 @@
 //
 // A literal address is parsed here, without suspending. Anything else goes to getaddrinfo on one of
 // at most kMaxLookupThreads threads of the process (the system's resolver blocks and cannot be
-// interrupted); further lookups queue. Cancelling forgets the lookup; its thread finishes on its
-// own and its answer is dropped.
+// interrupted); further lookups queue. Cancelling takes a queued lookup back; one that runs goes on
+// in its thread, and its answer is dropped. The threads are no loop's default pool: a slow name
+// server must not hold up the work of to_thread.
 #pragma once
 
 #include <asyncio/coro/coro.hpp>

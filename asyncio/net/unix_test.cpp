@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -255,6 +256,37 @@ TEST(Unix, a_connect_waits_for_room_in_the_servers_queue) {
         EXPECT_TRUE(two);
         first.second.close();
         second.second.close();
+    });
+}
+
+TEST(Unix, a_peer_that_never_reads_costs_the_high_water_mark_and_one_write) {
+    testing::run([]() -> Coro<> {
+        const std::string name = abstract_name();
+        const Fd listening(os::stream_socket(AF_UNIX));
+        os::bind(listening.get(), SocketAddress::unix_path(name));
+        os::listen(listening.get(), 1);
+        auto streams = co_await open_unix_connection(name);
+        StreamWriter& writer = streams.second;
+        std::size_t written = 0;
+        std::size_t most = 0;
+        auto write = [&]() -> Coro<> {
+            const std::string chunk(1 << 20, 'x');
+            const std::vector<std::string_view> lines(16, std::string_view(chunk).substr(0, 65536));
+            for (bool gathered = false; written < (1u << 30); gathered = !gathered) {
+                if (gathered)
+                    writer.writelines(lines);
+                else
+                    writer.write(chunk);
+                written += chunk.size();
+                most = std::max(most, writer.write_buffer_size());
+                co_await writer.drain();
+            }
+        };
+        const auto outcome = co_await as_outcome(wait_for(write(), 1h));
+        EXPECT_FALSE(outcome);
+        EXPECT_LE(most, net::SocketTransport::kHighWater + (1u << 20));
+        EXPECT_LT(written, 64u << 20);  // the rest is in the system's buffers
+        writer.abort();
     });
 }
 
