@@ -99,10 +99,7 @@ Ref<const ContextSlot::Map> ContextSlot::map() const noexcept {
 
 ContextSlot ContextSlot::copy() const noexcept {
     ContextSlot slot;
-    if (const Ref<const Map> values = map()) {
-        values->add_ref();
-        slot.node_ = const_cast<Map*>(values.get());
-    }
+    slot.node_ = const_cast<Map*>(map().release());
     return slot;
 }
 

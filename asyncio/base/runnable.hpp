@@ -30,16 +30,20 @@ class Runnable {
   protected:
     ~Runnable() = default;
 
+    /// What its turns do from now on.
+    void become(Function function) noexcept { function_ = function; }
+
   private:
     friend class RunQueue;
+    friend class RunBatch;
     Runnable* next_ = nullptr;
     Function function_;
 };
 
-/// FIFO of runnables.
+/// FIFO of runnables. `end_` is where the next one is linked in: no branch on the way.
 class RunQueue {
   public:
-    RunQueue() = default;
+    RunQueue() noexcept = default;
     RunQueue(const RunQueue&) = delete;
     RunQueue& operator=(const RunQueue&) = delete;
 
@@ -47,41 +51,67 @@ class RunQueue {
 
     void push(Runnable& runnable) noexcept {
         runnable.next_ = nullptr;
-        if (first_ == nullptr)
-            first_ = &runnable;
-        else
-            last_->next_ = &runnable;
-        last_ = &runnable;
+        *end_ = &runnable;
+        end_ = &runnable.next_;
     }
 
     Runnable& pop() noexcept {
         assert(!empty());
         Runnable& runnable = *first_;
         first_ = runnable.next_;
-        __builtin_prefetch(first_);  // in a crowd it is not in the CPU's cache
+        if (first_ == nullptr) end_ = &first_;
         return runnable;
     }
 
-    /// Take all of `other`; REQUIRES: this queue is empty.
-    void take(RunQueue& other) noexcept {
-        assert(empty());
-        first_ = other.first_;
-        last_ = other.last_;
-        other.first_ = nullptr;
-    }
-
-    /// Put all of `other` before what is here, keeping its order.
-    void prepend(RunQueue& other) noexcept {
-        if (other.empty()) return;
-        other.last_->next_ = first_;
-        if (first_ == nullptr) last_ = other.last_;
-        first_ = other.first_;
-        other.first_ = nullptr;
+    /// Put `runnable` before what is here.
+    void push_front(Runnable& runnable) noexcept {
+        runnable.next_ = first_;
+        if (first_ == nullptr) end_ = &runnable.next_;
+        first_ = &runnable;
     }
 
   private:
+    friend class RunBatch;
+
+    void clear() noexcept {
+        first_ = nullptr;
+        end_ = &first_;
+    }
+
     Runnable* first_ = nullptr;
-    Runnable* last_ = nullptr;  // meaningful only while first_ is set
+    Runnable** end_ = &first_;  // the last one's link, or first_
+};
+
+/// All that a queue held at one moment, on its way out; what is left at the end goes back to the
+/// queue's front. Its pointers can stay in registers while what it holds is run.
+class RunBatch {
+  public:
+    explicit RunBatch(RunQueue& queue) noexcept
+        : queue_(queue), first_(queue.first_), end_(queue.end_) {
+        queue.clear();
+    }
+    RunBatch(const RunBatch&) = delete;
+    RunBatch& operator=(const RunBatch&) = delete;
+    ~RunBatch() {
+        if (empty()) return;
+        *end_ = queue_.first_;
+        if (queue_.first_ == nullptr) queue_.end_ = end_;
+        queue_.first_ = first_;
+    }
+
+    bool empty() const noexcept { return first_ == nullptr; }
+    Runnable& pop() noexcept {
+        assert(!empty());
+        Runnable& runnable = *first_;
+        first_ = runnable.next_;
+        if (first_ != nullptr) __builtin_prefetch(first_);  // in a crowd it is not in the cache
+        return runnable;
+    }
+
+  private:
+    RunQueue& queue_;
+    Runnable* first_;
+    Runnable** end_;  // meaningful only while first_ is set
 };
 
 }  // namespace asyncio

@@ -34,30 +34,41 @@ TEST(RunQueue, is_first_in_first_out_and_elements_come_back) {
     EXPECT_EQ(seen, (std::vector<int>{1, -2, -1, -3, 2}));
 }
 
-TEST(RunQueue, take_and_prepend_keep_the_order) {
+TEST(RunQueue, push_front_overtakes) {
+    seen.clear();
+    Item a(1), b(2), c(3);
+    RunQueue queue;
+    queue.push_front(b);
+    queue.push(c);
+    queue.push_front(a);
+    while (!queue.empty()) queue.pop().run();
+    EXPECT_EQ(seen, (std::vector<int>{1, 2, 3}));
+}
+
+TEST(RunBatch, holds_what_was_queued_and_puts_the_rest_back_first) {
     seen.clear();
     Item a(1), b(2), c(3), d(4);
     RunQueue queue;
-    RunQueue batch;
-    batch.take(queue);
-    EXPECT_TRUE(batch.empty());
+    EXPECT_TRUE(RunBatch(queue).empty());
     queue.push(a);
     queue.push(b);
-    batch.take(queue);
-    EXPECT_TRUE(queue.empty());
     queue.push(c);
-    batch.pop().run();
-    queue.prepend(batch);
-    EXPECT_TRUE(batch.empty());
-    queue.prepend(batch);
-    queue.push(d);
+    {
+        RunBatch batch(queue);
+        EXPECT_TRUE(queue.empty());
+        batch.pop().run();
+        queue.push(d);
+    }
     while (!queue.empty()) queue.pop().run();
-    RunQueue empty;
-    batch.push(a);
-    empty.prepend(batch);
-    empty.push(b);
-    while (!empty.empty()) empty.pop().run();
-    EXPECT_EQ(seen, (std::vector<int>{1, 2, 3, 4, 1, 2}));
+    queue.push(a);
+    queue.push(b);
+    {
+        RunBatch batch(queue);
+        batch.pop().run();
+    }
+    queue.push(c);
+    while (!queue.empty()) queue.pop().run();
+    EXPECT_EQ(seen, (std::vector<int>{1, 2, 3, 4, 1, 2, 3}));
 }
 
 }  // namespace

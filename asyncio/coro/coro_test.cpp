@@ -58,18 +58,20 @@ class Chain final : public Driver {
     void request_cancel(const std::string& message) {
         if (wait_ != nullptr && wait_->cancel(message)) return;
         message_ = message;
-        must_cancel_ = true;
+        set_must_cancel();
     }
 
   private:
     static void take_turn(Runnable& runnable, Turn turn) {
-        if (turn == Turn::run) static_cast<Chain&>(runnable).resume_chain();
+        auto& self = static_cast<Chain&>(runnable);
+        if (turn == Turn::run) self.finished_ = !self.resume_chain();
     }
     void set_cancel_message(const std::string& message) override { message_ = message; }
     const std::string& cancel_message() const noexcept override { return message_; }
 
     RunQueue ready_ones_;
     std::string message_;
+    bool finished_ = false;
 };
 
 /// Suspends until open().

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 
 namespace asyncio::coro {
@@ -18,9 +19,13 @@ void Driver::destroy_chain() noexcept {
     }
 }
 
-CancelledError Driver::take_cancelled() {
-    must_cancel_ = wait_cancelled_ = false;
-    return CancelledError(cancel_message());
+CancelledError Driver::take_cancelled() noexcept {
+    forget_cancel();
+    try {
+        return CancelledError(cancel_message());
+    } catch (const std::bad_alloc&) {  // rather without its text than another error
+        return CancelledError();
+    }
 }
 
 void Driver::report_phantom_suspension() const noexcept {

@@ -23,7 +23,8 @@
 // and the driver's own `must_cancel` flag makes the resumed await throw. docs/cancellation.md tells
 // the whole story.
 //
-// A frame that suspends without a Wait, without a next handle and without finishing fell victim to
+// A resumption that leaves another frame innermost than it began with awaited or returned; the
+// trampoline goes on. One that does not, and has neither a Wait nor finished, fell victim to
 // GCC PR 106188 (or resumed by hand): that is reported at once with its creation site, since the
 // only other outcome is a silent hang.
 //
@@ -87,32 +88,26 @@ class Driver : public Runnable {
 
     /// The wait takes over a cancel request: the next resumption throws, whatever uncancel() does.
     void deliver_cancel(const std::string& message) {
-        wait_cancelled_ = true;
+        cancel_due_ |= kWaitCancelled;
         set_cancel_message(message);
     }
 
     /// Called by each Wait's await_resume: throws CancelledError if one is due.
     void throw_if_cancelled() {
-        if (must_cancel_ || wait_cancelled_) [[unlikely]]
+        if (cancel_due()) [[unlikely]]
             throw take_cancelled();  // here, not in a function: a frame less to unwind
     }
 
     /// Another CancelledError is about to be thrown; it stands for this driver's, too.
-    void forget_cancel() noexcept { must_cancel_ = wait_cancelled_ = false; }
+    void forget_cancel() noexcept { cancel_due_ = 0; }
 
-    bool cancel_due() const noexcept { return must_cancel_ || wait_cancelled_; }
+    bool cancel_due() const noexcept { return cancel_due_ != 0; }
     RunQueue& ready_queue() const noexcept { return *ready_; }
 
     // --- for promises ----------------------------------------------------------------------
 
     /// `promise` becomes the innermost frame and runs next.
     void run_next(PromiseBase& promise) noexcept;
-
-    /// The root frame reached its end.
-    void finish_root(PromiseBase& root) noexcept {
-        innermost_ = &root;
-        finished_ = true;
-    }
 
     // --- for inspection --------------------------------------------------------------------
 
@@ -122,8 +117,9 @@ class Driver : public Runnable {
   protected:
     ~Driver() = default;
 
-    /// Resume the innermost frame and whatever it leads to, until the chain waits or finishes.
-    void resume_chain();
+    /// Resume the innermost frame and whatever it leads to, until the chain waits (true) or the
+    /// root frame has reached its end (false).
+    bool resume_chain() noexcept;
 
     /// Destroy all frames, innermost first, without recursion.
     void destroy_chain() noexcept;
@@ -131,16 +127,24 @@ class Driver : public Runnable {
     virtual void set_cancel_message(const std::string& message) = 0;
     virtual const std::string& cancel_message() const noexcept = 0;
 
+    /// Throw at the next resumption; uncancel() may revoke it.
+    bool must_cancel() const noexcept { return (cancel_due_ & kMustCancel) != 0; }
+    void set_must_cancel() noexcept { cancel_due_ |= kMustCancel; }
+    void revoke_must_cancel() noexcept {
+        cancel_due_ &= static_cast<unsigned char>(~unsigned{kMustCancel});
+    }
+
     PromiseBase* innermost_ = nullptr;  // the root before the first step
     Wait* wait_ = nullptr;
     RunQueue* ready_;
-    bool run_next_ = false;        // set by run_next(): the trampoline goes on
-    bool finished_ = false;        // the root frame is at its final suspension
-    bool must_cancel_ = false;     // throw at the next resumption; uncancel() may revoke it
-    bool wait_cancelled_ = false;  // the wait was cancelled; not revocable
 
   private:
-    CancelledError take_cancelled();
+    static constexpr unsigned char kMustCancel = 1;
+    static constexpr unsigned char kWaitCancelled = 2;  // by the wait; not revocable
+
+    unsigned char cancel_due_ = 0;
+
+    CancelledError take_cancelled() noexcept;
     [[noreturn]] void report_phantom_suspension() const noexcept;
 };
 

@@ -27,10 +27,7 @@ class Chain final : public Driver {
         innermost_->become_root(*this);
     }
     ~Chain() { destroy_chain(); }
-    bool run() {
-        resume_chain();
-        return finished_;
-    }
+    bool run() { return !resume_chain(); }
 
   private:
     void set_cancel_message(const std::string&) override {}

@@ -121,12 +121,9 @@ class PromiseBase {
     /// The exception that leaves the coroutine now; an error is noted for its stack.
     std::exception_ptr escaped() const noexcept;
 
-    /// Whoever awaits this frame goes on.
+    /// Whoever awaits this frame goes on; of a root nobody does.
     void returned() noexcept {
-        if (parent_ == nullptr)
-            driver_->finish_root(*this);
-        else
-            driver_->run_next(*parent_);
+        if (parent_ != nullptr) driver_->run_next(*parent_);
     }
 
   private:
@@ -139,20 +136,20 @@ class PromiseBase {
     std::source_location created_;
 };
 
-inline void Driver::resume_chain() {
+inline bool Driver::resume_chain() noexcept {
     wait_ = nullptr;
+    PromiseBase* resumed = nullptr;
     do {
-        run_next_ = false;
-        innermost_->handle().resume();
-    } while (run_next_);
-    if (wait_ == nullptr && !finished_) [[unlikely]]
+        resumed = innermost_;
+        resumed->handle().resume();
+    } while (innermost_ != resumed);
+    if (wait_ != nullptr) return true;
+    if (!resumed->handle().done()) [[unlikely]]
         report_phantom_suspension();
+    return false;
 }
 
-inline void Driver::run_next(PromiseBase& promise) noexcept {
-    innermost_ = &promise;
-    run_next_ = true;
-}
+inline void Driver::run_next(PromiseBase& promise) noexcept { innermost_ = &promise; }
 
 template <class T>
 class Promise final : public PromiseBase {

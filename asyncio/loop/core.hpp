@@ -17,12 +17,15 @@ class EventLoop;
 
 namespace loop {
 
-/// What a loop shares with the futures and tasks bound to it.
+/// What a loop shares with the futures and tasks bound to it; what each step of a task looks at.
 struct Core final : RefCounted {
     void destroy() noexcept { delete this; }
 
     RunQueue ready;
-    EventLoop* loop = nullptr;  // null once the loop is gone
+    EventLoop* loop = nullptr;               // null once the loop is gone
+    coro::Driver* current_driver = nullptr;  // being stepped now
+    bool debug = false;
+    bool closed = false;  // or being closed: nothing becomes ready any more
 };
 
 /// Something to do once, just before the next poll; for output that was buffered meanwhile.

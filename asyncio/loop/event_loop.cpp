@@ -21,8 +21,6 @@ namespace {
 /// A single poll never blocks longer; the timer itself is not clamped.
 constexpr Duration kLongestPoll = std::chrono::hours(24);
 
-thread_local constinit EventLoop* running_loop = nullptr;
-
 /// Place in the table of descriptors; the numbers of simulated ones are huge.
 std::size_t index_of(int fd) noexcept {
     const auto index = static_cast<std::size_t>(fd);
@@ -41,12 +39,9 @@ loop::ThreadMark loop::this_thread() noexcept {
     return &mark;
 }
 
-EventLoop& get_running_loop() {
-    if (running_loop == nullptr) throw std::logic_error("no running event loop");
-    return *running_loop;
-}
+constinit thread_local EventLoop* loop::running_loop = nullptr;
 
-EventLoop* get_running_loop_or_null() noexcept { return running_loop; }
+void loop::throw_no_running_loop() { throw std::logic_error("no running event loop"); }
 
 EventLoop::EventLoop(Backend backend) : EventLoop(kernel::make_kernel(backend)) {}
 
@@ -56,9 +51,9 @@ EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
       timers_(kernel_->now()),
       inbox_(std::make_shared<loop::Inbox>(core_->ready, [k = kernel_.get()] { k->wake(); })),
       watchers_(std::make_unique<loop::Watchers>(*this)),
-      signals_(std::make_unique<loop::SignalHandlers>(*this)),
-      debug_(debug_from_environment()) {
+      signals_(std::make_unique<loop::SignalHandlers>(*this)) {
     core_->loop = this;
+    core_->debug = debug_from_environment();
     coro::set_trace_warden(&expect_trace_end);
     inbox_->on_exception = [this] { callback_failed("Exception in callback", Handle()); };
 }
@@ -69,6 +64,7 @@ EventLoop::~EventLoop() {
         if (!is_running()) close();
     }
     while (!services_.empty()) delete &services_.pop_front();
+    core_->closed = true;
     core_->loop = nullptr;
 }
 
@@ -81,32 +77,21 @@ std::string_view EventLoop::backend_name() const noexcept { return kernel_->name
 void EventLoop::check_can_run() const {
     if (is_closed()) throw std::logic_error("Event loop is closed");
     if (is_running()) throw std::logic_error("This event loop is already running");
-    if (running_loop != nullptr)
+    if (loop::running_loop != nullptr)
         throw std::logic_error("Cannot run the event loop while another loop is running");
 }
 
-void EventLoop::run_forever() {
-    check_can_run();
-    kernel_->attach_to_thread();
-    struct Running {
-        explicit Running(EventLoop& l) : loop(l) {
-            loop.running_in_ = loop::this_thread();
-            running_loop = &loop;
-        }
-        ~Running() {
-            loop.end_traces();
-            loop.stopping_ = false;
-            loop.running_in_ = nullptr;
-            running_loop = nullptr;
-        }
-        EventLoop& loop;
-    } running(*this);
-    do {
-        run_once();
-    } while (!stopping_);
+inline void EventLoop::run_ready() {
+    struct Unfinished {  // when a fatal exception passes; the batch puts the others back first
+        ~Unfinished() { inbox.put_back_unfinished(); }
+        loop::Inbox& inbox;
+    } unfinished{*inbox_};
+    // Only what is ready now: what these add goes to the core's queue and waits for the next poll.
+    RunBatch batch(core_->ready);
+    while (!batch.empty()) batch.pop().run();
 }
 
-void EventLoop::run_once() {
+inline void EventLoop::run_once() {
     ++iteration_;
     if (!hooks_.empty()) run_hooks();
     if (core_->ready.empty() && !stopping_)
@@ -119,6 +104,27 @@ void EventLoop::run_once() {
         signals_->deliver();
     if (!timers_.empty()) timers_.expire(kernel_->now(), core_->ready);
     run_ready();
+}
+
+void EventLoop::run_forever() {
+    check_can_run();
+    kernel_->attach_to_thread();
+    struct Running {
+        explicit Running(EventLoop& l) : loop(l) {
+            loop.running_in_ = loop::this_thread();
+            loop::running_loop = &loop;
+        }
+        ~Running() {
+            loop.end_traces();
+            loop.stopping_ = false;
+            loop.running_in_ = nullptr;
+            loop::running_loop = nullptr;
+        }
+        EventLoop& loop;
+    } running(*this);
+    do {
+        run_once();
+    } while (!stopping_);
 }
 
 /// How long the poll may block for a deadline, which is rounded up to the kernel's grid.
@@ -146,23 +152,10 @@ void EventLoop::sleep() {
     inbox_->wake_up();
 }
 
-void EventLoop::run_ready() {
-    // Only what is ready now: what these add goes to the core's queue and waits for the next poll.
-    struct Batch : RunQueue {
-        Batch(RunQueue& r, loop::Inbox& i) : ready(r), inbox(i) { take(r); }
-        ~Batch() {  // left over when a fatal exception passed
-            ready.prepend(*this);
-            inbox.put_back_unfinished();
-        }
-        RunQueue& ready;
-        loop::Inbox& inbox;
-    } batch(core_->ready, *inbox_);
-    while (!batch.empty()) batch.pop().run();
-}
-
 void EventLoop::close() {
     if (is_running()) throw std::logic_error("Cannot close a running event loop");
     if (closed_.exchange(true)) return;
+    core_->closed = true;
     signals_->clear();
     inbox_->close();
     drop_everything();
@@ -202,7 +195,8 @@ void EventLoop::drop_everything() noexcept {
 void loop::TraceEnd::before_poll() noexcept { coro::forget_traces(); }
 
 void EventLoop::expect_trace_end() noexcept {
-    if (running_loop != nullptr) running_loop->before_poll(running_loop->trace_end_);
+    if (loop::running_loop != nullptr)
+        loop::running_loop->before_poll(loop::running_loop->trace_end_);
 }
 
 /// Now, since this thread may run no further iteration.
@@ -217,7 +211,7 @@ void EventLoop::end_traces() noexcept {
 void EventLoop::check_usable_slowly() const {
     if (is_closed()) throw std::logic_error("Event loop is closed");
     const loop::ThreadMark owner = running_in_.load();
-    if (debug_ && owner != nullptr && owner != loop::this_thread())
+    if (get_debug() && owner != nullptr && owner != loop::this_thread())
         throw std::logic_error(
             "Non-thread-safe operation invoked on an event loop other than the current one");
 }
@@ -227,7 +221,7 @@ void EventLoop::set_task_factory(TaskFactory factory) {
 }
 
 ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f, ContextSlot context) {
-    const bool local = running_loop == this;
+    const bool local = loop::running_loop == this;
     const std::uint64_t number = local ? inbox_->post_locally(std::move(f), std::move(context))
                                        : inbox_->post(std::move(f), std::move(context));
     return ThreadsafeHandle(inbox_, number);

@@ -289,8 +289,8 @@ class EventLoop : public loop::NetVerbs {
     void default_exception_handler(const ExceptionContext& context);
 
     /// Initially on if the environment variable ASYNCIO_DEBUG is set and not empty.
-    void set_debug(bool on) noexcept { debug_ = on; }
-    bool get_debug() const noexcept { return debug_; }
+    void set_debug(bool on) noexcept { core_->debug = on; }
+    bool get_debug() const noexcept { return core_->debug; }
 
     /// Debug mode reports callbacks and task steps that take at least this long.
     Duration slow_callback_duration = std::chrono::milliseconds(100);
@@ -329,11 +329,10 @@ class EventLoop : public loop::NetVerbs {
     /// Descriptors of transports: nobody else may watch them.
     void own_descriptor(int fd, bool owned);
     bool owns_descriptor(int fd) const noexcept;
-    coro::Driver* current_driver = nullptr;  // being stepped now
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
     void check_usable() const {
-        if (closed_.load(std::memory_order_relaxed) || debug_) [[unlikely]]
+        if (closed_.load(std::memory_order_relaxed) || get_debug()) [[unlikely]]
             check_usable_slowly();
     }
     /// The handler for what a callback throws; to be called inside catch. Rethrows what is fatal.
@@ -378,13 +377,22 @@ class EventLoop : public loop::NetVerbs {
     std::atomic<bool> closed_{false};
     std::uint32_t iteration_ = 1;
     bool stopping_ = false;
-    bool debug_ = false;
 };
 
-/// The loop running in this thread. std::logic_error "no running event loop" if there is none.
-EventLoop& get_running_loop();
+namespace loop {
+extern thread_local constinit EventLoop* running_loop;
+[[noreturn]] void throw_no_running_loop();
+}  // namespace loop
 
-/// The same, or null.
-EventLoop* get_running_loop_or_null() noexcept;
+/// The loop running in this thread, or null.
+inline EventLoop* get_running_loop_or_null() noexcept { return loop::running_loop; }
+
+/// The same; std::logic_error "no running event loop" if there is none.
+inline EventLoop& get_running_loop() {
+    EventLoop* loop = get_running_loop_or_null();
+    if (loop == nullptr) [[unlikely]]
+        loop::throw_no_running_loop();
+    return *loop;
+}
 
 }  // namespace asyncio

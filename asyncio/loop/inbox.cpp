@@ -119,9 +119,7 @@ void Inbox::run_batch(Runnable::Turn turn) {
 
 void Inbox::put_back() noexcept {
     batch_interrupted_ = false;
-    RunQueue first;
-    first.push(batch_turn_);
-    ready_.prepend(first);
+    ready_.push_front(batch_turn_);
 }
 
 void Inbox::run_entry(Entry& entry) {

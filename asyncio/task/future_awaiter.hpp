@@ -9,7 +9,7 @@
 #pragma once
 
 #include <asyncio/coro/promise.hpp>
-#include <asyncio/task/future_core.hpp>
+#include <asyncio/task/task_core.hpp>
 
 namespace asyncio::task {
 
@@ -54,7 +54,7 @@ class EndAwaiter : public coro::Wait {
 };
 
 inline bool EndAwaiter::suspend(coro::Driver& driver) noexcept {
-    if (future_->driver() == &driver) {
+    if (future_.get() == TaskCore::from(&driver)) {
         misuse_ = "Task cannot await on itself";
         return false;
     }

@@ -5,7 +5,7 @@
 namespace asyncio::task {
 
 namespace {
-const std::string kNoMessage;
+const std::string kNone;
 }
 
 EventLoop& FutureCore::loop() const {
@@ -71,7 +71,7 @@ void FutureCore::offer_trace() const {
 }
 
 void FutureCore::schedule_waiters() noexcept {
-    if (core_->loop == nullptr || core_->loop->is_closed()) {
+    if (core_->closed) [[unlikely]] {
         abandon_waiters();
         return;
     }
@@ -88,12 +88,20 @@ void FutureCore::abandon_all_waiters() noexcept {
 
 void FutureCore::set_message(const std::string& message) {
     if (message.empty() && !story_) return;
-    if (!story_) story_ = std::make_unique<Story>();
-    story_->message = message;
+    story().message = message;
 }
 
-const std::string& FutureCore::message() const noexcept {
-    return story_ ? story_->message : kNoMessage;
+const std::string& FutureCore::message() const noexcept { return story_ ? story_->message : kNone; }
+
+void FutureCore::give_name(std::string_view name) { story().name = name; }
+
+const std::string* FutureCore::given_name() const noexcept {
+    return story_ && story_->name ? &*story_->name : nullptr;
+}
+
+FutureCore::Story& FutureCore::story() {
+    if (!story_) story_ = std::make_unique<Story>();
+    return *story_;
 }
 
 std::string FutureCore::description() const {

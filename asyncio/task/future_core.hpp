@@ -23,8 +23,10 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
+#include <string_view>
 
 namespace asyncio::task {
 
@@ -102,6 +104,9 @@ class FutureCore : public RefCounted {
     }
     void set_message(const std::string& message);
     const std::string& message() const noexcept;
+    /// The name it was given, or null.
+    const std::string* given_name() const noexcept;
+    void give_name(std::string_view name);
     /// What its error passed through, innermost first; null if it has none.
     const coro::ErrorTrace* error_trace() const noexcept {
         return story_ ? story_->trace.get() : nullptr;
@@ -141,8 +146,10 @@ class FutureCore : public RefCounted {
     /// What few futures have.
     struct Story {
         std::string message;                      // of the cancellation
+        std::optional<std::string> name;          // of a task, if it was given one
         std::unique_ptr<coro::ErrorTrace> trace;  // of the error
     };
+    Story& story();
 
     void complete(State state) noexcept {
         assert(state_ == State::pending);
@@ -161,10 +168,10 @@ class FutureCore : public RefCounted {
     bool unretrieved_ = false;  // holds an exception nobody has looked at
 
   protected:
-    // Kept here because they fit into the padding; meaning and use in task.hpp.
+    // A task's, kept here because they fit into the padding.
     bool report_if_destroyed_pending_ = true;
-    bool started_ = false;
-    std::uint32_t cancel_requests_ = 0;
+    std::uint32_t cancel_requests_ = 0;  // cancel() minus uncancel()
+    std::uint32_t number_ = 0;           // of the default name
 
   private:
     Ref<loop::Core> core_;

@@ -7,7 +7,9 @@ void eager_task_factory(const AnyTask&, TaskOptions& options) noexcept {
     if (!options.eager_start) options.eager_start = true;
 }
 
-AnyTask current_task() { return AnyTask(task::TaskCore::from(get_running_loop().current_driver)); }
+AnyTask current_task() {
+    return AnyTask(task::TaskCore::from(get_running_loop().core().current_driver));
+}
 
 std::vector<AnyTask> all_tasks() { return all_tasks(get_running_loop()); }
 

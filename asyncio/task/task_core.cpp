@@ -52,7 +52,7 @@ void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
     root.become_root(*this);
     innermost_ = &root;
     if (!options.name.empty()) set_name(options.name);
-    if (loop().task_factory() == nullptr) [[likely]] {
+    if (core().loop->task_factory() == nullptr) [[likely]] {
         begin(options);
         return;
     }
@@ -75,49 +75,62 @@ void TaskCore::begin(const TaskOptions& options) {
 /// Inside the step of another task, or a callback.
 void TaskCore::step_eagerly() {
     struct Inside {
-        explicit Inside(EventLoop& l) noexcept : loop(l), creator(l.current_driver) {}
-        ~Inside() { loop.current_driver = creator; }
-        EventLoop& loop;
+        explicit Inside(loop::Core& c) noexcept : core(c), creator(c.current_driver) {}
+        ~Inside() { core.current_driver = creator; }
+        loop::Core& core;
         coro::Driver* creator;
-    } inside(*core().loop);
+    } inside(core());
     const Ref<TaskCore> keep(this);
     try {
-        step();
+        take_first_turn(*this, Turn::run);
     } catch (...) {
         mark_retrieved();  // it reaches the creator this way
         throw;
     }
 }
 
-inline void TaskCore::step() {
-    if (must_cancel_ && !started_) [[unlikely]] {
-        must_cancel_ = false;
-        destroy_chain();
-        end_cancelled(nullptr);
+void TaskCore::take_first_turn(Runnable& runnable, Turn turn) {
+    if (turn == Turn::discard) return;
+    auto& self = static_cast<TaskCore&>(runnable);
+    self.become(&take_turn);
+    if (!self.must_cancel()) [[likely]] {
+        self.step();
         return;
     }
-    started_ = true;
-    EventLoop& loop = *core().loop;
-    {
-        const ContextScope scope(context_);
-        const loop::SlowReport report(loop, "task step");
-        loop.current_driver = this;
-        resume_chain();
-        loop.current_driver = nullptr;
-    }
-    if (finished_)
-        finish();
-    else if (must_cancel_ && wait_->cancel(message()))
-        must_cancel_ = false;
+    self.forget_cancel();
+    self.destroy_chain();
+    self.end_cancelled(nullptr);
 }
 
 void TaskCore::take_turn(Runnable& runnable, Turn turn) {
     if (turn == Turn::run) static_cast<TaskCore&>(runnable).step();
 }
 
+inline void TaskCore::step() {
+    const bool waits = core().debug ? advance_watched() : advance();
+    if (!waits)
+        finish();
+    else if (must_cancel() && wait_->cancel(message())) [[unlikely]]
+        revoke_must_cancel();
+}
+
+/// True if it waits, false if it is finished.
+inline bool TaskCore::advance() {
+    const ContextScope scope(context_);
+    core().current_driver = this;
+    const bool waits = resume_chain();
+    core().current_driver = nullptr;
+    return waits;
+}
+
+bool TaskCore::advance_watched() {
+    const loop::SlowReport report(*core().loop, "task step");
+    return advance();
+}
+
 void TaskCore::finish() {
     // Decided here: what the parameters' destructors ask of this task comes too late.
-    const bool value_is_lost = must_cancel_;  // it cancelled itself, then returned
+    const bool value_is_lost = must_cancel();  // it cancelled itself, then returned
     std::exception_ptr error = take_outcome(*innermost_, value_is_lost);
     destroy_chain();
     if (!error && !value_is_lost) {
@@ -189,7 +202,7 @@ bool TaskCore::cancel(const std::string& message) {
     }
     if (task->wait_ != nullptr && task->wait_->cancel(message)) return true;
     if (!task->cancel_due()) task->set_message(message);  // the first message is the one thrown
-    task->must_cancel_ = true;
+    task->set_must_cancel();
     return true;
 }
 
@@ -198,13 +211,16 @@ FutureCore* EndAwaiter::Node::awaiter() const noexcept {
 }
 
 std::uint32_t TaskCore::uncancel() noexcept {
-    if (cancel_requests_ > 0 && --cancel_requests_ == 0) must_cancel_ = false;
+    if (cancel_requests_ > 0 && --cancel_requests_ == 0) revoke_must_cancel();
     return cancel_requests_;
 }
 
-std::string TaskCore::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
+std::string TaskCore::name() const {
+    const std::string* given = given_name();
+    return given != nullptr ? *given : "Task-" + std::to_string(number_);
+}
 
-void TaskCore::set_name(std::string_view name) { name_ = std::make_unique<std::string>(name); }
+void TaskCore::set_name(std::string_view name) { give_name(name); }
 
 std::string TaskCore::description() const {
     static constexpr const char* kStates[] = {"pending", "finished", "failed", "cancelled"};

@@ -45,7 +45,7 @@ struct TaskOptions {
 
 namespace task {
 
-class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
+class TaskCore : public FutureCore, public loop::Member, public coro::Driver {
   public:
     bool cancel(const std::string& message) final;
     std::uint32_t cancelling() const noexcept { return cancel_requests_; }
@@ -73,16 +73,19 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
 
   protected:
     TaskCore(loop::Core& core, std::source_location created) noexcept
-        : FutureCore(core), Driver(core.ready, &take_turn), created_(created) {}
+        : FutureCore(core), Driver(core.ready, &take_first_turn), created_(created) {}
     ~TaskCore() override;
 
     /// Move the root's value into place (or drop it), or return its exception.
     virtual std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept = 0;
 
   private:
+    static void take_first_turn(Runnable& runnable, Turn turn);
     static void take_turn(Runnable& runnable, Turn turn);
     void begin(const TaskOptions& options);
     void step();
+    bool advance();
+    bool advance_watched();
     void step_eagerly();
     void finish();
     void end_cancelled(std::exception_ptr error) noexcept;
@@ -91,10 +94,8 @@ class TaskCore : public FutureCore, public coro::Driver, public loop::Member {
     void set_cancel_message(const std::string& message) final { set_message(message); }
     const std::string& cancel_message() const noexcept final { return message(); }
 
-    std::uint32_t number_ = 0;  // of the default name
-    std::unique_ptr<std::string> name_;
-    std::source_location created_;
     ContextSlot context_;
+    std::source_location created_;
 };
 
 template <class T>

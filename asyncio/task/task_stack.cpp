@@ -7,8 +7,7 @@
 namespace asyncio::task {
 
 std::vector<StackFrame> stack_of(const TaskCore& task, const std::source_location& here) {
-    const EventLoop* loop = task.core().loop;
-    const bool running = loop != nullptr && loop->current_driver == &task;
+    const bool running = task.core().current_driver == &task;
     return coro::stack_of(task, running ? &here : nullptr);
 }
 
