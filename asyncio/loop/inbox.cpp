@@ -60,6 +60,8 @@ std::uint64_t Inbox::put(Function& function, ContextSlot& context) {
         if (closed_) return 0;
         number = first_incoming_ + incoming_.size();
         incoming_.emplace_back(std::move(function), std::move(context));
+        if (incoming_.size() + kAhead < incoming_.capacity())
+            __builtin_prefetch(incoming_.data() + incoming_.size() + kAhead, 1);
         if (posted_.load(std::memory_order_relaxed)) return number;  // whoever set it saw to a wake
         posted_.store(true, std::memory_order_seq_cst);
         if (!asleep_.load(std::memory_order_seq_cst) || !asleep_.exchange(false)) return number;
