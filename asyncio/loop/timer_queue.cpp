@@ -173,7 +173,11 @@ void TimerQueue::turn_wheel(Tick now) noexcept {
             break;
         }
         elapsed_ = start;
-        replace_all(take_slot(static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(index)));
+        Timer* ring = take_slot(static_cast<std::uint8_t>(level), static_cast<std::uint8_t>(index));
+        if (level == 0)
+            heap_insert_all(ring);
+        else
+            replace_all(ring);
     }
     elapsed_ = std::max(elapsed_, now);
 }
@@ -223,6 +227,49 @@ void TimerQueue::heap_insert(Timer& timer) noexcept {
     timer.place_ = Timer::Place::heap;
     timer.next_ = timer.prev_ = timer.child_ = nullptr;
     heap_ = merge(heap_, &timer);
+}
+
+/// Two lists, linked through next_.
+Timer* TimerQueue::merge_sorted(Timer* a, Timer* b) noexcept {
+    Timer* merged = nullptr;
+    Timer** end = &merged;
+    while (a != nullptr && b != nullptr) {
+        Timer*& first = before(*b, *a) ? b : a;
+        *end = first;
+        end = &first->next_;
+        first = first->next_;
+    }
+    *end = a != nullptr ? a : b;
+    return merged;
+}
+
+Timer* TimerQueue::sort(Timer* list) noexcept {
+    std::array<Timer*, 32> runs{};  // runs[i]: 2^i timers in order, or none
+    while (list != nullptr) {
+        Timer* run = std::exchange(list, list->next_);
+        run->next_ = nullptr;
+        std::size_t i = 0;
+        for (; runs[i] != nullptr && i + 1 < runs.size(); ++i)
+            run = merge_sorted(std::exchange(runs[i], nullptr), run);
+        runs[i] = merge_sorted(runs[i], run);
+    }
+    Timer* sorted = nullptr;
+    for (Timer* run : runs) sorted = merge_sorted(run, sorted);
+    return sorted;
+}
+
+/// A slot that is due: each timer becomes the only child of the one before it.
+void TimerQueue::heap_insert_all(Timer* ring) noexcept {
+    if (ring == nullptr) return;
+    ring->prev_->next_ = nullptr;
+    Timer* const first = sort(ring);
+    for (Timer *timer = first, *parent = nullptr; timer != nullptr;) {
+        timer->place_ = Timer::Place::heap;
+        timer->prev_ = std::exchange(parent, timer);
+        timer->child_ = std::exchange(timer->next_, nullptr);
+        timer = timer->child_;
+    }
+    heap_ = merge(heap_, first);
 }
 
 void TimerQueue::heap_remove(Timer& timer) noexcept {
