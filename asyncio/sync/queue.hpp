@@ -68,7 +68,7 @@ class PutAwaiter final : public QueueWaiter {
     }
     void await_resume() {
         if (suspended()) finish();
-        static_cast<Q*>(core_)->put_nowait(std::move(item_));
+        static_cast<Q*>(core_)->put_into_room(std::move(item_));
     }
     const char* what() const noexcept override { return "Queue.put()"; }
 
@@ -130,6 +130,14 @@ class BasicQueue : public QueueCore {
     }
 
   private:
+    friend class PutAwaiter<BasicQueue>;
+
+    void put_into_room(T&& item) {
+        check_not_shut_down();
+        items_.push(std::move(item));
+        entered();
+    }
+
     Store items_;
 };
 

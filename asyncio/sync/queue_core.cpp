@@ -38,6 +38,11 @@ void QueueCore::shut_down(bool discarded_all) noexcept {
     putters_.wake_all();
 }
 
+void QueueCore::throw_cannot_put() const {
+    if (shut_down_) throw QueueShutDown();
+    throw QueueFull();
+}
+
 void QueueCore::throw_cannot_get() const {
     if (shut_down_) throw QueueShutDown();
     throw QueueEmpty();

@@ -16,6 +16,7 @@
 
 #include <asyncio/sync/wait_queue.hpp>
 
+#include <cassert>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
@@ -122,10 +123,14 @@ class QueueCore {
     ~QueueCore();
 
     void check_can_put() const {
+        if (shut_down_ || full()) [[unlikely]]
+            throw_cannot_put();
+    }
+    /// For those who waited for room, or found it.
+    void check_not_shut_down() const {
+        assert(shut_down_ || !full());
         if (shut_down_) [[unlikely]]
-            throw QueueShutDown();
-        if (full()) [[unlikely]]
-            throw QueueFull();
+            throw_cannot_put();
     }
     void check_can_get() const {
         if (empty()) [[unlikely]]
@@ -146,6 +151,7 @@ class QueueCore {
     friend class QueueWaiter;
     friend class JoinAwaiter;
 
+    [[noreturn]] void throw_cannot_put() const;
     [[noreturn]] void throw_cannot_get() const;
 
     std::size_t size_ = 0;

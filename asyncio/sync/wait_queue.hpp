@@ -60,7 +60,7 @@ class Waiter : public coro::Wait {
     Waiter() noexcept {}
     ~Waiter() = default;
 
-    bool suspended() const noexcept { return driver_ != nullptr; }
+    bool suspended() const noexcept { return state_ != State::idle; }
     bool queued() const noexcept { return state_ == State::waiting || state_ == State::woken; }
 
     /// For await_suspend: wait in `queue`; when woken, `target` becomes ready. False if the queue
@@ -76,7 +76,7 @@ class Waiter : public coro::Wait {
     void refuse(coro::Driver& driver, WaitQueue& queue) noexcept;
     [[noreturn]] void throw_refused();
 
-    coro::Driver* driver_ = nullptr;  // set when it suspended
+    coro::Driver* driver_;  // set when it suspended
     State state_ = State::idle;
 
   private:
