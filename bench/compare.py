@@ -39,6 +39,8 @@ def main() -> None:
                     values.setdefault(line["bench"], {}).setdefault(who, []).append(line["value"])
     print("| bench | unit | ours | floor | ours / floor |\n|---|---|--:|--:|--:|")
     for bench, by in values.items():
+        if "ours" not in by:
+            continue  # a row of another program
         middle = {who: statistics.median(found) for who, found in by.items()}
         ours, floor = (f"{middle[who]:.4g}" if who in middle else "" for who in ("ours", "floor"))
         ratio = f"{middle['ours'] / middle['floor']:.2f}" if len(middle) == 2 else ""

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The floor of micro.cpp: the same work with the least that C++ coroutines need for it. No tasks,
-// no handles, no cancellation, no errors, no loop but a list of what is ready: intrusive links,
-// frames from a free list that never gives back, a timer wheel of one level.
+// The floor of micro.cpp and sync.cpp: the same work with the least that C++ coroutines need for
+// it. No tasks, no handles, no cancellation, no errors, no loop but a list of what is ready:
+// intrusive links, frames from a free list that never gives back, a timer wheel of one level, a
+// lock that hands itself over, channels for one reader and one writer in memory of their full size.
 #include <atomic>
 #include <cerrno>
 #include <coroutine>
@@ -12,7 +13,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,133 +20,18 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include "floor_runtime.hpp"
 #include "harness.hpp"
 
 namespace {
 
+using namespace bench::floor;
 using bench::Harness;
 using bench::Stopwatch;
 
 void require(bool condition) {
     if (!condition) std::abort();
 }
-
-// --- frames, the ready list, coroutines --------------------------------------------------------
-
-class Frames {
-  public:
-    static void* get(std::size_t size) {
-        void*& head = lists_[slot(size)];
-        if (head == nullptr) return ::operator new(rounded(size));
-        return std::exchange(head, *static_cast<void**>(head));
-    }
-    static void put(void* frame, std::size_t size) {
-        void*& head = lists_[slot(size)];
-        *static_cast<void**>(frame) = std::exchange(head, frame);
-    }
-
-  private:
-    static constexpr std::size_t kSlots = 64;
-    static std::size_t slot(std::size_t size) { return (size + 15) / 16 % kSlots; }
-    static std::size_t rounded(std::size_t size) { return (size + 15) / 16 * 16; }
-    static inline void* lists_[kSlots] = {};
-};
-
-struct Pooled {
-    static void* operator new(std::size_t size) { return Frames::get(size); }
-    static void operator delete(void* frame, std::size_t size) { Frames::put(frame, size); }
-};
-
-class Ready {
-  public:
-    struct Node {
-        std::coroutine_handle<> frame;
-        Node* next = nullptr;
-    };
-    void push(Node& node) {
-        node.next = nullptr;
-        *last_ = &node;
-        last_ = &node.next;
-    }
-    bool empty() const { return first_ == nullptr; }
-    void run() {
-        while (first_ != nullptr) {
-            Node& node = *first_;
-            first_ = node.next;
-            if (first_ == nullptr) last_ = &first_;
-            node.frame.resume();
-        }
-    }
-
-  private:
-    Node* first_ = nullptr;
-    Node** last_ = &first_;
-} ready;
-
-/// Awaited by its caller.
-struct Called {
-    struct promise_type : Pooled {
-        std::coroutine_handle<> caller;
-        int value = 0;
-
-        struct Return {
-            bool await_ready() noexcept { return false; }
-            std::coroutine_handle<> await_suspend(
-                std::coroutine_handle<promise_type> self) noexcept {
-                return self.promise().caller;
-            }
-            void await_resume() noexcept {}
-        };
-        Called get_return_object() {
-            return Called(std::coroutine_handle<promise_type>::from_promise(*this));
-        }
-        std::suspend_always initial_suspend() noexcept { return {}; }
-        Return final_suspend() noexcept { return {}; }
-        void return_value(int v) { value = v; }
-        void unhandled_exception() { std::abort(); }
-    };
-
-    explicit Called(std::coroutine_handle<promise_type> f) : frame(f) {}
-    Called(Called&& other) noexcept : frame(std::exchange(other.frame, {})) {}
-    ~Called() {
-        if (frame) frame.destroy();
-    }
-    bool await_ready() const { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) const {
-        frame.promise().caller = caller;
-        return frame;
-    }
-    int await_resume() const { return frame.promise().value; }
-
-    std::coroutine_handle<promise_type> frame;
-};
-
-/// Runs when its turn comes; frees itself.
-struct Spawned {
-    struct promise_type : Pooled {
-        Ready::Node node;
-
-        Spawned get_return_object() {
-            node.frame = std::coroutine_handle<promise_type>::from_promise(*this);
-            ready.push(node);
-            return {};
-        }
-        std::suspend_always initial_suspend() noexcept { return {}; }
-        std::suspend_never final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::abort(); }
-    };
-};
-
-struct Yield {
-    Ready::Node node;
-    bool await_ready() const { return false; }
-    void await_suspend(std::coroutine_handle<> frame) {
-        node.frame = frame;
-        ready.push(node);
-    }
-    void await_resume() const {}
-};
 
 [[gnu::noinline]] Called trivial(int x) { co_return x + 1; }
 
@@ -193,6 +78,153 @@ void yield_switch(const Harness& harness) {
     yield_often();
     ready.run();
     harness.emit(bench::kYield, watch.per(bench::kYields));
+}
+
+// --- locks and channels ------------------------------------------------------------------------
+
+class Lock {
+  public:
+    struct Acquire {
+        Lock& lock;
+        Ready::Node node = {};
+        bool await_ready() const { return !std::exchange(lock.held_, true); }
+        void await_suspend(std::coroutine_handle<> frame) {
+            node.frame = frame;
+            node.next = nullptr;
+            *lock.last_ = &node;
+            lock.last_ = &node.next;
+        }
+        void await_resume() const {}
+    };
+    Acquire acquire() { return {*this}; }
+    void release() {
+        if (first_ == nullptr) {
+            held_ = false;
+            return;
+        }
+        Ready::Node& node = *first_;
+        first_ = node.next;
+        if (first_ == nullptr) last_ = &first_;
+        ready.push(node);
+    }
+
+  private:
+    bool held_ = false;
+    Ready::Node* first_ = nullptr;
+    Ready::Node** last_ = &first_;
+};
+
+/// For one reader and one writer.
+class Channel {
+  public:
+    explicit Channel(std::size_t capacity) : items_(capacity) {}
+
+    struct Room : Ready::Node {
+        Channel& channel;
+        explicit Room(Channel& c) : channel(c) {}
+        bool await_ready() const { return channel.size_ < channel.items_.size(); }
+        void await_suspend(std::coroutine_handle<> waiting) {
+            frame = waiting;
+            channel.writer_ = this;
+        }
+        void await_resume() const {}
+    };
+    struct Item : Ready::Node {
+        Channel& channel;
+        explicit Item(Channel& c) : channel(c) {}
+        bool await_ready() const { return channel.size_ > 0; }
+        void await_suspend(std::coroutine_handle<> waiting) {
+            frame = waiting;
+            channel.reader_ = this;
+        }
+        void await_resume() const {}
+    };
+    void store(int item) {
+        std::size_t index = first_ + size_++;
+        if (index >= items_.size()) index -= items_.size();
+        items_[index] = item;
+        if (reader_ != nullptr) ready.push(*std::exchange(reader_, nullptr));
+    }
+    int take() {
+        const int item = items_[first_];
+        if (++first_ == items_.size()) first_ = 0;
+        --size_;
+        if (writer_ != nullptr) ready.push(*std::exchange(writer_, nullptr));
+        return item;
+    }
+
+  private:
+    std::vector<int> items_;
+    std::size_t first_ = 0;
+    std::size_t size_ = 0;
+    Ready::Node* reader_ = nullptr;
+    Ready::Node* writer_ = nullptr;
+};
+
+Spawned lock_and_unlock(Lock& lock) {
+    for (int i = 0; i < bench::kLocks; ++i) {
+        co_await lock.acquire();
+        bench::keep(lock);
+        lock.release();
+    }
+}
+
+Spawned contend_for(Lock& lock, long& acquired) {
+    Yield yield;
+    for (int i = 0; i < bench::kContentions; ++i) {
+        co_await lock.acquire();
+        co_await yield;
+        ++acquired;
+        lock.release();
+    }
+}
+
+void uncontended(const Harness& harness) {
+    Lock lock;
+    const Stopwatch watch;
+    lock_and_unlock(lock);
+    ready.run();
+    harness.emit(bench::kLock, watch.per(bench::kLocks));
+}
+
+void contended(const Harness& harness) {
+    Lock lock;
+    long acquired = 0;
+    const Stopwatch watch;
+    for (int i = 0; i < bench::kContenders; ++i) contend_for(lock, acquired);
+    ready.run();
+    harness.emit(bench::kContended, watch.per(static_cast<double>(acquired)));
+}
+
+Spawned produce(Channel& channel) {
+    for (int i = 0; i < bench::kItems; ++i) {
+        co_await Channel::Room(channel);
+        channel.store(i);
+    }
+}
+
+Spawned consume(Channel& channel, long& sum) {
+    for (int i = 0; i < bench::kItems; ++i) {
+        co_await Channel::Item(channel);
+        sum += channel.take();
+    }
+}
+
+void pass_items(const Harness& harness, std::size_t capacity, const char* name) {
+    Channel channel(capacity);
+    long sum = 0;
+    const Stopwatch watch;
+    produce(channel);
+    consume(channel, sum);
+    ready.run();
+    require(sum == static_cast<long>(bench::kItems) * (bench::kItems - 1) / 2);
+    harness.emit(name, watch.per(bench::kItems));
+}
+
+void channel_of_1(const Harness& harness) { pass_items(harness, 1, bench::kChannel1); }
+void channel_of_64(const Harness& harness) { pass_items(harness, 64, bench::kChannel64); }
+void channel_for_all(const Harness& harness) {
+    pass_items(harness, bench::kItems, bench::kChannel);
 }
 
 // --- timers ------------------------------------------------------------------------------------
@@ -443,15 +475,13 @@ int main(int argc, char** argv) {
         const char* bench;
         void (*run)(const Harness&);
     } const benches[] = {
-        {"st", bench::kSpawnJoin, spawn_and_join},
-        {"st", bench::kSpawnAwait, spawn_and_await},
-        {"st", bench::kYield, yield_switch},
-        {"st", bench::kTimer, arm_and_cancel},
-        {"st", bench::kSleep, sleep_all},
-        {"st", bench::kCancel, cancel_all},
-        {"st", bench::kThrow, throw_into_all},
-        {"mt", bench::kPost, post_often},
-        {"mt", bench::kPing, ping},
+        {"st", bench::kSpawnJoin, spawn_and_join}, {"st", bench::kSpawnAwait, spawn_and_await},
+        {"st", bench::kYield, yield_switch},       {"st", bench::kLock, uncontended},
+        {"st", bench::kContended, contended},      {"st", bench::kChannel1, channel_of_1},
+        {"st", bench::kChannel64, channel_of_64},  {"st", bench::kChannel, channel_for_all},
+        {"st", bench::kTimer, arm_and_cancel},     {"st", bench::kSleep, sleep_all},
+        {"st", bench::kCancel, cancel_all},        {"st", bench::kThrow, throw_into_all},
+        {"mt", bench::kPost, post_often},          {"mt", bench::kPing, ping},
         {"st", bench::kMemory, measure_memory},
     };
     if (harness.wants("st", bench::kAwait)) {

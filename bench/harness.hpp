@@ -24,6 +24,8 @@ namespace bench {
 
 inline constexpr int kAwaits = 10'000'000;
 inline constexpr int kSpawns = 1'000'000;
+inline constexpr int kCrowds = 1000;
+inline constexpr int kCrowd = 1000;  // tasks at a time
 inline constexpr int kYields = 2'000'000;
 inline constexpr int kTimers = 1'000'000;
 inline constexpr int kSleepers = 100'000;
@@ -39,6 +41,9 @@ inline constexpr int kBlockingCalls = 50'000;
 inline constexpr const char* kAwait = "await trivial coroutine";
 inline constexpr const char* kSpawnJoin = "spawn+join 1M tasks, per task";
 inline constexpr const char* kSpawnAwait = "spawn+await one at a time";
+inline constexpr const char* kCrowdAwait = "spawn+await 1,000 at a time, per task";
+inline constexpr const char* kGather = "gather 1,000 ready coroutines, per child";
+inline constexpr const char* kTaskGroup = "task group of 1,000 children, per child";
 inline constexpr const char* kYield = "yield switch, 2 tasks";
 inline constexpr const char* kTimer = "timer arm+cancel, 1M outstanding";
 inline constexpr const char* kCallLater = "call_later+cancel, 1M outstanding";

@@ -52,6 +52,41 @@ Coro<> spawn_and_await(const Harness& harness) {
     harness.emit(bench::kSpawnAwait, watch.per(bench::kSpawns));
 }
 
+/// What gather and task groups of as many are held against.
+Coro<> spawn_and_await_crowds(const Harness& harness) {
+    std::vector<Task<>> tasks;
+    tasks.reserve(bench::kCrowd);
+    const Stopwatch watch;
+    for (int i = 0; i < bench::kCrowds; ++i) {
+        for (int k = 0; k < bench::kCrowd; ++k) tasks.push_back(asyncio::create_task(nothing()));
+        for (const Task<>& task : tasks) co_await task;
+        tasks.clear();
+    }
+    harness.emit(bench::kCrowdAwait, watch.per(bench::kCrowds * bench::kCrowd));
+}
+
+Coro<> gather_crowds(const Harness& harness) {
+    const Stopwatch watch;
+    for (int i = 0; i < bench::kCrowds; ++i) {
+        std::vector<Coro<>> children;
+        children.reserve(bench::kCrowd);
+        for (int k = 0; k < bench::kCrowd; ++k) children.push_back(nothing());
+        co_await asyncio::gather(std::move(children));
+    }
+    harness.emit(bench::kGather, watch.per(bench::kCrowds * bench::kCrowd));
+}
+
+Coro<> group_crowds(const Harness& harness) {
+    const auto start_all = [](asyncio::TaskGroup& group) -> Coro<> {
+        for (int k = 0; k < bench::kCrowd; ++k) (void)group.create_task(nothing());
+        co_return;
+    };
+    const Stopwatch watch;
+    for (int i = 0; i < bench::kCrowds; ++i)
+        co_await asyncio::with(asyncio::TaskGroup(), start_all);
+    harness.emit(bench::kTaskGroup, watch.per(bench::kCrowds * bench::kCrowd));
+}
+
 Coro<> yield_often() {
     for (int i = 0; i < bench::kYields / 2; ++i) co_await asyncio::sleep(Duration::zero());
 }
@@ -198,6 +233,9 @@ int main(int argc, char** argv) {
         {bench::kAwait, await_trivial},
         {bench::kSpawnJoin, spawn_and_join},
         {bench::kSpawnAwait, spawn_and_await},
+        {bench::kCrowdAwait, spawn_and_await_crowds},
+        {bench::kGather, gather_crowds},
+        {bench::kTaskGroup, group_crowds},
         {bench::kYield, yield_switch},
         {bench::kTimer, arm_and_cancel},
         {bench::kCallLater, call_later_and_cancel},

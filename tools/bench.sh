@@ -8,6 +8,7 @@ usage() {
 usage: ./dev bench [NAME] [ARGUMENT...]
 
   micro          coroutines, tasks, timers, posts of other threads, beside their floor
+  sync           locks and queues, beside their floor
   echo           throughput and server CPU, on io_uring and epoll
   idle           memory of an idle connection
   cost           instructions and system calls per message (needs perf)      (with peers only)
@@ -41,13 +42,23 @@ fi
 # peers RUNNER ARGUMENT...: the tables only; the raw lines go where -o says.
 peers() { "$PEERS/$1" "${@:2}" | grep -v '^{'; }
 
-micro() {
+# beside_floor PROGRAM ARGUMENT...: with the peers, or with our floor alone.
+beside_floor() {
+    local program=$1
+    shift
     if [ -n "${PEERS:-}" ]; then
         peers run_micro.sh --peers "$MICRO_PEERS" -r "$ROUNDS" "$@" \
-            asyncio="$BIN/bench_micro" raw-floor="$BIN/bench_floor"
+            asyncio="$BIN/$program" raw-floor="$BIN/bench_floor"
     else
-        python3 bench/compare.py --rounds "$ROUNDS" "$BIN/bench_floor" "$BIN/bench_micro" -- "$@"
+        python3 bench/compare.py --rounds "$ROUNDS" "$BIN/bench_floor" "$BIN/$program" -- "$@"
     fi
+}
+micro() { beside_floor bench_micro "$@"; }
+
+# One --only at a time is what the peers' runner takes.
+sync() {
+    local kind
+    for kind in mutex channel; do beside_floor bench_sync --only "$kind" "$@"; done
 }
 
 ours_echo=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_echo_server"
@@ -133,9 +144,9 @@ compile_time() { python3 bench/compile_time.py "$@"; }
 name=${1:-all}
 [ $# -eq 0 ] || shift
 case $name in
-    micro | idle | cost | proc | file | compile_time) "$name" "$@" ;;
+    micro | sync | idle | cost | proc | file | compile_time) "$name" "$@" ;;
     echo) echo_ "$@" ;;
-    all) for name in micro echo_ idle cost proc file compile_time; do
+    all) for name in micro sync echo_ idle cost proc file compile_time; do
         printf '\n== %s\n' "${name%_}"
         "$name"
     done ;;
