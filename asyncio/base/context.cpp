@@ -87,19 +87,24 @@ ContextSlot& ContextSlot::current() noexcept {
     return current_ != nullptr ? *current_ : of_the_thread;
 }
 
+inline bool ContextSlot::has_values() const noexcept {
+    if (node_ == nullptr) return false;
+    return !node_->is_place ||
+           static_cast<Place&>(*node_).has_values.load(std::memory_order_acquire);
+}
+
 /// The values as they are now.
 Ref<const ContextSlot::Map> ContextSlot::map() const noexcept {
-    if (node_ == nullptr) return {};
+    if (!has_values()) return {};
     if (!node_->is_place) return Ref<const Map>(static_cast<const Map*>(node_));
     auto& place = static_cast<Place&>(*node_);
-    if (!place.has_values.load(std::memory_order_acquire)) return {};
     const std::lock_guard lock(place.mutex);
     return place.map;
 }
 
 ContextSlot ContextSlot::copy() const noexcept {
     ContextSlot slot;
-    slot.node_ = const_cast<Map*>(map().release());
+    if (has_values()) slot.node_ = const_cast<Map*>(map().release());
     return slot;
 }
 

@@ -92,6 +92,7 @@ class ContextSlot {
     struct Map;
     struct Place;
 
+    bool has_values() const noexcept;
     Ref<const Map> map() const noexcept;
     void release() noexcept;
 

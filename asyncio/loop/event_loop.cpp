@@ -81,31 +81,6 @@ void EventLoop::check_can_run() const {
         throw std::logic_error("Cannot run the event loop while another loop is running");
 }
 
-inline void EventLoop::run_ready() {
-    struct Unfinished {  // when a fatal exception passes; the batch puts the others back first
-        ~Unfinished() { inbox.put_back_unfinished(); }
-        loop::Inbox& inbox;
-    } unfinished{*inbox_};
-    // Only what is ready now: what these add goes to the core's queue and waits for the next poll.
-    RunBatch batch(core_->ready);
-    while (!batch.empty()) batch.pop().run();
-}
-
-inline void EventLoop::run_once() {
-    ++iteration_;
-    if (!hooks_.empty()) run_hooks();
-    if (core_->ready.empty() && !stopping_)
-        sleep();
-    else if (kernel_->may_have_events())
-        kernel_->wait(Duration::zero());
-    if (inbox_->has_posts()) [[unlikely]]
-        inbox_->deliver();
-    if (signals_->pending()) [[unlikely]]
-        signals_->deliver();
-    if (!timers_.empty()) timers_.expire(kernel_->now(), core_->ready);
-    run_ready();
-}
-
 void EventLoop::run_forever() {
     check_can_run();
     kernel_->attach_to_thread();
@@ -123,8 +98,35 @@ void EventLoop::run_forever() {
         EventLoop& loop;
     } running(*this);
     do {
-        run_once();
+        poll();
+        run_ready();
     } while (!stopping_);
+}
+
+/// Steps 1 to 5 of an iteration.
+inline void EventLoop::poll() {
+    ++iteration_;
+    if (!hooks_.empty()) run_hooks();
+    if (core_->ready.empty() && !stopping_)
+        sleep();
+    else if (kernel_->may_have_events())
+        kernel_->wait(Duration::zero());
+    if (inbox_->has_posts()) [[unlikely]]
+        inbox_->deliver();
+    if (signals_->pending()) [[unlikely]]
+        signals_->deliver();
+    if (!timers_.empty()) timers_.expire(kernel_->now(), core_->ready);
+}
+
+/// Step 6: only what is ready now; what these add goes to the core's queue and waits for the next
+/// poll.
+inline void EventLoop::run_ready() {
+    struct Unfinished {  // when a fatal exception passes; the batch puts the others back first
+        ~Unfinished() { inbox.put_back_unfinished(); }
+        loop::Inbox& inbox;
+    } unfinished{*inbox_};
+    RunBatch batch(core_->ready);
+    while (!batch.empty()) batch.pop().run();
 }
 
 /// How long the poll may block for a deadline, which is rounded up to the kernel's grid.

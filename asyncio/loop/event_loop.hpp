@@ -2,7 +2,7 @@
 //
 // EventLoop: the ready queue, the timers, the kernel, and one rule that binds them (M1-M14).
 //
-// One iteration (run_once):
+// One iteration (poll, run_ready):
 //
 //     1  hooks before the poll           connections flush what they buffered
 //     2  how long may the poll block?    not at all if something is ready or stop() was called,
@@ -353,7 +353,7 @@ class EventLoop : public loop::NetVerbs {
     void end_traces() noexcept;
     void check_usable_slowly() const;
     void check_not_owned(int fd) const;
-    void run_once();
+    void poll();
     void run_hooks();
     void sleep();
     Duration time_until(TimePoint deadline) const noexcept;

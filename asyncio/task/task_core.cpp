@@ -94,7 +94,7 @@ void TaskCore::take_first_turn(Runnable& runnable, Turn turn) {
     auto& self = static_cast<TaskCore&>(runnable);
     self.become(&take_turn);
     if (!self.must_cancel()) [[likely]] {
-        self.step();
+        take_turn(self, turn);
         return;
     }
     self.forget_cancel();
