@@ -7,11 +7,12 @@
 //   retries   requests with timeouts over a service that crashes and comes back
 //   pipeline  producer, worker and consumer, connected by streams that break, with acknowledgements
 //   groups    a server that answers with a TaskGroup for each request, and clients that do not wait
+//   bytes     streams both ways, every read and write of which may be cancelled
 //
 // What must hold in each: on every connection nothing is lost, doubled or out of order; when the
 // network is good again everything ends; no task, descriptor or object of a connection is left.
 //
-// ASYNCIO_TEST_SCALE=10 makes ten thousand worlds of the thousand; ASYNCIO_SEED=N looks at one.
+// ASYNCIO_TEST_SCALE=20 makes ten thousand worlds of the five hundred; ASYNCIO_SEED=N looks at one.
 #include <asyncio/testing/simulation.hpp>
 
 #include <map>
@@ -36,7 +37,7 @@ namespace {
 using testing::Simulation;
 using testing::SimulationResult;
 
-constexpr std::uint64_t kWorlds = 250;  // of each program
+constexpr std::uint64_t kWorlds = 100;  // of each program
 
 void tell(const char* what, const SimulationResult& sum) {
     const auto hours = std::chrono::duration_cast<std::chrono::hours>(sum.took).count();
@@ -493,6 +494,145 @@ Coro<> groups_world(Simulation& sim) {
 }
 
 TEST(SimulatedWorlds, groups) { tell("groups", testing::simulate_seeds(kWorlds, groups_world)); }
+
+// --- bytes
+// -----------------------------------------------------------------------------------------
+
+// Both sides send a known stream of bytes and read the other's, and cancel what they wait for again
+// and again: a byte that a cancelled read or write lost or doubled would be seen.
+
+constexpr std::size_t kBytes = 60'000;
+
+char byte_at(std::size_t position, int side) {
+    return static_cast<char>(testing::scramble(position * 2 + static_cast<std::size_t>(side)));
+}
+
+/// How patient somebody is this time; hardly ever very.
+Duration some_patience(testing::Random& random) {
+    return random.chance(0.1) ? Duration(10s) : random.between(Duration(0), Duration(20ms));
+}
+
+Coro<> send_bytes(StreamWriter& writer, testing::Random random, int side) {
+    for (std::size_t sent = 0; sent < kBytes;) {
+        std::string chunk;
+        for (auto left = 1 + random.below(8000); left > 0 && sent < kBytes; --left)
+            chunk.push_back(byte_at(sent++, side));
+        writer.write(chunk);
+        const Outcome<void> drained =
+            co_await as_outcome(wait_for(writer.drain(), some_patience(random)));
+        if (!drained && writer.is_closing()) co_return;
+    }
+}
+
+class Reading {
+  public:
+    Reading(StreamReader& reader, testing::Random random, int side)
+        : reader_(reader), random_(random), side_(side) {}
+
+    Coro<> read_all() {
+        while (position_ < kBytes) {
+            Outcome<std::string> got =
+                co_await as_outcome(wait_for(some(), some_patience(random_)));
+            if (got) {
+                if (got->empty()) co_return;  // the end, or a part that reads nothing
+                check(*got);
+                continue;
+            }
+            if (got.cancelled()) got.value();
+            if (!co_await after(got.error())) co_return;
+        }
+        complete_ = true;
+    }
+    bool complete() const noexcept { return complete_; }
+
+  private:
+    Coro<std::string> some() {
+        const std::size_t left = kBytes - position_;
+        const auto size = 1 + random_.below(std::min<std::size_t>(left, 5000));
+        if (random_.chance(0.5)) co_return co_await reader_.read(size);
+        co_return co_await reader_.readexactly(size);
+    }
+
+    void check(std::string_view data) {
+        for (const char byte : data) {
+            if (byte != byte_at(position_, side_)) {
+                ADD_FAILURE() << "a wrong byte at " << position_;
+                position_ = kBytes;
+                return;
+            }
+            ++position_;
+        }
+    }
+
+    /// False if nothing more will come.
+    Coro<bool> after(std::exception_ptr error) {
+        try {
+            std::rethrow_exception(error);
+        } catch (const TimeoutError&) {
+            co_return true;
+        } catch (const IncompleteReadError& rest) {
+            check(rest.partial());
+        } catch (const std::system_error&) {
+        }
+        co_return false;
+    }
+
+    StreamReader& reader_;
+    testing::Random random_;
+    const int side_;
+    std::size_t position_ = 0;
+    bool complete_ = false;
+};
+
+/// True if all of the other's bytes came.
+Coro<bool> exchange_bytes(StreamReader& reader, StreamWriter& writer, testing::Random random,
+                          int side) {
+    Reading reading(reader, random.branch(), 1 - side);
+    const testing::Random for_sending = random.branch();
+    const auto both = [&](TaskGroup& group) -> Coro<> {
+        (void)group.create_task(send_bytes(writer, for_sending, side));
+        co_await reading.read_all();
+    };
+    const bool whole = co_await survived(wait_for(with(TaskGroup(), both), 120s));
+    if (!whole || !reading.complete()) writer.abort();
+    writer.close();
+    (void)co_await survived(writer.wait_closed());
+    co_return whole&& reading.complete();
+}
+
+Coro<> bytes_server(testing::Random random) {
+    const auto handler = [&random](StreamReader& reader, StreamWriter& writer) -> Coro<> {
+        (void)co_await exchange_bytes(reader, writer, random.branch(), 0);
+    };
+    Server server = co_await start_server(handler, "", 7004);
+    co_await server.serve_forever();
+}
+
+Coro<> connect_and_exchange(testing::Random random, bool& done) {
+    auto [reader, writer] = co_await wait_for(open_connection("server", 7004), 20s);
+    done = co_await exchange_bytes(reader, writer, random, 1);
+}
+
+Coro<> bytes_client(testing::Random random) {
+    for (bool done = false; !done;) {
+        (void)co_await survived(connect_and_exchange(random.branch(), done));
+        co_await sleep(1s);
+    }
+    EXPECT_EQ(all_tasks().size(), 2U);
+}
+
+Coro<> bytes_world(Simulation& sim) {
+    const testing::Random random = sim.random().branch();
+    auto& server = sim.host("server", [random]() -> Coro<> { co_await bytes_server(random); });
+    const testing::Random other = sim.random().branch();
+    auto& client = sim.host("client", [other]() -> Coro<> { co_await bytes_client(other); });
+    co_await client.finished();
+    co_await sleep(150s);
+    server.stop();
+    co_await server.finished();
+}
+
+TEST(SimulatedWorlds, bytes) { tell("bytes", testing::simulate_seeds(kWorlds, bytes_world)); }
 
 }  // namespace
 }  // namespace asyncio

@@ -39,7 +39,8 @@
 // destructors run, but what they do reaches nobody.
 //
 // to_thread() and executors call their function at once: a host has no threads. Names are looked up
-// among the hosts. Files are the real ones.
+// among the hosts. Files are the real ones, and so are signals and subprocesses: a world leaves
+// them out.
 //
 // Failing seeds: ASYNCIO_SEED=N, or --seed=N on the command line of any test program, makes
 // simulate_seeds() run that seed only.
