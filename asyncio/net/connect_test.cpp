@@ -5,6 +5,7 @@
 #include <asyncio/base/exception_group.hpp>
 #include <asyncio/net/connect.hpp>
 #include <asyncio/net/net_fixture_test.hpp>
+#include <asyncio/task/wait_for.hpp>
 
 #include <string>
 #include <vector>
@@ -102,6 +103,17 @@ TEST(Connect, CONN_03_without_a_delay_a_silent_address_holds_up_the_others) {
         task.cancel();
         const auto outcome = co_await as_outcome(std::move(task));
         EXPECT_TRUE(outcome.cancelled());
+    });
+}
+
+TEST(Connect, CONN_11_a_host_that_drops_everything_meets_the_callers_time_limit) {
+    testing::run([]() -> Coro<> {
+        const Silent silent("127.0.0.2");
+        const int before = open_descriptors();
+        const std::uint16_t port = silent.address().port();
+        const auto outcome = co_await as_outcome(wait_for(open_connection("127.0.0.2", port), 30s));
+        EXPECT_THROW(std::rethrow_exception(outcome.error()), TimeoutError);
+        EXPECT_EQ(open_descriptors(), before);
     });
 }
 

@@ -4,6 +4,7 @@
 #include <asyncio/base/context_var.hpp>
 #include <asyncio/net/protocol_fixture_test.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -306,6 +307,50 @@ class Throws final : public Recorder {
         throw std::runtime_error("lost");
     }
 };
+
+/// The states a connection can be in when its peer resets it.
+constexpr std::string_view kStates[] = {
+    "idle", "paused", "full", "closing with data", "half closed by us", "half closed by the peer"};
+
+TEST(Transport, TRN_17_a_reset_in_any_state_ends_the_connection_once) {
+    testing::run([]() -> Coro<> {
+        const int before = open_descriptors();
+        for (const std::string_view state : kStates) {
+            Told told;
+            {
+                auto made = co_await link(told);
+                Transport& transport = *made.transport;
+                made.protocol->stay_open = true;
+                if (state == "paused") transport.pause_reading();
+                if (state == "full" || state == "closing with data")
+                    transport.write(std::string(16 << 20, 'x'));
+                if (state == "closing with data") transport.close();
+                if (state == "half closed by us") transport.write_eof();
+                if (state == "half closed by the peer") {
+                    os::shutdown(made.raw.get(), os::Shutdown::write);
+                    auto heard = [&] { return told.events.ends_with('e'); };
+                    const bool ended = co_await until(heard);
+                    EXPECT_TRUE(ended);
+                }
+                co_await sleep(0s);
+                reset(made.raw);
+                co_await sleep(0s);
+                // Who does not look at the socket hears of it with the next thing it does.
+                if (state == "paused") transport.resume_reading();
+                for (int i = 0; i < 3 && state == "half closed by the peer"; ++i) {
+                    transport.write("x");
+                    co_await sleep(0s);
+                }
+                co_await expect_lost(told);
+                EXPECT_EQ(std::ranges::count(told.events, 'l'), 1) << state;
+                EXPECT_NE(told.error, "") << state;
+            }
+            co_await sleep(0s);
+            EXPECT_EQ(told.protocols, 0) << state;
+            EXPECT_EQ(open_descriptors(), before) << state;
+        }
+    });
+}
 
 TEST(Transport, TRN_20_TRN_21_what_a_protocol_throws_ends_its_connection) {
     testing::run([]() -> Coro<> {

@@ -74,6 +74,16 @@ TEST(Resolve, CONN_05_what_is_no_name_is_an_error) {
     });
 }
 
+TEST(Resolve, CONN_05_addresses_in_disguise_are_none) {
+    testing::run([]() -> Coro<> {
+        for (const std::string host :
+             {"127.1", "0x7f000001", "017700000001", "2130706433", "127.0.0.01", "1.2.3"}) {
+            const auto outcome = co_await as_outcome(net::resolve(host, 80));
+            EXPECT_NE(error_of(outcome).find("Invalid argument"), std::string::npos) << host;
+        }
+    });
+}
+
 TEST(Resolve, many_at_once_share_the_threads) {
     testing::run([]() -> Coro<> {
         std::vector<Coro<std::vector<SocketAddress>>> lookups;
