@@ -266,5 +266,40 @@ TEST_F(FsTest, rmtree_stops_at_links_and_says_where_it_failed) {
     });
 }
 
+TEST_F(FsTest, whole_files_of_every_size) {
+    std::string text;
+    for (std::size_t i = 0; i < (17u << 20); ++i) text += static_cast<char>(i * 2654435761u >> 13);
+    asyncio::run([&]() -> Coro<> {
+        for (const std::size_t size :
+             {0u, 1u, 4095u, 4096u, 16383u, 16384u, 16385u, 100'000u, 17u << 20}) {
+            put("f", text.substr(0, size));
+            const std::string read = co_await fs::read_file(path("f"));
+            EXPECT_EQ(read.size(), size);
+            EXPECT_TRUE(text.starts_with(read));
+        }
+        const std::string status = co_await fs::read_file("/proc/self/status");
+        EXPECT_NE(status.find("voluntary_ctxt_switches"), std::string::npos);
+        const std::string null = co_await fs::read_file("/dev/null");
+        EXPECT_EQ(null, "");
+    });
+}
+
+TEST_F(FsTest, reading_small_files_lets_others_have_their_turn) {
+    put("f", "text");
+    asyncio::run([&]() -> Coro<> {
+        bool stop = false;
+        auto read_on = [&]() -> Coro<> {
+            while (!stop) {
+                const std::string text = co_await fs::read_file(path("f"));
+                EXPECT_EQ(text, "text");
+            }
+        };
+        Task<> reading = create_task(read_on);
+        for (int i = 0; i < 10; ++i) co_await sleep(Duration::zero());
+        stop = true;
+        co_await reading;
+    });
+}
+
 }  // namespace
 }  // namespace asyncio

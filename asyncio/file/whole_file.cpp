@@ -6,16 +6,20 @@
 #include <asyncio/file/whole_file.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/task/sleep.hpp>
 
 #include <atomic>
 #include <cerrno>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace asyncio::fs {
@@ -24,12 +28,78 @@ namespace {
 
 using os::FileCall;
 
-Coro<std::string> read_whole(std::string path) {
-    File file = co_await open(path, O_RDONLY, {.buffering = 0});
+/// Larger files are read in pieces, so that a cancelled task need not wait long.
+constexpr std::size_t kMostAtOnce = 16u << 20;  // bytes
+/// Larger files could hold up the loop for longer than asking for them takes.
+constexpr std::size_t kMostHereAndNow = 16u << 10;  // bytes
+
+// --- reading -----------------------------------------------------------------------------------
+
+/// The bytes that a regular file says it has; 0 for what is none, and for those of /proc.
+std::size_t size_of(int fd, const std::string& path) {
+    struct stat status = {};
+    if (::fstat(fd, &status) != 0) os::throw_system_error(errno, "stat " + path);
+    if (S_ISDIR(status.st_mode)) os::throw_system_error(EISDIR, "open " + path);
+    return S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
+}
+
+FileCall reading_of(int fd, std::string& data) noexcept {
+    return FileCall{.kind = FileCall::Kind::read,
+                    .fd = fd,
+                    .memory = data.data(),
+                    .size = data.size(),
+                    .offset = 0};
+}
+
+/// What grows, has no size or is no regular file: to its end, piece by piece.
+Coro<std::string> read_to_the_end(os::Fd fd, std::string path) {
+    File file = File::from_fd(fd.get(), path, {.buffering = 0});
+    (void)fd.release();
     std::string data = co_await file.read();
     co_await file.close();
     co_return data;
 }
+
+/// All of a small file, if the system has it in memory: that costs less than asking anybody.
+std::optional<std::string> read_if_cached(int fd) {
+    char buffer[kMostHereAndNow];
+    FileCall read{.kind = FileCall::Kind::read,
+                  .fd = fd,
+                  .memory = buffer,
+                  .size = sizeof buffer,
+                  .offset = 0};
+    const int got = os::perform_if_cached(read);
+    if (got <= 0 || got == static_cast<int>(sizeof buffer)) return std::nullopt;
+    read.offset = got;
+    if (os::perform_if_cached(read) != 0) return std::nullopt;  // not the end
+    return std::string(buffer, static_cast<std::size_t>(got));
+}
+
+/// What was only read is closed at once: that waits for nothing.
+Coro<std::string> read_whole(std::string path) {
+    const FileCall open{
+        .kind = FileCall::Kind::open, .flags = O_RDONLY | O_NONBLOCK, .path = path.c_str()};
+    int opened = os::perform_if_cached(open);
+    if (opened < 0) opened = co_await file::Call(open);
+    os::Fd fd(file::check(opened, "open", path));
+    if (auto data = read_if_cached(fd.get())) {
+        fd.reset();
+        co_await sleep(Duration::zero());  // others have their turn
+        co_return std::move(*data);
+    }
+    const std::size_t size = size_of(fd.get(), path);
+    if (size != 0 && size <= kMostAtOnce) {
+        std::string data(size + 1, '\0');
+        const int got = co_await file::Call(reading_of(fd.get(), data));
+        file::check(got, "read", path);
+        data.resize(size);
+        if (static_cast<std::size_t>(got) == size) co_return data;  // and no byte more
+    }
+    std::string data = co_await read_to_the_end(std::move(fd), std::move(path));
+    co_return data;
+}
+
+// --- writing -----------------------------------------------------------------------------------
 
 Coro<> write_whole(std::string path, std::string_view data) {
     File file = co_await open(path, "w", {.buffering = 0});
@@ -85,6 +155,12 @@ Coro<> replace(std::string path, std::string_view data, WriteAtomicOptions optio
 constexpr std::size_t kCopyStep = 64u << 20;  // how often a cancelled copy is noticed
 constexpr std::size_t kCopyBuffer = 1u << 20;
 
+// <linux/magic.h> of older systems lacks some.
+constexpr std::uint32_t kSmb2Magic = 0xfe534d42;
+constexpr std::uint32_t kCifsMagic = 0xff534d42;
+constexpr std::uint32_t kCephMagic = 0x00c36400;
+constexpr std::uint32_t kFuseMagic = 0x65735546;
+
 /// Shared by the task and the thread that copies for it.
 struct Copy {
     std::string from;
@@ -96,9 +172,27 @@ struct Copy {
 
     void run();
     bool share_blocks() const noexcept { return ::ioctl(out.get(), FICLONE, in.get()) == 0; }
+    bool can_be_handed_over() const noexcept;
     bool let_system_copy();
     void copy_by_hand();
 };
+
+/// True where the system hands the copy to somebody else (a server, another process). Everywhere
+/// else it copies page by page, and more slowly than reading and writing large pieces.
+bool Copy::can_be_handed_over() const noexcept {
+    struct statfs system = {};
+    if (::fstatfs(out.get(), &system) != 0) return false;
+    switch (static_cast<std::uint32_t>(system.f_type)) {
+        case NFS_SUPER_MAGIC:
+        case kSmb2Magic:
+        case kCifsMagic:
+        case kCephMagic:
+        case kFuseMagic:
+            return true;
+        default:
+            return false;
+    }
+}
 
 /// False when it cannot between these two, and nothing was copied yet.
 bool Copy::let_system_copy() {
@@ -149,11 +243,12 @@ void Copy::run() {
     if (::fstat(out.get(), &target) != 0) os::throw_system_error(errno, "stat " + to);
     if (target.st_dev == source.st_dev && target.st_ino == source.st_ino)
         throw std::invalid_argument("copy: " + from + " and " + to + " are the same file");
-    if (S_ISREG(target.st_mode) && ::ftruncate(out.get(), 0) != 0)
+    // Not an empty one: ext4 would then write everything to the disk before it lets us close.
+    if (S_ISREG(target.st_mode) && target.st_size != 0 && ::ftruncate(out.get(), 0) != 0)
         os::throw_system_error(errno, "truncate " + to);
     if (share_blocks())
         copied = static_cast<std::uint64_t>(source.st_size);
-    else if (!let_system_copy())
+    else if (!can_be_handed_over() || !let_system_copy())
         copy_by_hand();
     if (S_ISREG(target.st_mode) && ::fchmod(out.get(), source.st_mode & 07777) != 0)
         os::throw_system_error(errno, "chmod " + to);

@@ -35,7 +35,7 @@ struct WriteAtomicOptions {
 Coro<> write_atomic(std::string_view path, std::string_view data, WriteAtomicOptions options = {});
 
 /// Copy the contents and the permissions of `from`, over `to` if it is there. Shares the blocks
-/// where the file system can (reflink), else the system copies (copy_file_range), else we do. The
+/// where the file system can (reflink), else its server copies (copy_file_range), else we do. The
 /// number of bytes. A cancelled or failed copy may leave a part.
 Coro<std::uint64_t> copy(std::string_view from, std::string_view to);
 

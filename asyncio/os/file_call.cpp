@@ -6,12 +6,17 @@
 #include <cstdio>
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace asyncio::os {
 namespace {
+
+constexpr std::uint64_t kResolveCached = 0x20;  // RESOLVE_CACHED, since Linux 5.12
 
 long read(const FileCall& call) noexcept {
     const std::size_t size = std::min(call.size, FileCall::kLongest);
@@ -74,6 +79,21 @@ int perform(const FileCall& call) noexcept {
         if (result >= 0) return static_cast<int>(result);
         if (errno != EINTR || call.kind == FileCall::Kind::close) return -errno;
     }
+}
+
+int perform_if_cached(const FileCall& call) noexcept {
+    long result = -1;
+    if (call.kind == FileCall::Kind::open) {
+        open_how how = {};
+        how.flags = static_cast<unsigned>(call.flags) | O_CLOEXEC;
+        how.mode = (call.flags & O_CREAT) != 0 ? call.mode : 0;
+        how.resolve = kResolveCached;
+        result = ::syscall(SYS_openat2, call.fd, call.path, &how, sizeof how);
+    } else if (call.kind == FileCall::Kind::read) {
+        const iovec part = {call.memory, std::min(call.size, FileCall::kLongest)};
+        result = ::preadv2(call.fd, &part, 1, call.offset, RWF_NOWAIT);
+    }
+    return result >= 0 ? static_cast<int>(result) : -EAGAIN;
 }
 
 }  // namespace asyncio::os

@@ -63,4 +63,8 @@ struct FileCall {
 /// Make the call; blocks. EINTR is retried, except by close, which is done then.
 int perform(const FileCall& call) noexcept;
 
+/// Make the call, an open or a read, if that does not have to wait for a disk: what it needs is in
+/// the system's memory. Anything below zero else, which says nothing: then perform() it.
+int perform_if_cached(const FileCall& call) noexcept;
+
 }  // namespace asyncio::os
