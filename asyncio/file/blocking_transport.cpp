@@ -43,18 +43,18 @@ std::ptrdiff_t write_to(int fd, std::string_view data) noexcept {
 /// One read or write on a thread. Only the thread uses `data` and `result` until it has ended.
 struct BlockingTransport::Job {
     explicit Job(BlockingTransport& transport)
-        : owner(&transport), inbox(transport.loop_.inbox()), fd(copy_of(transport.fd_)) {}
+        : owner(&transport), inbox(transport.loop_.inbox()), fd(transport.for_threads_) {}
 
     void run(Direction direction) noexcept {
         if (direction == Direction::read)
-            result = os::try_read(fd.get(), std::as_writable_bytes(std::span(data)));
+            result = os::try_read(fd->get(), std::as_writable_bytes(std::span(data)));
         else
-            result = write_to(fd.get(), data);
+            result = write_to(fd->get(), data);
     }
 
     BlockingTransport* owner;  // the loop's side only; null: left alone
     std::shared_ptr<loop::Inbox> inbox;
-    os::Fd fd;
+    std::shared_ptr<const os::Fd> fd;
     std::string data;
     std::ptrdiff_t result = 0;
     ConcurrentFuture<> end;
@@ -77,6 +77,7 @@ BlockingTransport::BlockingTransport(EventLoop& loop, os::Fd fd, Ref<stream::Pro
     : Runnable(&take_turn),
       loop_(loop),
       protocol_(std::move(protocol)),
+      for_threads_(std::make_shared<const os::Fd>(copy_of(fd.get()))),
       fd_(fd.release()),
       direction_(direction) {
     always_ready_ = os::kind_of(fd_) == os::FileKind::other;

@@ -98,7 +98,8 @@ class BlockingTransport final : public stream::Transport,
     EventLoop& loop_;
     Ref<stream::Protocol> protocol_;
     kernel::Operation poll_{kernel::Opcode::poll, &on_poll};
-    std::shared_ptr<Job> job_;  // on a thread, or on its way back
+    std::shared_ptr<const os::Fd> for_threads_;  // outlives `fd_` while one uses it
+    std::shared_ptr<Job> job_;                   // on a thread, or on its way back
     stream::Buffer pending_;
     std::exception_ptr error_;
     stream::WriteBufferLimits limits_{.low = kHighWater / 4, .high = kHighWater};

@@ -13,6 +13,9 @@
 // Nothing is left behind: a Process that is dropped closes its pipes, and the loop reaps the
 // program when it ends. It is not killed then, only when the loop closes.
 //
+// Only what was started here is reaped. A program that is process 1 of a container inherits the
+// orphans of others besides; those are an init's business (docker run --init), not ours.
+//
 // wait() waits for the end of the program, not of its streams: a grandchild may hold them open for
 // long. Do not wait() for a program that fills a pipe nobody reads: use communicate().
 //
