@@ -508,7 +508,6 @@ TEST(Transport, TRN_22_a_protocol_that_is_replaced_in_its_own_callback_lives_unt
             std::string log;
             auto sockets = tcp_pair();
             os::set_option(sockets.first.get(), os::SocketOption::send_buffer, 4096);
-            os::set_option(sockets.second.get(), os::SocketOption::receive_buffer, 4096);
             const Ref<net::SocketTransport> transport =
                 net::SocketTransport::open(get_running_loop(), std::move(sockets.first),
                                            Ref<stream::Protocol>(new Leaving(when, told, log)));
