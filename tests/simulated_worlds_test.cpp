@@ -87,7 +87,9 @@ class Hearing {
         const std::string who = line.substr(0, colon);
         const int number = std::stoi(line.substr(colon + 2));
         const auto [last, is_first] = last_.try_emplace(who, number);
-        if (!is_first) EXPECT_EQ(number, last->second + 1) << who;
+        if (!is_first) {
+            EXPECT_EQ(number, last->second + 1) << who;
+        }
         last->second = number;
     }
 

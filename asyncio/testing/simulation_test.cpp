@@ -92,7 +92,9 @@ TEST(Simulation, the_seed_decides_everything) {
                     try {
                         const std::string line = std::to_string(i * 10 + attempt) + "\n";
                         const auto answer = co_await wait_for(ask("server", line), 5s);
-                        if (!answer.empty()) EXPECT_EQ(answer, line);
+                        if (!answer.empty()) {
+                            EXPECT_EQ(answer, line);
+                        }
                     } catch (const std::system_error&) {  // refused, reset, timed out
                     }
                 }
