@@ -5,13 +5,16 @@
 #include <asyncio/net/protocol_fixture_test.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 namespace asyncio {
 namespace {
@@ -349,6 +352,50 @@ TEST(Transport, TRN_17_a_reset_in_any_state_ends_the_connection_once) {
             EXPECT_EQ(told.protocols, 0) << state;
             EXPECT_EQ(open_descriptors(), before) << state;
         }
+    });
+}
+
+/// A signal every millisecond, whose handler does not restart what it interrupts.
+class Interruptions {
+  public:
+    Interruptions() {
+        struct sigaction action = {};
+        action.sa_handler = [](int) { count = count + 1; };
+        ::sigaction(SIGALRM, &action, &before_);
+        const itimerval every = {{0, 1000}, {0, 1000}};
+        ::setitimer(ITIMER_REAL, &every, nullptr);
+    }
+    Interruptions(const Interruptions&) = delete;
+    Interruptions& operator=(const Interruptions&) = delete;
+    ~Interruptions() {
+        const itimerval never = {};
+        ::setitimer(ITIMER_REAL, &never, nullptr);
+        ::sigaction(SIGALRM, &before_, nullptr);
+    }
+    static inline volatile std::sig_atomic_t count = 0;
+
+  private:
+    struct sigaction before_ = {};
+};
+
+TEST(Transport, TRN_19_interrupted_calls_and_full_sockets_are_nobodys_business) {
+    testing::run([]() -> Coro<> {
+        Server server = co_await start_server(echo, "127.0.0.1", 0);
+        const Interruptions interruptions;
+        const int before = Interruptions::count;
+        std::string text(1 << 20, '\0');
+        for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 31 >> 3);
+        for (int round = 0; round < 3 || Interruptions::count < before + 50; ++round) {
+            auto streams = co_await open_connection("127.0.0.1", port_of(server));
+            streams.second.write(text);
+            streams.second.write_eof();
+            const std::string answer = co_await streams.first.read();
+            EXPECT_TRUE(answer == text) << answer.size();
+            streams.second.close();
+            co_await streams.second.wait_closed();
+            if (::testing::Test::HasFailure()) break;
+        }
+        co_await end(server);
     });
 }
 
