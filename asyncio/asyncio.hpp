@@ -6,6 +6,7 @@
 #include <asyncio/base/context_var.hpp>
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/exception_group.hpp>
+#include <asyncio/base/log.hpp>
 #include <asyncio/base/outcome.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
@@ -28,6 +29,7 @@
 #include <asyncio/stream/error.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/stream/reader.hpp>
+#include <asyncio/stream/stream_reader_protocol.hpp>
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/subprocess/process.hpp>
 #include <asyncio/subprocess/subprocess_transport.hpp>
@@ -48,6 +50,7 @@
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
+#include <asyncio/task/run_main.hpp>
 #include <asyncio/task/shield.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/staggered_race.hpp>

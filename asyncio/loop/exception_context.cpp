@@ -77,12 +77,14 @@ void EventLoop::callback_failed(const char* message, const Handle& handle) {
     call_exception_handler(context);
 }
 
-void loop::SlowReport::finish(EventLoop& loop, std::string_view what, TimePoint start) noexcept {
+void loop::SlowReport::finish(EventLoop& loop, std::string_view what, Describe describe,
+                              const void* subject, TimePoint start) noexcept {
     const Duration took = loop.time() - start;
     if (took < loop.slow_callback_duration) return;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.3f", std::chrono::duration<double>(took).count());
-    log(LogLevel::warning, "Executing " + std::string(what) + " took " + seconds + " seconds");
+    const std::string who = describe != nullptr ? describe(subject) : std::string(what);
+    log(LogLevel::warning, "Executing " + who + " took " + seconds + " seconds");
 }
 
 }  // namespace asyncio

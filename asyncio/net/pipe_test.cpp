@@ -4,6 +4,7 @@
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/os/pipe.hpp>
+#include <asyncio/stream/stream_reader_protocol.hpp>
 
 #include <memory>
 #include <string>
@@ -325,6 +326,22 @@ TEST(Pipe, PIPE_08_closing_twice_is_harmless_and_transports_may_outlive_the_loop
     EXPECT_EQ(writing->fileno(), -1);
     EXPECT_THROW(reading->write("x"), std::logic_error);
     writing->write("x");
+}
+
+TEST(Pipe, a_stream_reader_can_be_fed_from_one) {
+    testing::run([]() -> Coro<> {
+        Ends pipe = make_pipe();
+        EXPECT_EQ(::write(pipe.write.get(), "one\ntwo", 7), 7);
+        StreamReader reader;
+        auto [transport, protocol] = co_await get_running_loop().connect_read_pipe(
+            [&] { return std::make_unique<StreamReaderProtocol>(reader); }, pipe.read.release());
+        const std::string line = co_await reader.readline();
+        EXPECT_EQ(line, "one\n");
+        pipe.write.reset();
+        const std::string rest = co_await reader.read();
+        EXPECT_EQ(rest, "two");
+        EXPECT_TRUE(reader.at_eof());
+    });
 }
 
 TEST(Pipe, data_written_before_the_end_is_all_there) {

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <charconv>
 #include <cstring>
+#include <ostream>
 #include <stdexcept>
 
 #include <arpa/inet.h>
@@ -165,6 +166,10 @@ std::string SocketAddress::to_string() const {
     if (family() == AF_INET6) return "[" + text + "]:" + std::to_string(port());
     if (!text.empty() && text.front() == '\0') text.front() = '@';
     return text;
+}
+
+std::ostream& operator<<(std::ostream& out, const SocketAddress& address) {
+    return out << address.to_string();
 }
 
 int SocketAddress::compare(const SocketAddress& other) const noexcept {

@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,9 @@ class SocketAddress {
     std::strong_ordering operator<=>(const SocketAddress& other) const noexcept {
         return compare(other) <=> 0;
     }
+
+    /// As to_string().
+    friend std::ostream& operator<<(std::ostream& out, const SocketAddress& address);
 
   private:
     int compare(const SocketAddress& other) const noexcept;

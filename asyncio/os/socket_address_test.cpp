@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/socket_address.hpp>
 
+#include <sstream>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -71,6 +72,12 @@ TEST(SocketAddress, unix_paths_and_abstract_names) {
     EXPECT_THROW(SocketAddress::unix_path(std::string(108, 'a')), std::invalid_argument);
     EXPECT_THROW(SocketAddress::unix_path(""), std::invalid_argument);
     EXPECT_THROW(SocketAddress::unix_path(std::string_view("a\0b", 3)), std::invalid_argument);
+}
+
+TEST(SocketAddress, goes_to_a_stream_as_text) {
+    std::ostringstream out;
+    out << *SocketAddress::parse("::1", 80);
+    EXPECT_EQ(out.str(), "[::1]:80");
 }
 
 TEST(SocketAddress, compares_as_a_value) {

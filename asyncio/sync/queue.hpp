@@ -7,6 +7,8 @@
 //     Job job = co_await jobs.get();              // waits while empty
 //     jobs.task_done();  co_await jobs.join();    // until all that was put is dealt with
 //     jobs.shutdown();                            // no more puts; gets until empty
+//     auto items = jobs.items();                  // a consumer's loop until then
+//     while (auto job = co_await items.next()) ...
 //
 // put() on a queue with room and get() on one with items do not suspend. A PriorityQueue gives the
 // smallest first (by operator< or a comparator), the oldest of equals; a LifoQueue the newest.
@@ -19,10 +21,12 @@
 // in the queue, a cancelled put() does not insert.
 #pragma once
 
+#include <asyncio/coro/coro.hpp>
 #include <asyncio/sync/item_store.hpp>
 #include <asyncio/sync/queue_core.hpp>
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace asyncio {
@@ -92,6 +96,30 @@ class [[nodiscard]] Put : public coro::DriverAwaitable {
     T item_;
 };
 
+/// Async iteration over a queue, which must outlive it.
+template <class Q>
+class Items {
+  public:
+    explicit Items(Q& queue) noexcept : queue_(&queue) {}
+
+    /// The next item, or nullopt when the queue is shut down and empty.
+    ASYNCIO_CORO_WRAPPER Coro<std::optional<typename Q::value_type>> next() const {
+        return next_of(queue_);
+    }
+
+  private:
+    static Coro<std::optional<typename Q::value_type>> next_of(Q* queue) {
+        std::optional<typename Q::value_type> item;
+        try {
+            item.emplace(co_await queue->get());
+        } catch (const QueueShutDown&) {  // the end
+        }
+        co_return item;
+    }
+
+    Q* queue_;
+};
+
 /// The queue of T that keeps its items in a Store.
 template <class T, class Store>
 class BasicQueue : public QueueCore {
@@ -106,6 +134,9 @@ class BasicQueue : public QueueCore {
     Put<BasicQueue> put(T item) { return Put<BasicQueue>(*this, std::move(item)); }
     /// co_await it: the item. Throws QueueShutDown when shut down and empty.
     Get<BasicQueue> get() noexcept { return Get<BasicQueue>(*this); }
+
+    /// while (auto item = co_await items.next()) ...: get() until the queue is shut down and empty.
+    Items<BasicQueue> items() noexcept { return Items<BasicQueue>(*this); }
 
     /// Throws QueueFull, QueueShutDown.
     void put_nowait(T item) {

@@ -618,6 +618,29 @@ TEST(Queue, destructors_of_dropped_items_may_look_at_the_queue) {
     EXPECT_EQ(seen, 0u);
 }
 
+TEST(Queue, items_iterates_until_the_queue_is_shut_down_and_empty) {
+    testing::run([]() -> Coro<> {
+        PriorityQueue<int> queue;
+        queue.put_nowait(2);
+        queue.put_nowait(1);
+        auto items = queue.items();
+        const std::optional<int> first = co_await items.next();
+        EXPECT_EQ(first, 1);
+        get_running_loop().call_later(1s, [&] { queue.shutdown(); });
+        const std::optional<int> second = co_await items.next();
+        EXPECT_EQ(second, 2);
+        const std::optional<int> none = co_await items.next();
+        EXPECT_EQ(none, std::nullopt);
+        Queue<int> other;
+        auto more = other.items();
+        Task<std::optional<int>> waiting = create_task(more.next());
+        co_await sleep(0s);
+        waiting.cancel();  // no end of the queue, and no item lost
+        const auto outcome = co_await as_outcome(waiting);
+        EXPECT_TRUE(outcome.cancelled());
+    });
+}
+
 TEST(Queue, growing_copies_items_that_could_throw_when_moved) {
     struct Careful {
         explicit Careful(int v) : value(v) {}

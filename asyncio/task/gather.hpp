@@ -4,6 +4,7 @@
 //
 //     auto [pasta, salad] = co_await asyncio::gather(chef("pasta", 3s), chef("salad", 2s));
 //     std::vector<std::string> soups = co_await asyncio::gather(std::move(coroutines));
+//     auto pages = co_await asyncio::gather(asyncio::map(urls, download));
 //     auto both = co_await asyncio::gather(asyncio::return_exceptions, a(), b());
 //
 // Coroutines become tasks, started in argument order. The first exception is raised at once; the
@@ -12,6 +13,7 @@
 // std::monostate. Use a TaskGroup where a failure should stop the siblings.
 #pragma once
 
+#include <asyncio/task/awaitable_range.hpp>
 #include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/gather_core.hpp>
 #include <asyncio/task/task.hpp>
@@ -124,9 +126,9 @@ auto gather(ReturnExceptions, As&&... awaitables) {
 template <class... As>
     requires(!(Awaitable<As> && ...))
 auto gather(As&&...) {
-    static_assert(coro::kNever<As...>,
-                  "gather needs coroutines, tasks, futures or other awaitables, or a std::vector "
-                  "of them");
+    static_assert(
+        coro::kNever<As...>,
+        "gather needs coroutines, tasks, futures or other awaitables, or a range of them");
 }
 
 template <Awaitable A>
@@ -137,6 +139,17 @@ auto gather(std::vector<A> awaitables) {
 template <Awaitable A>
 auto gather(ReturnExceptions, std::vector<A> awaitables) {
     return task::gather_range<true>(std::move(awaitables));
+}
+
+/// Of any other range: an array, a list, a view.
+template <task::RangeOfAwaitables R>
+auto gather(R&& awaitables) {
+    return task::gather_range<false>(task::elements(std::forward<R>(awaitables)));
+}
+
+template <task::RangeOfAwaitables R>
+auto gather(ReturnExceptions, R&& awaitables) {
+    return task::gather_range<true>(task::elements(std::forward<R>(awaitables)));
 }
 
 }  // namespace asyncio

@@ -2,7 +2,9 @@
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/task_fixture_test.hpp>
 
+#include <list>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <vector>
 
@@ -378,6 +380,28 @@ TEST(Gather, a_vector_of_move_only_results) {
         for (int i = 0; i < 3; ++i) coros.push_back(make(i));
         const std::vector<std::unique_ptr<int>> results = co_await gather(std::move(coros));
         EXPECT_EQ(*results.at(2), 2);
+    });
+}
+
+TEST(Gather, of_what_map_makes_and_of_other_ranges) {
+    testing::run([]() -> Coro<> {
+        const auto all = [] {  // what map() is given is gone when the coroutines run
+            const std::string more = "!";
+            std::vector<std::string> words = {"a", "b"};
+            return map(words, [more](const std::string& word) -> Coro<std::string> {
+                co_await sleep(1s);
+                co_return word + more;
+            });
+        };
+        const std::vector<std::string> words = co_await gather(all());
+        EXPECT_EQ(words, (std::vector<std::string>{"a!", "b!"}));
+        const std::vector<int> numbers = co_await gather(map(
+            std::views::iota(1, 4), [](int n) -> Coro<int> { co_return co_await later(n, 1s); }));
+        EXPECT_EQ(numbers, (std::vector<int>{1, 2, 3}));
+        const std::list<Task<int>> tasks = {create_task(later(5, 1s)), create_task(later(6, 1s))};
+        const auto outcomes = co_await gather(return_exceptions, tasks);
+        EXPECT_EQ(*outcomes.at(0) + *outcomes.at(1), 11);
+        EXPECT_TRUE(tasks.front().done());  // handles are copied from what is not moved in
     });
 }
 

@@ -124,7 +124,10 @@ inline bool TaskCore::advance() {
 }
 
 bool TaskCore::advance_watched() {
-    const loop::SlowReport report(*core().loop, "task step");
+    const auto describe = [](const void* task) {
+        return static_cast<const TaskCore*>(task)->description();
+    };
+    const loop::SlowReport report(*core().loop, "task step", describe, this);
     return advance();
 }
 

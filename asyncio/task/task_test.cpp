@@ -548,5 +548,19 @@ TEST(TaskFatal, of_the_main_task_does_not_stop_the_next_run) {
     loop->close();
 }
 
+TEST(Task, DBG_04_a_step_that_takes_long_is_reported_with_its_task) {
+    const testing::LogLines lines;
+    auto loop = testing::make_virtual_loop();
+    loop->set_debug(true);
+    const auto slow = []() -> Coro<> {
+        testing::clock_of(get_running_loop()).advance(150ms);
+        co_return;
+    };
+    loop->run_until_complete([&]() -> Coro<> { co_await create_task(slow, {.name = "loader"}); });
+    EXPECT_TRUE(lines.contains("name='loader'"));
+    EXPECT_TRUE(lines.contains("task_test.cpp"));
+    EXPECT_TRUE(lines.contains("took 0.150 seconds"));
+}
+
 }  // namespace
 }  // namespace asyncio

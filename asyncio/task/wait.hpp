@@ -15,6 +15,7 @@
 // Errors: std::invalid_argument for an empty range, for a future of another loop.
 #pragma once
 
+#include <asyncio/task/awaitable_range.hpp>
 #include <asyncio/task/completion_watch.hpp>
 #include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/task.hpp>
@@ -50,34 +51,7 @@ struct HandleTo<A, true> {
 template <class A>
 using HandleFor = typename HandleTo<A>::type;
 
-template <class R>
-concept Range = requires(R& range) {
-    std::begin(range) != std::end(range);
-    ++std::declval<decltype(std::begin(range))&>();
-};
-template <Range R>
-using ElementOf = std::remove_cvref_t<decltype(*std::begin(std::declval<R&>()))>;
-template <class R>
-concept RangeOfAwaitables = Range<R> && Awaitable<ElementOf<R>> && !Awaitable<R>;
-
 void check_wait(std::size_t count, const WaitOptions& options);
-
-/// The elements, in order: copied from an lvalue, moved from a range that was moved in.
-template <class R>
-std::vector<ElementOf<R>> elements(R&& range) {
-    using Element = decltype(*std::begin(range));
-    static_assert(!(std::is_lvalue_reference_v<R> && std::is_lvalue_reference_v<Element>) ||
-                      std::is_copy_constructible_v<ElementOf<R>>,
-                  "coroutines are awaited once: move the range in, with std::move(range)");
-    std::vector<ElementOf<R>> items;
-    for (auto&& item : range) {
-        if constexpr (std::is_lvalue_reference_v<R>)
-            items.push_back(std::forward<Element>(item));
-        else
-            items.push_back(std::move(item));
-    }
-    return items;
-}
 
 template <class A>
 std::vector<Ref<FutureCore>> start_distinct(EventLoop& loop, std::vector<A> items) {
