@@ -14,6 +14,7 @@ if(PROJECT_IS_TOP_LEVEL)
 endif()
 
 # asyncio_own_target(TARGET): our warnings and private definitions, for one target of this project.
+# asyncio_own_target(TARGET AS_USERS_DO): without what a user's build does not have.
 function(asyncio_own_target target)
     set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
     target_compile_definitions(${target} PRIVATE
@@ -27,7 +28,7 @@ function(asyncio_own_target target)
         # (PR 109224), and fences, which its thread sanitizer does not model.
         target_compile_options(${target} PRIVATE
             -Wno-maybe-uninitialized -Wno-mismatched-new-delete -Wno-tsan)
-    else()
+    elseif(NOT "AS_USERS_DO" IN_LIST ARGN)
         # Dangling coroutine arguments become errors (see the guide on lifetimes).
         target_compile_definitions(${target} PRIVATE ASYNCIO_STRICT_LIFETIMES=1)
     endif()
@@ -36,15 +37,20 @@ function(asyncio_own_target target)
     endif()
 endfunction()
 
-# asyncio_programs(PREFIX FOLDER): every FOLDER/NAME.cpp becomes the program PREFIX_NAME; the
-# target asyncio_programs builds all of them.
+# asyncio_programs(PREFIX FOLDER [OPTION...]): every FOLDER/NAME.cpp becomes the program PREFIX_NAME,
+# with the options of asyncio_own_target; the target asyncio_programs builds all of them. A program
+# whose optional library is missing is left out: one named tls... needs OpenSSL, json... nlohmann's.
 function(asyncio_programs prefix folder)
     if(NOT TARGET asyncio_programs)
         add_custom_target(asyncio_programs)
     endif()
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
+    find_package(nlohmann_json 3 QUIET)
     if(NOT ASYNCIO_HAVE_TLS)
         list(FILTER sources EXCLUDE REGEX "tls[^/]*\\.cpp$")
+    endif()
+    if(NOT nlohmann_json_FOUND)
+        list(FILTER sources EXCLUDE REGEX "json[^/]*\\.cpp$")
     endif()
     foreach(source IN LISTS sources)
         get_filename_component(name "${source}" NAME_WE)
@@ -52,8 +58,28 @@ function(asyncio_programs prefix folder)
         target_link_libraries(${prefix}_${name} PRIVATE asyncio::asyncio Threads::Threads)
         if(name MATCHES "tls")
             target_link_libraries(${prefix}_${name} PRIVATE asyncio::tls OpenSSL::SSL OpenSSL::Crypto)
+        elseif(name MATCHES "json")
+            target_link_libraries(${prefix}_${name} PRIVATE nlohmann_json::nlohmann_json)
         endif()
-        asyncio_own_target(${prefix}_${name})
+        asyncio_own_target(${prefix}_${name} ${ARGN})
         add_dependencies(asyncio_programs ${prefix}_${name})
+    endforeach()
+endfunction()
+
+# asyncio_examples(): examples/*.cpp, as a user would compile them, each with --help. They are built
+# quickly rather than well where the build is for debugging.
+function(asyncio_examples)
+    asyncio_programs(example examples AS_USERS_DO)
+    add_library(asyncio_example_help OBJECT "${CMAKE_CURRENT_SOURCE_DIR}/cmake/example_help.cpp")
+    target_compile_definitions(asyncio_example_help PRIVATE
+        ASYNCIO_EXAMPLES="${CMAKE_CURRENT_SOURCE_DIR}/examples")
+    asyncio_own_target(asyncio_example_help)
+    get_property(programs DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+    list(FILTER programs INCLUDE REGEX "^example_")
+    foreach(program IN LISTS programs)
+        target_link_libraries(${program} PRIVATE asyncio_example_help)
+        if(NOT program STREQUAL "example_chat_server")
+            target_compile_options(${program} PRIVATE $<$<CONFIG:Debug>:-O0>)
+        endif()
     endforeach()
 endfunction()

@@ -3,12 +3,17 @@
 // Cancelling: a request that comes out of the await a task is in. What the task holds is released
 // on the way: by destructors, and by with_cleanup() where the release has to wait for something.
 //
-//     build/dev/example_07_cancel
+//     ./dev example 7
+//
+// prints:
+//     10
+//     9
+//     ...
+//     the rocket is secured
+//     cancelled: there is a bird on it
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
-
-namespace {
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
@@ -36,7 +41,5 @@ Coro<> mission() {
         std::printf("cancelled: %s\n", cancelled.what());
     }
 }
-
-}  // namespace
 
 int main() { asyncio::run(mission()); }

@@ -1,39 +1,49 @@
 // SPDX-License-Identifier: MIT
 //
-// Timeouts: try something that hangs, for longer each time.
+// Retry with backoff and jitter: after each failure wait twice as long, and a bit at random, so
+// that a thousand clients do not come back at the same moment.
 //
-//     build/dev/example_12_retry
+//     ./dev example 12
+//
+// prints:
+//     try 1: no answer; again in ... ms
+//     try 2: no answer; again in ... ms
+//     try 3: connection refused; again in ... ms
+//     the service says 42
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
-#include <string>
-
-namespace {
+#include <random>
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
-Coro<std::string> ask_the_oracle() {
-    co_await asyncio::sleep(150ms);
-    co_return "42";
+/// Hangs twice, refuses once, then answers.
+Coro<int> flaky_service(int attempt) {
+    if (attempt < 3) co_await asyncio::sleep(10s);
+    if (attempt == 3) throw std::runtime_error("connection refused");
+    co_return 42;
 }
 
-Coro<std::string> ask_patiently() {
-    for (auto patience = 50ms; patience < 1s; patience *= 2) {
-        try {
-            co_return co_await asyncio::wait_for(ask_the_oracle(), patience);
-        } catch (const asyncio::TimeoutError&) {
-            std::printf("no answer within %d ms\n", static_cast<int>(patience.count()));
-        }
+Coro<int> ask_patiently(int attempts) {
+    std::minstd_rand random(std::random_device{}());
+    auto backoff = 10ms;
+    for (int attempt = 1;; ++attempt) {
+        auto answer = co_await asyncio::as_outcome(asyncio::wait_for(flaky_service(attempt), 50ms));
+        if (answer || attempt == attempts || answer.cancelled()) co_return *answer;  // or throws
+        const std::string problem = asyncio::describe(answer.error());
+        const bool slow = problem.find("Timeout") != std::string::npos;
+        const auto delay = backoff + random() % (backoff.count() + 1) * 1ms;
+        std::printf("try %d: %s; again in %d ms\n", attempt,
+                    slow ? "no answer" : "connection refused", static_cast<int>(delay.count()));
+        co_await asyncio::sleep(delay);
+        backoff *= 2;
     }
-    co_return "nothing";
 }
 
-Coro<> pilgrim() {
-    const std::string answer = co_await ask_patiently();
-    std::printf("the oracle says %s\n", answer.c_str());
+Coro<> program() {
+    const int answer = co_await ask_patiently(5);
+    std::printf("the service says %d\n", answer);
 }
 
-}  // namespace
-
-int main() { asyncio::run(pilgrim()); }
+int main() { asyncio::run(program()); }

@@ -3,19 +3,21 @@
 // A task group: three probes start together; one fails, the others are stopped, and what went wrong
 // arrives in one place.
 //
-//     build/dev/example_13_task_group
+//     ./dev example 13
+//
+// prints:
+//     three probes are out
+//     fuel: fine
+//     weather: stopped
+//     no launch: std::runtime_error: engine is on fire
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
-#include <stdexcept>
-#include <string>
-
-namespace {
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
-Coro<> probe(std::string name, asyncio::Duration time, bool broken) {
+Coro<> probe(std::string name, asyncio::Duration time, bool broken = false) {
     try {
         co_await asyncio::sleep(time);
     } catch (const asyncio::CancelledError&) {
@@ -29,19 +31,16 @@ Coro<> probe(std::string name, asyncio::Duration time, bool broken) {
 Coro<> launch() {
     try {
         co_await asyncio::with(asyncio::TaskGroup(), [](asyncio::TaskGroup& tg) -> Coro<> {
-            (void)tg.create_task(probe("fuel", 20ms, false));
+            (void)tg.create_task(probe("fuel", 20ms));
             (void)tg.create_task(probe("engine", 50ms, true));
-            (void)tg.create_task(probe("weather", 10s, false));
-            std::printf("three probes are out\n");
+            (void)tg.create_task(probe("weather", 10s));
+            std::puts("three probes are out");
             co_return;
         });
-        std::printf("lift-off\n");
     } catch (const asyncio::ExceptionGroup& eg) {
-        for (const std::exception_ptr& e : eg.exceptions())
-            std::printf("no launch: %s\n", asyncio::describe(e).c_str());
+        for (const std::exception_ptr& error : eg.exceptions())
+            std::printf("no launch: %s\n", asyncio::describe(error).c_str());
     }
 }
-
-}  // namespace
 
 int main() { asyncio::run(launch()); }

@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 //
-// Producer and consumers: a bounded queue between tasks of different speed.
+// Producer and consumers with a queue: bounded, so that the baker waits when the shelf is full; and
+// shut down, so that the customers know when to go home.
 //
-//     build/dev/example_21_producer_consumer
+//     ./dev example 21
+//
+// prints:
+//     baked loaf 1
+//     baked loaf 2
+//     baked loaf 3
+//     baked loaf 4
+//     baked loaf 5
+//     baked loaf 6
+//     Ann has 3, Bob has 3
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
-
-namespace {
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
@@ -17,28 +25,24 @@ Coro<> baker(asyncio::Queue<int>& shelf) {
         co_await shelf.put(loaf);  // waits while the shelf is full
         std::printf("baked loaf %d\n", loaf);
     }
-    shelf.shutdown();  // customers get what is left, then QueueShutDown
+    shelf.shutdown();  // customers get what is left, then no more
 }
 
 Coro<int> customer(asyncio::Queue<int>& shelf) {
     int bought = 0;
-    try {
-        for (;; ++bought) {
-            co_await shelf.get();
-            co_await asyncio::sleep(10ms);
-        }
-    } catch (const asyncio::QueueShutDown&) {
+    auto loaves = shelf.items();
+    while (auto loaf = co_await loaves.next()) {
+        ++bought;
+        co_await asyncio::sleep(10ms);
     }
     co_return bought;
 }
 
 Coro<> bakery() {
     asyncio::Queue<int> shelf(2);
-    const auto [none, ann, bob] =
+    auto [none, ann, bob] =
         co_await asyncio::gather(baker(shelf), customer(shelf), customer(shelf));
     std::printf("Ann has %d, Bob has %d\n", ann, bob);
 }
-
-}  // namespace
 
 int main() { asyncio::run(bakery()); }

@@ -1,44 +1,50 @@
 // SPDX-License-Identifier: MIT
 //
-// A rate limit: at most three requests at a time, however many there are to make.
+// A rate limiter: three requests at once, then one every 20 ms, whoever asks.
 //
-//     build/dev/example_25_rate_limit
+//     ./dev example 25
+//
+// prints:
+//     page 1 after ... s
+//     page 2 after ... s
+//     page 3 after ... s
+//     page 4 after ... s
+//     page 5 after ... s
+//     5 pages, not faster than allowed
 #include <asyncio/asyncio.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <vector>
-
-namespace {
+#include <ranges>
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
-struct Load {
-    int now = 0;
-    int most = 0;
+asyncio::TimePoint now() { return asyncio::get_running_loop().time(); }
+
+/// Like a bucket that gets a token every `interval` and has room for `burst` of them.
+struct RateLimiter {
+    int burst;
+    asyncio::Duration interval;
+    asyncio::TimePoint next = now() - burst * interval;  // when the next token is due
+
+    Coro<> wait() {
+        next = std::max(next + interval, now() - (burst - 1) * interval);
+        co_await asyncio::sleep(next - now());  // not at all, if that is past
+    }
 };
 
-Coro<int> request(int page, asyncio::Semaphore& slots, Load& load) {
-    const auto slot = co_await slots.scoped();  // released at the end of the block
-    load.most = std::max(load.most, ++load.now);
-    co_await asyncio::sleep(10ms);
-    --load.now;
-    const int answer = page * page;
-    co_return answer;
-}
-
 Coro<> crawl() {
-    asyncio::Semaphore slots(3);
-    Load load;
-    std::vector<Coro<int>> requests;
-    for (int page = 1; page <= 10; ++page) requests.push_back(request(page, slots, load));
-    const std::vector<int> answers = co_await asyncio::gather(std::move(requests));
-    int sum = 0;
-    for (const int answer : answers) sum += answer;
-    std::printf("%zu pages, sum %d, at most %d at a time\n", answers.size(), sum, load.most);
+    RateLimiter limiter{3, 20ms};
+    const auto start = now();
+    auto request = [&](int page) -> Coro<> {
+        co_await limiter.wait();
+        const std::chrono::duration<double> after = now() - start;
+        std::printf("page %d after %.2f s\n", page, after.count());
+    };
+    co_await asyncio::gather(asyncio::map(std::views::iota(1, 6), request));
+    if (now() - start >= 40ms) std::puts("5 pages, not faster than allowed");
 }
-
-}  // namespace
 
 int main() { asyncio::run(crawl()); }

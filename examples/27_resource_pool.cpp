@@ -1,16 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// An async context manager of one's own: a pool that lends its two connections to five workers.
-// Whatever a worker does, its connection goes back.
+// A resource pool: it lends its two connections to five workers. Whatever a worker does, its
+// connection goes back at the end of the `with`.
 //
-//     build/dev/example_27_resource_pool
+//     ./dev example 27
+//
+// prints:
+//     worker 1 has connection 1
+//     worker 2 has connection 2
+//     worker 3 has connection 1
+//     worker 4 has connection 2
+//     worker 5 has connection 1
+//     1
+//     4
+//     worker 3 asked nonsense
+//     16
+//     25
+//     2 connections are back
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
-#include <stdexcept>
-#include <vector>
-
-namespace {
+#include <ranges>
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
@@ -24,59 +34,38 @@ struct Connection {
     }
 };
 
-class Pool {
-  public:
-    explicit Pool(int size) {
-        for (int i = 1; i <= size; ++i) free_.put_nowait(Connection{i});
+using Pool = asyncio::Queue<Connection>;
+
+/// What `with` enters: takes a connection, and gives it back.
+struct Lease {
+    Pool& pool;
+    Connection connection{};
+    Coro<Connection> aenter() {
+        connection = co_await pool.get();
+        co_return connection;
     }
-
-    /// What `with` enters: takes a connection, and gives it back.
-    class Lease {
-      public:
-        explicit Lease(Pool& pool) : pool_(&pool) {}
-        Coro<Connection> aenter() {
-            connection_ = co_await pool_->free_.get();
-            co_return connection_;
-        }
-        Coro<bool> aexit(std::exception_ptr) {
-            pool_->free_.put_nowait(connection_);
-            co_return false;  // do not swallow
-        }
-
-      private:
-        Pool* pool_;
-        Connection connection_{0};
-    };
-
-    Lease lease() { return Lease(*this); }
-    std::size_t free() const { return free_.qsize(); }
-
-  private:
-    asyncio::Queue<Connection> free_;
+    Coro<> aexit(std::exception_ptr) { co_await pool.put(connection); }
 };
 
 Coro<int> work(Pool& pool, int worker) {
-    co_return co_await asyncio::with(pool.lease(), [&](Connection& connection) -> Coro<int> {
+    Lease lease{pool};
+    co_return co_await asyncio::with(lease, [&](Connection& connection) {
         std::printf("worker %d has connection %d\n", worker, connection.number);
-        const int answer = co_await connection.query(worker);
-        co_return answer;
+        return connection.query(worker);
     });
 }
 
 Coro<> office() {
-    Pool pool(2);
-    std::vector<Coro<int>> workers;
-    for (int worker = 1; worker <= 5; ++worker) workers.push_back(work(pool, worker));
+    Pool pool;
+    for (int i = 1; i <= 2; ++i) pool.put_nowait(Connection{i});
+    auto workers = asyncio::map(std::views::iota(1, 6), [&](int n) { return work(pool, n); });
     const auto results = co_await asyncio::gather(asyncio::return_exceptions, std::move(workers));
-    for (const auto& result : results) {
-        if (result)
+    for (const asyncio::Outcome<int>& result : results) try {
             std::printf("%d\n", *result);
-        else
-            std::printf("%s\n", asyncio::describe(result.error()).c_str());
-    }
-    std::printf("%zu connections are back\n", pool.free());
+        } catch (const std::exception& error) {
+            std::puts(error.what());
+        }
+    std::printf("%zu connections are back\n", pool.qsize());
 }
-
-}  // namespace
 
 int main() { asyncio::run(office()); }

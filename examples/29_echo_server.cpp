@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// A server that says every line back. Ctrl-C ends it.
+// A server that says every line back, each client in a task of its own. Ctrl-C ends it.
 //
-//     build/dev/example_29_echo_server 8888        port 0, the default, picks a free one
-//     nc 127.0.0.1 8888
+//     ./dev example 29 [PORT]      port 0, the default, picks a free one
+//     nc 127.0.0.1 PORT
 #include <asyncio/asyncio.hpp>
 
-#include <cstdio>
-#include <cstdlib>
-
-namespace {
+#include <iostream>
 
 using asyncio::Coro;
 
@@ -21,17 +18,12 @@ Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
     }
 }
 
-Coro<> serve(std::uint16_t port) {
-    asyncio::Server server = co_await asyncio::start_server(echo, "127.0.0.1", port);
-    std::printf("listening on %s\n", server.sockets()[0].getsockname().to_string().c_str());
-    std::fflush(stdout);
+Coro<> serve(int port) {
+    auto server = co_await asyncio::start_server(echo, "127.0.0.1", port);
+    std::cout << "listening on " << server.sockets()[0].getsockname() << std::endl;
     co_await server.serve_forever();
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-    asyncio::run(serve(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0)));
-} catch (const asyncio::KeyboardInterrupt&) {
-    std::puts("bye");
+int main(int argc, char** argv) {
+    return asyncio::run_main([=] { return serve(argc > 1 ? std::stoi(argv[1]) : 0); });
 }

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
 //
-// UDP echo: sends every datagram back. `example_31_udp_echo [PORT]`; 0 picks one.
+// UDP echo: sends every datagram back. Ctrl-C ends it.
+//
+//     ./dev example 31 [PORT]      port 0, the default, picks a free one
+//     nc -u 127.0.0.1 PORT
 #include <asyncio/asyncio.hpp>
 
-#include <cstdio>
-#include <cstdlib>
+#include <iostream>
 
 asyncio::Coro<> echo(std::uint16_t port) {
     auto udp = co_await asyncio::open_datagram({.local = {"127.0.0.1", port}});
-    std::printf("listening on %s\n", udp.sockname().to_string().c_str());
-    std::fflush(stdout);
+    std::cout << "listening on " << udp.sockname() << std::endl;
     for (;;) {
         auto [bytes, from] = co_await udp.recvfrom();
         co_await udp.sendto(bytes, from);
     }
 }
 
-int main(int argc, char** argv) try {
-    asyncio::run(echo(static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 9998)));
-} catch (const asyncio::KeyboardInterrupt&) {
-    std::puts("bye");
+int main(int argc, char** argv) {
+    return asyncio::run_main([=] { return echo(argc > 1 ? std::stoi(argv[1]) : 0); });
 }

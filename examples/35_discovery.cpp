@@ -3,43 +3,37 @@
 // Service discovery by broadcast: who offers a service answers with its name and port; who looks
 // for one asks everybody, and collects the answers of one second.
 //
-//     example_35_discovery offer NAME PORT [UDP_PORT [ADDRESS]]
-//     example_35_discovery find [UDP_PORT [BROADCAST_ADDRESS]]
+//     ./dev example 35 offer NAME PORT [UDP_PORT [ADDRESS]]        Ctrl-C ends it
+//     ./dev example 35 find [UDP_PORT [BROADCAST_ADDRESS]]
 #include <asyncio/asyncio.hpp>
 
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-
-namespace {
+#include <iostream>
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
 constexpr std::string_view kQuestion = "who is there?";
 
-Coro<> offer(std::string name, std::string port, std::uint16_t udp_port, std::string address) {
+Coro<> offer(std::string service, std::uint16_t port, std::string address) {
     auto udp = co_await asyncio::open_datagram(
-        {.local = {address, udp_port}, .reuse_port = true, .allow_broadcast = true});
-    std::printf("offering %s on %s\n", name.c_str(), udp.sockname().to_string().c_str());
-    std::fflush(stdout);
+        {.local = {address, port}, .reuse_port = true, .allow_broadcast = true});
+    std::cout << "offering " << service << " on " << udp.sockname() << std::endl;
     for (;;) {
         auto [bytes, from] = co_await udp.recvfrom();
-        const std::string answer = name + " " + port;
-        if (bytes == kQuestion) co_await udp.sendto(answer, from);
+        if (bytes == kQuestion) co_await udp.sendto(service, from);
     }
 }
 
 Coro<> collect(asyncio::DatagramEndpoint& udp) {
     for (;;) {
         auto [bytes, from] = co_await udp.recvfrom();
-        std::printf("%s at %s\n", bytes.c_str(), from.host().c_str());
+        std::cout << bytes << " at " << from.host() << std::endl;
     }
 }
 
-Coro<> find(std::uint16_t udp_port, std::string everybody) {
+Coro<> find(std::uint16_t port, std::string everybody) {
     auto udp =
-        co_await asyncio::open_datagram({.remote = {everybody, udp_port}, .allow_broadcast = true});
+        co_await asyncio::open_datagram({.remote = {everybody, port}, .allow_broadcast = true});
     co_await udp.sendto(kQuestion);
     try {
         co_await asyncio::wait_for(collect(udp), 1s);
@@ -48,25 +42,17 @@ Coro<> find(std::uint16_t udp_port, std::string everybody) {
     }
 }
 
-std::string argument(int argc, char** argv, int index, const char* otherwise) {
-    return argc > index ? argv[index] : otherwise;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) try {
-    const std::string command = argument(argc, argv, 1, "find");
-    const bool offers = command == "offer" && argc > 3;
-    const int rest = offers ? 4 : 2;
-    const auto port =
-        static_cast<std::uint16_t>(std::atoi(argument(argc, argv, rest, "9996").c_str()));
+Coro<> program(std::vector<std::string> words) {
+    if (words.empty()) words.push_back("find");
+    const bool offers = words[0] == "offer";
+    const std::size_t rest = offers ? 3 : 1;
+    if (words.size() < rest) throw std::runtime_error("usage: offer NAME PORT [...] | find [...]");
+    if (words.size() == rest) words.push_back("9996");
+    if (words.size() == rest + 1) words.push_back(offers ? "0.0.0.0" : "255.255.255.255");
     if (offers)
-        asyncio::run(offer(argv[2], argv[3], port, argument(argc, argv, rest + 1, "0.0.0.0")));
+        co_await offer(words[1] + " " + words[2], std::stoi(words[rest]), words[rest + 1]);
     else
-        asyncio::run(find(port, argument(argc, argv, rest + 1, "255.255.255.255")));
-} catch (const asyncio::KeyboardInterrupt&) {
-    std::puts("bye");
-} catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
+        co_await find(std::stoi(words[rest]), words[rest + 1]);
 }
+
+int main(int argc, char** argv) { return asyncio::run_main(program({argv + 1, argv + argc})); }

@@ -1,39 +1,53 @@
 // SPDX-License-Identifier: MIT
 //
-// Five programs at once, each with its own input and output; and one that takes too long.
+// Five programs at once, each with its own input and output; one that does not exist; and one that
+// takes too long.
 //
-//     build/dev/example_37_subprocesses
+//     ./dev example 37
+//
+// prints:
+//     PROGRAM 1
+//     PROGRAM 2
+//     PROGRAM 3
+//     PROGRAM 4
+//     PROGRAM 5
+//     run no-such-program: No such file or directory
+//     the slow one ended with -15
 #include <asyncio/asyncio.hpp>
 
 #include <cstdio>
+#include <ranges>
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
 
 Coro<std::string> shout(int number) {
-    asyncio::Process tr = co_await asyncio::create_subprocess_exec(
+    auto tr = co_await asyncio::create_subprocess_exec(
         {.stdin_ = asyncio::PIPE, .stdout_ = asyncio::PIPE}, "tr", "a-z", "A-Z");
     auto [out, err] = co_await tr.communicate("program " + std::to_string(number));
     co_return out;
 }
 
 Coro<> give_up_on_a_slow_one() {
-    asyncio::Process slow = co_await asyncio::create_subprocess_exec("sleep", "60");
-    const auto status = co_await asyncio::as_outcome(asyncio::wait_for(slow.wait(), 50ms));
-    if (!status) slow.terminate();  // a timeout leaves the program running
+    auto slow = co_await asyncio::create_subprocess_exec("sleep", "60");
+    try {
+        co_await asyncio::wait_for(slow.wait(), 50ms);
+    } catch (const asyncio::TimeoutError&) {
+        slow.terminate();  // a timeout leaves the program running
+    }
     const int code = co_await slow.wait();
     std::printf("the slow one ended with %d\n", code);
 }
 
 Coro<> run_programs() {
-    std::vector<Coro<std::string>> programs;
-    for (int i = 1; i <= 5; ++i) programs.push_back(shout(i));
-    const std::vector<std::string> answers = co_await asyncio::gather(std::move(programs));
-    for (const std::string& answer : answers) std::printf("%s\n", answer.c_str());
-    const auto missing =
-        co_await asyncio::as_outcome(asyncio::create_subprocess_exec("no-such-program"));
-    if (!missing) std::printf("%s\n", asyncio::describe(missing.error()).c_str());
+    const auto answers = co_await asyncio::gather(asyncio::map(std::views::iota(1, 6), shout));
+    for (const std::string& answer : answers) std::puts(answer.c_str());
+    try {
+        co_await asyncio::create_subprocess_exec("no-such-program");
+    } catch (const std::system_error& error) {
+        std::puts(error.what());
+    }
     co_await give_up_on_a_slow_one();
 }
 
-int main() { asyncio::run(run_programs()); }
+int main() { return asyncio::run_main(run_programs()); }

@@ -3,8 +3,8 @@
 // A conversation with a program that goes on running: each line is turned round by sed, and given
 // back at once. Input and output may be a terminal, a pipe or a file.
 //
-//     build/dev/example_38_interactive talk     with you, until Ctrl-D
-//     build/dev/example_38_interactive          a demonstration
+//     ./dev example 38 talk     with you, until Ctrl-D
+//     ./dev example 38          a demonstration
 //
 // prints:
 //     Tell me about yourself.
@@ -19,8 +19,6 @@
 
 using namespace std::chrono_literals;
 using asyncio::Coro;
-
-namespace {
 
 constexpr auto kPatience = 5s;
 
@@ -67,6 +65,4 @@ Coro<> listen(bool to_you) {
     if (code != 0) std::fprintf(stderr, "sed ended with %d\n", code);
 }
 
-}  // namespace
-
-int main(int argc, char**) { asyncio::run(listen(argc > 1)); }
+int main(int argc, char**) { return asyncio::run_main(listen(argc > 1)); }

@@ -3,7 +3,7 @@
 // A pipeline of programs, as a shell makes it: each writes straight into the next, nothing passes
 // through us; and every program's end is known. Then the same, left to a shell.
 //
-//     build/dev/example_39_shell_pipeline
+//     ./dev example 39
 //
 // prints:
 //     2 be
@@ -22,8 +22,6 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-
-namespace {
 
 using asyncio::Coro;
 using Program = std::vector<std::string>;
@@ -89,6 +87,4 @@ Coro<> count_words() {
     std::printf("\nthe shell says %s\n", out == finished.out ? "the same" : out.c_str());
 }
 
-}  // namespace
-
-int main() { asyncio::run(count_words()); }
+int main() { return asyncio::run_main(count_words()); }

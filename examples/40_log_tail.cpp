@@ -3,8 +3,8 @@
 // tail -F: the lines that are added to a log, also after it was put aside and begun anew. Nothing
 // is polled; the directory tells when there is something to read.
 //
-//     build/dev/example_40_log_tail FILE     until Ctrl-C
-//     build/dev/example_40_log_tail          a demonstration
+//     ./dev example 40 FILE     until Ctrl-C
+//     ./dev example 40          a demonstration
 //
 // prints:
 //     > started
@@ -24,8 +24,6 @@
 
 namespace fs = asyncio::fs;
 using asyncio::Coro;
-
-namespace {
 
 /// The lines of a file that grows, from its present end on: an async iterator.
 class Tail {
@@ -102,14 +100,7 @@ Coro<> print(std::filesystem::path path) {
     while (auto line = co_await tail.next()) std::printf("%s", line->c_str());
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
-    if (argc > 1)
-        asyncio::run(print(argv[1]));
-    else
-        asyncio::run(
-            []() -> Coro<> { co_await asyncio::with(fs::TemporaryDirectory(), demonstrate); });
-} catch (const asyncio::KeyboardInterrupt&) {
-    std::puts("bye");
+int main(int argc, char** argv) {
+    if (argc > 1) return asyncio::run_main(print(argv[1]));
+    return asyncio::run_main(asyncio::with(fs::TemporaryDirectory(), demonstrate));
 }

@@ -2,8 +2,8 @@
 //
 // What happens in a directory, as it happens.
 //
-//     build/dev/example_42_directory_watcher DIRECTORY     until Ctrl-C or SIGTERM
-//     build/dev/example_42_directory_watcher               a demonstration
+//     ./dev example 42 DIRECTORY     until Ctrl-C or SIGTERM
+//     ./dev example 42               a demonstration
 //
 // prints:
 //     created    letter
@@ -22,8 +22,6 @@
 
 namespace fs = asyncio::fs;
 using asyncio::Coro;
-
-namespace {
 
 const char* name_of(fs::Change::Kind kind) {
     static constexpr const char* kNames[] = {"created",    "modified", "written",
@@ -72,12 +70,7 @@ Coro<> watch_until_told(std::string folder) {
     std::puts("bye");
 }
 
-}  // namespace
-
 int main(int argc, char** argv) {
-    if (argc > 1)
-        asyncio::run(watch_until_told(argv[1]));
-    else
-        asyncio::run(
-            []() -> Coro<> { co_await asyncio::with(fs::TemporaryDirectory(), demonstrate); });
+    if (argc > 1) return asyncio::run_main(watch_until_told(argv[1]));
+    return asyncio::run_main(asyncio::with(fs::TemporaryDirectory(), demonstrate));
 }

@@ -4,8 +4,8 @@
 // threads, and neither is in the other's way. At most kAtOnce files are open, a piece of each in
 // memory.
 //
-//     build/dev/example_43_checksum DIRECTORY
-//     build/dev/example_43_checksum               a demonstration
+//     ./dev example 43 DIRECTORY
+//     ./dev example 43               a demonstration
 //
 // prints:
 //     cbf29ce484222325  empty
@@ -22,8 +22,6 @@
 
 namespace fs = asyncio::fs;
 using asyncio::Coro;
-
-namespace {
 
 constexpr int kAtOnce = 16;
 constexpr std::size_t kPiece = 1u << 20;  // bytes
@@ -81,12 +79,7 @@ Coro<> demonstrate(std::string& folder) {
     co_await print_checksums(folder);
 }
 
-}  // namespace
-
 int main(int argc, char** argv) {
-    if (argc > 1)
-        asyncio::run(print_checksums(argv[1]));
-    else
-        asyncio::run(
-            []() -> Coro<> { co_await asyncio::with(fs::TemporaryDirectory(), demonstrate); });
+    if (argc > 1) return asyncio::run_main(print_checksums(argv[1]));
+    return asyncio::run_main(asyncio::with(fs::TemporaryDirectory(), demonstrate));
 }

@@ -3,15 +3,12 @@
 // The echo server on all cores: one loop and one thread for each, one socket each (SO_REUSEPORT),
 // and the kernel spreads the connections. Ctrl-C ends all of them.
 //
-//     build/dev/example_45_all_cores 8888
-//     nc 127.0.0.1 8888
+//     ./dev example 45 [PORT]      default: 8888
+//     nc 127.0.0.1 PORT
 #include <asyncio/asyncio.hpp>
 
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
-
-namespace {
 
 using asyncio::Coro;
 
@@ -26,19 +23,19 @@ Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
     }
 }
 
-Coro<> serve(std::uint16_t port, int core) {
-    asyncio::Server server =
-        co_await asyncio::start_server(echo, "127.0.0.1", port, {.reuse_port = true});
+Coro<> serve(int port, int core) {
+    auto server = co_await asyncio::start_server(echo, "127.0.0.1", port, {.reuse_port = true});
     std::printf("core %d listens\n", core);
     std::fflush(stdout);
     co_await server.serve_forever();
 }
 
-}  // namespace
-
 int main(int argc, char** argv) try {
-    const auto port = static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 8888);
-    asyncio::serve_on_cores(0, [port](int core) -> Coro<> { co_await serve(port, core); });
+    const int port = argc > 1 ? std::stoi(argv[1]) : 8888;
+    asyncio::serve_on_cores(0, [port](int core) { return serve(port, core); });
 } catch (const asyncio::KeyboardInterrupt&) {
     std::printf("%d lines\n", lines_echoed.load());
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
 }

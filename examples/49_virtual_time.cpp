@@ -4,13 +4,14 @@
 // no time, to the exact second. With GoogleTest this would be an ASYNC_TEST with
 // {.virtual_time = true} (see docs/testing.md); here it is a program, so that it needs nothing.
 //
+//     ./dev example 49
+//
 // prints:
 //     the ninth call succeeds                                 ok
 //     pauses double up to a minute                            ok
 //     a service that stays down is given up                   ok
 //     after ten minutes, to the nanosecond                    ok
 //     13 minutes and 3 seconds of waiting, tested
-
 #include <asyncio/asyncio.hpp>
 #include <asyncio/testing/virtual_clock.hpp>
 
