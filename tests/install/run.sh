@@ -45,3 +45,17 @@ fi
 
 echo "== asyncio-lint"
 "$work/prefix/bin/asyncio-lint" "$here/outside.cpp" "$here/outside_testing.cpp"
+
+# The template of the guide, as docs/start.md has it built; with the other compiler, too, where there is one
+# (not where a sanitizer's library of this compiler would be needed).
+compilers=("$CXX")
+case $CXX in *clang*) other=g++ ;; *) other=clang++-19 ;; esac
+if [ "${flags[*]}" = "${flags[*]/-fsanitize/}" ] && command -v "$other" >/dev/null; then compilers+=("$other"); fi
+for compiler in "${compilers[@]}"; do
+    echo "== examples/starter with $compiler"
+    tree=$work/starter-$(basename "$compiler")
+    cmake -S "$here/../../examples/starter" -B "$tree" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" \
+        -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_FLAGS="${flags[*]}" >/dev/null
+    cmake --build "$tree" >"$work/starter.log" || { cat "$work/starter.log"; exit 1; }
+    ctest --test-dir "$tree" --output-on-failure >"$work/starter.log" || { cat "$work/starter.log"; exit 1; }
+done

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// error: gather needs coroutines, tasks, futures or other awaitables, or a std::vector of them
+// error: gather needs coroutines, tasks, futures or other awaitables, or a range of them
 #include <asyncio/asyncio.hpp>
 
 using namespace std::chrono_literals;
