@@ -36,6 +36,13 @@ using asyncio::Coro;
 BLOCK = re.compile(r"(?:<!-- given:\s*(?P<given>.*?)-->\s*)?^```(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.S | re.M)
 
 
+def includes() -> str:
+    """What the blocks include, which must not be done inside a namespace."""
+    found = {line for page in PAGES for match in BLOCK.finditer((ROOT / page).read_text()) if match["info"].startswith("cpp")
+             for line in re.findall(r"^#include.*$", match["code"], flags=re.M)}
+    return "".join(line + "\n" for line in sorted(found))
+
+
 def unit(page: str) -> str:
     """The blocks of a page as C++."""
     text, parts = (ROOT / page).read_text(), []
@@ -52,7 +59,7 @@ def unit(page: str) -> str:
 
 
 def main() -> int:
-    source = PREAMBLE + "\n".join(unit(page) for page in PAGES)
+    source = includes() + PREAMBLE + "\n".join(unit(page) for page in PAGES)
     if "--print" in sys.argv:
         print(source)
         return 0
