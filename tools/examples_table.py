@@ -10,6 +10,7 @@ A line counts if it is neither blank nor only a comment (or, in Python, a docstr
 lines in all, opens with what it shows and how to run it, and is at most half as long again as its original.
 """
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def table_faults() -> list[str]:
 
 def main() -> int:
     if "--list" in sys.argv:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
         for example in examples():
             print(f"{example.number:4}  {example.title:20} {example.shows}")
         return 0
