@@ -6,8 +6,8 @@
 //     ./dev example 3
 //
 // prints:
-//     one after another: 0... s
-//     all at once: 0... s
+//     one after another: ... s
+//     all at once: ... s
 #include <asyncio/asyncio.hpp>
 
 #include <chrono>
