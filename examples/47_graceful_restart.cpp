@@ -2,8 +2,8 @@
 //
 // A server that is replaced while it runs, without refusing or breaking a connection.
 //
-//     build/dev/example_47_graceful_restart 8888        port 0 picks a free one
-//     kill -HUP PID                                     as often as you like
+//     ./dev example 47 8888            port 0 picks a free one
+//     kill -HUP PID                    as often as you like
 //
 // On SIGHUP it starts its program anew, which takes over the listening socket: it is the same
 // socket, so what connects meanwhile waits in its queue. The old process stops to accept, says
@@ -22,8 +22,6 @@
 
 #include <spawn.h>
 #include <unistd.h>
-
-namespace {
 
 using asyncio::Coro;
 
@@ -76,8 +74,6 @@ Coro<> serve(char* program, const char* port, int listener) {
     co_await server.wait_closed();
     std::printf("%d has no more connections\n", ::getpid());
 }
-
-}  // namespace
 
 int main(int argc, char** argv) try {
     const bool inherits = argc == 3 && std::strcmp(argv[1], "--listener") == 0;

@@ -6,6 +6,8 @@
 // remembers what it booked, and passes them all. With GoogleTest these would be tests; see
 // docs/testing.md.
 //
+//     ./dev example 50
+//
 // prints:
 //     the careless shop: an order was booked twice
 //     the careful shop: 200 networks, every order booked once
