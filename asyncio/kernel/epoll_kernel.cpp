@@ -26,10 +26,6 @@ namespace {
 
 constexpr int events_per_wait = 256;
 constexpr std::uint32_t registered_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-constexpr std::uint32_t end_events = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-constexpr std::uint32_t input_events = EPOLLIN | end_events;
-constexpr std::uint32_t output_events = EPOLLOUT | EPOLLHUP | EPOLLERR;
-constexpr std::uint64_t wake_tag = ~std::uint64_t{0};  // as a descriptor: -1
 
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
               EPOLLHUP == POLLHUP);
@@ -48,10 +44,6 @@ int open_epoll() {
 int round_up_to_milliseconds(Duration timeout) noexcept {
     const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(timeout).count();
     return static_cast<int>(std::clamp<std::int64_t>(rounded, 0, INT_MAX));
-}
-
-int begin_connect(const Operation& operation) noexcept {
-    return ::connect(operation.fd, operation.address, operation.count) == 0 ? 0 : -errno;
 }
 
 }  // namespace
@@ -137,6 +129,15 @@ bool EpollKernel::put_in_flight(Operation& operation) noexcept {
     return true;
 }
 
+std::ptrdiff_t EpollKernel::try_send(const Operation& operation) noexcept {
+    return operation.is_socket ? os::try_send(operation.fd, operation.buffers, operation.count)
+                               : os::try_write(operation.fd, operation.buffers, operation.count);
+}
+
+int EpollKernel::begin_connect(const Operation& operation) noexcept {
+    return ::connect(operation.fd, operation.address, operation.count) == 0 ? 0 : -errno;
+}
+
 bool EpollKernel::submit(Operation& operation) noexcept {
     assert(operation.idle());
     if (forked()) [[unlikely]]
@@ -200,15 +201,6 @@ void EpollKernel::reclaim(Operation& operation) noexcept {
     in_flight_--;
 }
 
-void EpollKernel::finish(Operation& operation, int result) {
-    assert(!operation.idle());
-    check_lent_memory(operation);
-    detach(operation);
-    operation.state = Operation::State::idle;
-    in_flight_--;
-    operation.callback(operation, Completion{.result = result});
-}
-
 void EpollKernel::close(int fd) noexcept {
     const auto index = static_cast<std::size_t>(fd);
     if (fd >= 0 && index < entries_.size()) {
@@ -249,167 +241,7 @@ void EpollKernel::wait(std::optional<Duration> timeout) {
     epoll_event events[events_per_wait];
     const int count = collect(timeout, events);
     if (count < 0 && errno != EINTR) os::throw_system_error(errno, "wait for events");
-    finish_all(finished_inputs_);
-    retry_ready();
-    for (int i = 0; i < count; i++) on_event(events[i]);
-    finish_all(finished_outputs_);
-}
-
-void EpollKernel::finish_all(List& list) {
-    List taken;  // those that callbacks add wait for their turn
-    taken.splice_back(list);
-    while (!taken.empty()) {
-        Operation& operation = taken.front();
-        finish(operation, operation.inline_result);
-    }
-}
-
-void EpollKernel::retry_ready() {
-    List taken;
-    taken.splice_back(ready_);
-    while (!taken.empty()) try_input(taken.pop_front());
-}
-
-void EpollKernel::try_input(Operation& operation) {
-    switch (operation.opcode) {
-        case Opcode::receive:
-            return receive(operation);
-        case Opcode::receive_from:
-            return receive_datagrams(operation);
-        default:
-            return accept(operation);
-    }
-}
-
-void EpollKernel::on_event(const epoll_event& event) {
-    const std::uint64_t tag = event.data.u64;
-    if (tag == wake_tag) {
-        wake_.acknowledge();
-        return;
-    }
-    const int fd = static_cast<int>(tag & 0xffffffff);
-    const auto generation = static_cast<std::uint32_t>(tag >> 32);
-    Entry& entry = entries_[static_cast<std::size_t>(fd)];
-    if (entry.generation != generation) return;
-    if ((event.events & end_events) != 0) entry.ended = true;
-    if ((event.events & input_events) != 0) on_input(fd, event.events);
-    if ((event.events & output_events) == 0) return;
-    // The callback may have closed it, or moved the table.
-    const Entry& now = entries_[static_cast<std::size_t>(fd)];
-    if (now.output != nullptr && now.generation == generation) on_output(fd, event.events);
-}
-
-void EpollKernel::on_input(int fd, std::uint32_t events) {
-    Entry& entry = entries_[static_cast<std::size_t>(fd)];
-    Operation* operation = entry.input;
-    if (operation != nullptr && operation->opcode == Opcode::poll) {
-        const std::uint32_t wanted = operation->events | EPOLLERR | EPOLLHUP;
-        if ((events & wanted) != 0) finish(*operation, static_cast<int>(events & wanted));
-        return;
-    }
-    entry.readable = true;
-    if (operation == nullptr || operation->linked()) return;  // ready_ has it: next turn
-    try_input(*operation);
-}
-
-std::ptrdiff_t EpollKernel::try_send(const Operation& operation) noexcept {
-    return operation.is_socket ? os::try_send(operation.fd, operation.buffers, operation.count)
-                               : os::try_write(operation.fd, operation.buffers, operation.count);
-}
-
-std::ptrdiff_t EpollKernel::try_receive(const Operation& operation,
-                                        std::span<std::byte> buffer) noexcept {
-    return operation.is_socket ? os::try_receive(operation.fd, buffer)
-                               : os::try_read(operation.fd, buffer);
-}
-
-void EpollKernel::on_output(int fd, std::uint32_t events) {
-    Operation* operation = entries_[static_cast<std::size_t>(fd)].output;
-    assert(operation != nullptr);
-    if (operation->opcode == Opcode::poll) {
-        const std::uint32_t wanted = operation->events | EPOLLERR | EPOLLHUP;
-        if ((events & wanted) != 0) finish(*operation, static_cast<int>(events & wanted));
-        return;
-    }
-    check_lent_memory(*operation);
-    if (operation->opcode == Opcode::connect) {
-        const int result = begin_connect(*operation);
-        if (result == -EALREADY || result == -EINPROGRESS) return;
-        finish(*operation, result == -EISCONN ? 0 : result);
-        return;
-    }
-    const auto sent = try_send(*operation);
-    if (sent != again) finish(*operation, static_cast<int>(sent));
-}
-
-void EpollKernel::receive(Operation& operation) {
-    Entry& entry = entries_[static_cast<std::size_t>(operation.fd)];
-    if (received_ >= received_per_wait) {
-        ready_.push_back(operation);
-        return;
-    }
-    const std::span scratch(scratch_.get(), scratch_size);
-    const auto received = try_receive(operation, scratch);
-    if (received > 0) {
-        const auto size = static_cast<std::size_t>(received);
-        received_ += size;
-        entry.readable = size == scratch_size || entry.ended || !operation.is_socket;
-        if (entry.readable) ready_.push_back(operation);
-        operation.callback(operation, Completion{.result = static_cast<int>(received),
-                                                 .more = true,
-                                                 .data = scratch.first(size)});
-        return;
-    }
-    entry.readable = received == 0;  // the end of a stream stays where it is
-    if (received != again) finish(operation, static_cast<int>(received));
-}
-
-void EpollKernel::receive_datagrams(Operation& operation) {
-    if (received_ >= received_per_wait) {
-        ready_.push_back(operation);
-        return;
-    }
-    if (batch_ == nullptr) batch_ = std::make_unique<DatagramBatch>();
-    Entry& entry = entries_[static_cast<std::size_t>(operation.fd)];
-    const int count = batch_->receive(operation.fd);
-    entry.readable = count == static_cast<int>(DatagramBatch::most) || entry.ended;
-    if (count == again) {
-        entry.readable = false;
-        return;
-    }
-    if (count < 0) {
-        entry.readable = true;  // an error says nothing of what is behind it
-        return finish(operation, count);
-    }
-    if (entry.readable) ready_.push_back(operation);
-    in_batch_ = &operation;
-    for (int i = 0; i < count && in_batch_ == &operation; i++) {
-        const Datagram datagram = (*batch_)[i];
-        received_ += datagram.data.size() + sizeof(Datagram);
-        operation.callback(operation, datagram);
-    }
-    in_batch_ = nullptr;
-}
-
-bool EpollKernel::owns_input(int fd, const Operation& operation) const noexcept {
-    return entries_[static_cast<std::size_t>(fd)].input == &operation;
-}
-
-void EpollKernel::accept(Operation& operation) {
-    const int fd = operation.fd;
-    for (int i = 0; i < accept_burst; i++) {
-        const int result = os::try_accept(fd);
-        if (result == again) {
-            entries_[static_cast<std::size_t>(fd)].readable = false;
-            return;
-        }
-        if (result < 0 && os::is_transient_accept_error(-result)) continue;
-        // A final error (EMFILE) leaves `readable` set: connections wait, and no edge will say so.
-        if (result < 0) return finish(operation, result);
-        operation.callback(operation, Completion{.result = result, .more = true});
-        if (!owns_input(fd, operation)) return;
-    }
-    if (!operation.linked()) ready_.push_back(operation);
+    dispatch({events, static_cast<std::size_t>(std::max(count, 0))});
 }
 
 }  // namespace asyncio::kernel

@@ -80,7 +80,8 @@ class EpollKernel final : public Kernel {
     };
 
     // What an attempt says: `again` means that nothing came of it.
-    static constexpr int again = -11;  // -EAGAIN
+    static constexpr int again = -11;                             // -EAGAIN
+    static constexpr std::uint64_t wake_tag = ~std::uint64_t{0};  // as a descriptor: -1
 
     bool forked() const noexcept;
     Entry* entry_of(int fd) noexcept;  // null when out of memory
@@ -90,6 +91,7 @@ class EpollKernel final : public Kernel {
     bool finish_inline(Operation& operation, int result) noexcept;
     bool put_in_flight(Operation& operation) noexcept;
     static std::ptrdiff_t try_send(const Operation& operation) noexcept;
+    static int begin_connect(const Operation& operation) noexcept;
     static std::ptrdiff_t try_receive(const Operation& operation,
                                       std::span<std::byte> buffer) noexcept;
     bool submit_poll(Operation& operation) noexcept;
@@ -98,13 +100,14 @@ class EpollKernel final : public Kernel {
     void detach(Operation& operation) noexcept;
     bool owns_input(int fd, const Operation& operation) const noexcept;
 
+    void dispatch(std::span<const epoll_event> events);
     void finish_all(List& list);
     void retry_ready();
     void on_event(const epoll_event& event);
-    void on_input(int fd, std::uint32_t events);
+    void on_input(Entry& entry, std::uint32_t events);
     void on_output(int fd, std::uint32_t events);
     void try_input(Operation& operation);
-    void receive(Operation& operation);
+    void receive(Operation& operation, Entry& entry);
     void receive_datagrams(Operation& operation);
     void accept(Operation& operation);
     int collect(std::optional<Duration> timeout, epoll_event* events);
