@@ -37,17 +37,18 @@ void StreamCore::feed(std::span<const std::byte> data) {
 
 void StreamCore::data_received(std::span<const std::byte> data) {
     ReadWait* const reader = reader_;
-    const bool counts = reader != nullptr && reader->waits() && !reader->asks();
-    if (!counts) ask_reader(data);
-    if (data.empty()) return;
+    if (reader == nullptr || !reader->waits() || reader->asks()) return data_for_anybody(data);
     buffer_.append(data);
-    const std::size_t size = buffer_.size();
-    if (!counts)
-        ask_reader_again();
-    else if (reader->satisfied_by(size))
-        reader->wake();
-    if (size > 2 * limit_) [[unlikely]]
-        limit_reading();
+    if (reader->satisfied_by(buffer_.size())) reader->wake();
+    limit_reading();
+}
+
+/// Nobody waits, or a read that has to be asked.
+void StreamCore::data_for_anybody(std::span<const std::byte> data) {
+    ask_reader(data);
+    buffer_.append(data);
+    ask_reader_again();
+    limit_reading();
 }
 
 /// The reader takes what it can use of data that is not in the buffer yet.
@@ -60,8 +61,8 @@ void StreamCore::ask_reader_again() {
     ask_reader(nothing);
 }
 
-/// Too much is buffered, unless a read waits for more of it.
-void StreamCore::limit_reading() {
+/// Called when too much is buffered; all right while a read waits for more of it.
+void StreamCore::pause_transport() {
     if (!transport_ || read_paused_ || reader_waits()) return;
     read_paused_ = true;
     transport_->pause_reading();

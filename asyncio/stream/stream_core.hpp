@@ -153,7 +153,12 @@ class StreamCore final : public Protocol {
     bool reader_waits() const noexcept { return reader_ != nullptr && reader_->waits(); }
     void ask_reader(std::span<const std::byte>& fresh);
     void ask_reader_again();
-    void limit_reading();
+    void data_for_anybody(std::span<const std::byte> data);
+    void limit_reading() {
+        if (buffer_.size() > 2 * limit_) [[unlikely]]
+            pause_transport();
+    }
+    void pause_transport();
     void resume_transport();
 
     Buffer buffer_;
