@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// Echo server with coroutine streams, for the benchmarks. The last argument is the port;
-// ASYNCIO_BACKEND chooses io_uring or epoll.
+// Echo server for the benchmarks. The last argument is the port; ASYNCIO_BACKEND chooses io_uring
+// or epoll.
 //
-// The session passes on what peek() shows: no string per message, and no memory of a connection's
-// own while it is idle. `--read` measures read(n), a string each; `--into BYTES` read_into().
+// The session, a coroutine with streams, passes on what peek() shows: no string per message, and no
+// memory of a connection's own while it is idle. `--read` measures read(n), a string each; `--into
+// BYTES` read_into(); `--protocol` a Protocol, callbacks without a task.
 #include <asyncio/asyncio.hpp>
 
 #include <cstddef>
@@ -57,6 +58,18 @@ Coro<> echo_into(StreamReader& reader, StreamWriter& writer) {
     }
 }
 
+class EchoProtocol final : public asyncio::Protocol {
+  public:
+    static std::unique_ptr<EchoProtocol> make() { return std::make_unique<EchoProtocol>(); }
+    void connection_made(asyncio::Transport& transport) override { transport_ = &transport; }
+    void data_received(std::span<const std::byte> data) override { transport_->write(data); }
+    void pause_writing() override { transport_->pause_reading(); }
+    void resume_writing() override { transport_->resume_reading(); }
+
+  private:
+    asyncio::Transport* transport_ = nullptr;
+};
+
 using Session = Coro<>(StreamReader&, StreamWriter&);
 
 Coro<> serve(Session* session, std::uint16_t port) {
@@ -66,11 +79,19 @@ Coro<> serve(Session* session, std::uint16_t port) {
     co_await server.serve_forever();
 }
 
+Coro<> serve_protocol(std::uint16_t port) {
+    const asyncio::ServerOptions options{.backlog = 4096};
+    asyncio::EventLoop& loop = asyncio::get_running_loop();
+    const asyncio::Server server =
+        co_await loop.create_server(EchoProtocol::make, "127.0.0.1", port, options);
+    co_await server.serve_forever();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc < 2) {
-        std::fprintf(stderr, "usage: %s [--read | --into BYTES] PORT\n", argv[0]);
+        std::fprintf(stderr, "usage: %s [--read | --into BYTES | --protocol] PORT\n", argv[0]);
         return 2;
     }
     const std::string_view option = argv[1];
@@ -81,8 +102,9 @@ int main(int argc, char** argv) {
         into_bytes = std::strtoul(argv[2], nullptr, 10);
     }
     bench::allow_many_descriptors();
+    const auto port = static_cast<std::uint16_t>(std::atoi(argv[argc - 1]));
     try {
-        asyncio::run(serve(session, static_cast<std::uint16_t>(std::atoi(argv[argc - 1]))));
+        asyncio::run(option == "--protocol" ? serve_protocol(port) : serve(session, port));
     } catch (const asyncio::KeyboardInterrupt&) {
     }
 }

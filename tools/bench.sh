@@ -11,6 +11,7 @@ usage: ./dev bench [NAME] [ARGUMENT...]
   sync           locks and queues, beside their floor
   echo           throughput and server CPU, on io_uring and epoll
   idle           memory of an idle connection
+  udp            UDP echo, beside raw epoll, libuv and Asio where they are installed
   cost           instructions and system calls per message (needs perf)      (with peers only)
   proc           starting programs, also from a parent with 4 GiB in use
   file           reading 10,000 files of 4 KiB, copying 1 GiB
@@ -139,14 +140,34 @@ file() {
     fi
 }
 
+# build_peer NAME FLAG...: bench/peers/NAME.cpp, if what it needs is installed.
+build_peer() {
+    mkdir -p "$BIN/peers"
+    "${CXX:-c++}" -O2 -std=c++20 -DNDEBUG "bench/peers/$1.cpp" -o "$BIN/peers/$1" "${@:2}" 2>/dev/null ||
+        echo "$1: not built, its library is missing" >&2
+}
+
+udp() {
+    local peer servers=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_udp_echo"
+        asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_udp_echo"
+        asyncio-endpoint="ASYNCIO_BACKEND=epoll $BIN/bench_udp_echo --endpoint")
+    build_peer udp_epoll
+    build_peer udp_uv -luv
+    build_peer udp_asio -pthread
+    for peer in udp_epoll udp_uv udp_asio; do
+        [ ! -x "$BIN/peers/$peer" ] || servers+=("$peer=$BIN/peers/$peer")
+    done
+    python3 bench/servers.py --rounds "$ROUNDS" "$BIN/bench_udp_load" "${1:-1:64,64:64,64:1400}" "${servers[@]}"
+}
+
 compile_time() { python3 bench/compile_time.py "$@"; }
 
 name=${1:-all}
 [ $# -eq 0 ] || shift
 case $name in
-    micro | sync | idle | cost | proc | file | compile_time) "$name" "$@" ;;
+    micro | sync | idle | cost | udp | proc | file | compile_time) "$name" "$@" ;;
     echo) echo_ "$@" ;;
-    all) for name in micro sync echo_ idle cost proc file compile_time; do
+    all) for name in micro sync echo_ idle cost udp proc file compile_time; do
         printf '\n== %s\n' "${name%_}"
         "$name"
     done ;;
