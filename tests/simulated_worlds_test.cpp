@@ -504,6 +504,7 @@ TEST(SimulatedWorlds, groups) { tell("groups", testing::simulate_seeds(kWorlds, 
 // and again: a byte that a cancelled read or write lost or doubled would be seen.
 
 constexpr std::size_t kBytes = 60'000;
+constexpr std::size_t kLimit = 1000;  // so that reading is paused and resumed all the time
 
 char byte_at(std::size_t position, int side) {
     return static_cast<char>(testing::scramble(position * 2 + static_cast<std::size_t>(side)));
@@ -533,6 +534,7 @@ class Reading {
 
     Coro<> read_all() {
         while (position_ < kBytes) {
+            if (random_.chance(0.2)) co_await sleep(some_patience(random_) / 4);  // reading pauses
             Outcome<std::string> got =
                 co_await as_outcome(wait_for(some(), some_patience(random_)));
             if (got) {
@@ -606,12 +608,13 @@ Coro<> bytes_server(testing::Random random) {
     const auto handler = [&random](StreamReader& reader, StreamWriter& writer) -> Coro<> {
         (void)co_await exchange_bytes(reader, writer, random.branch(), 0);
     };
-    Server server = co_await start_server(handler, "", 7004);
+    Server server = co_await start_server(handler, "", 7004, {.limit = kLimit});
     co_await server.serve_forever();
 }
 
 Coro<> connect_and_exchange(testing::Random random, bool& done) {
-    auto [reader, writer] = co_await wait_for(open_connection("server", 7004), 20s);
+    auto [reader, writer] =
+        co_await wait_for(open_connection("server", 7004, {.limit = kLimit}), 20s);
     done = co_await exchange_bytes(reader, writer, random, 1);
 }
 
