@@ -73,6 +73,8 @@ class ContextSlot {
     }
     /// The slot of what this thread runs; the thread's own outside of any work.
     static ContextSlot& current() noexcept;
+    /// Where this thread keeps a pointer to it. For loops, which change it with each step.
+    static ContextSlot*& current_place() noexcept { return current_; }
 
     ContextSlot copy() const noexcept;
     /// Give this context an identity and a handle, if it has none.

@@ -36,21 +36,22 @@ class Runnable {
   private:
     friend class RunQueue;
     friend class RunBatch;
-    Runnable* next_ = nullptr;
+    Runnable* next_ = nullptr;  // meaningful when another one is queued behind
     Function function_;
 };
 
-/// FIFO of runnables. `end_` is where the next one is linked in: no branch on the way.
+/// FIFO of runnables. `end_` is where the next one is linked in: no branch on the way. The last
+/// one's link is not written, `end_` tells that it is the last: stores are what a switch between
+/// tasks consists of.
 class RunQueue {
   public:
     RunQueue() noexcept = default;
     RunQueue(const RunQueue&) = delete;
     RunQueue& operator=(const RunQueue&) = delete;
 
-    bool empty() const noexcept { return first_ == nullptr; }
+    bool empty() const noexcept { return end_ == &first_; }
 
     void push(Runnable& runnable) noexcept {
-        runnable.next_ = nullptr;
         *end_ = &runnable;
         end_ = &runnable.next_;
     }
@@ -58,28 +59,27 @@ class RunQueue {
     Runnable& pop() noexcept {
         assert(!empty());
         Runnable& runnable = *first_;
-        first_ = runnable.next_;
-        if (first_ == nullptr) end_ = &first_;
+        if (end_ == &runnable.next_)
+            end_ = &first_;
+        else
+            first_ = runnable.next_;
         return runnable;
     }
 
     /// Put `runnable` before what is here.
     void push_front(Runnable& runnable) noexcept {
-        runnable.next_ = first_;
-        if (first_ == nullptr) end_ = &runnable.next_;
+        if (empty())
+            end_ = &runnable.next_;
+        else
+            runnable.next_ = first_;
         first_ = &runnable;
     }
 
   private:
     friend class RunBatch;
 
-    void clear() noexcept {
-        first_ = nullptr;
-        end_ = &first_;
-    }
-
-    Runnable* first_ = nullptr;
-    Runnable** end_ = &first_;  // the last one's link, or first_
+    Runnable* first_ = nullptr;  // meaningful unless empty
+    Runnable** end_ = &first_;   // the last one's link, or first_
 };
 
 /// All that a queue held at one moment, on its way out; what is left at the end goes back to the
@@ -87,15 +87,17 @@ class RunQueue {
 class RunBatch {
   public:
     explicit RunBatch(RunQueue& queue) noexcept
-        : queue_(queue), first_(queue.first_), end_(queue.end_) {
-        queue.clear();
+        : queue_(queue), first_(queue.empty() ? nullptr : queue.first_), end_(queue.end_) {
+        queue.end_ = &queue.first_;
     }
     RunBatch(const RunBatch&) = delete;
     RunBatch& operator=(const RunBatch&) = delete;
     ~RunBatch() {
         if (empty()) return;
-        *end_ = queue_.first_;
-        if (queue_.first_ == nullptr) queue_.end_ = end_;
+        if (queue_.empty())
+            queue_.end_ = end_;
+        else
+            *end_ = queue_.first_;
         queue_.first_ = first_;
     }
 
@@ -103,7 +105,7 @@ class RunBatch {
     Runnable& pop() noexcept {
         assert(!empty());
         Runnable& runnable = *first_;
-        first_ = runnable.next_;
+        first_ = end_ == &runnable.next_ ? nullptr : runnable.next_;
         if (first_ != nullptr) __builtin_prefetch(first_);  // in a crowd it is not in the cache
         return runnable;
     }
@@ -111,7 +113,7 @@ class RunBatch {
   private:
     RunQueue& queue_;
     Runnable* first_;
-    Runnable** end_;  // meaningful only while first_ is set
+    Runnable** const end_;  // the last one's link
 };
 
 }  // namespace asyncio

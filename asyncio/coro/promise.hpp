@@ -144,7 +144,7 @@ inline bool Driver::resume_chain() noexcept {
         resumed->handle().resume();
     } while (innermost_ != resumed);
     if (wait_ != nullptr) return true;
-    if (!resumed->handle().done()) [[unlikely]]
+    if (!innermost_->handle().done()) [[unlikely]]
         report_phantom_suspension();
     return false;
 }

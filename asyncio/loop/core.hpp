@@ -6,6 +6,7 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
@@ -24,6 +25,8 @@ struct Core final : RefCounted {
     RunQueue ready;
     EventLoop* loop = nullptr;               // null once the loop is gone
     coro::Driver* current_driver = nullptr;  // being stepped now
+    ContextSlot** context = nullptr;         // where the running thread has its current one
+    ContextSlot* outside = nullptr;          // what it is outside of the steps
     bool debug = false;
     bool closed = false;  // or being closed: nothing becomes ready any more
 };

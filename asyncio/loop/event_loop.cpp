@@ -88,6 +88,8 @@ void EventLoop::run_forever() {
         explicit Running(EventLoop& l) : loop(l) {
             loop.running_in_ = loop::this_thread();
             loop::running_loop = &loop;
+            loop.core_->context = &ContextSlot::current_place();
+            loop.core_->outside = ContextSlot::current_place();
         }
         ~Running() {
             loop.end_traces();
@@ -145,8 +147,8 @@ void EventLoop::run_hooks() {
     while (!hooks.empty()) hooks.pop_front().before_poll();
 }
 
-/// Poll until something happens.
-void EventLoop::sleep() {
+/// Poll until something happens. Out of line, so that an iteration with work at hand is short.
+[[gnu::noinline]] void EventLoop::sleep() {
     std::optional<Duration> timeout;
     if (const auto deadline = timers_.next_wakeup()) timeout = time_until(*deadline);
     if (!inbox_->go_to_sleep() || signals_->pending()) timeout = Duration::zero();

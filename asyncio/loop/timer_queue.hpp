@@ -58,7 +58,7 @@ class Timer {
     Timer* next_;   // wheel: ring; heap: right sibling
     Timer* prev_;   // wheel: ring; heap: left sibling, or parent of a first child
     Timer* child_;  // heap: first child; wheel heads use nothing
-    Runnable* target_ = nullptr;
+    Runnable* target_;
     std::uint32_t sequence_;
     Place place_ = Place::none;
     std::uint8_t slot_level_;

@@ -75,10 +75,15 @@ void TaskCore::begin(const TaskOptions& options) {
 /// Inside the step of another task, or a callback.
 void TaskCore::step_eagerly() {
     struct Inside {
-        explicit Inside(loop::Core& c) noexcept : core(c), creator(c.current_driver) {}
-        ~Inside() { core.current_driver = creator; }
+        explicit Inside(loop::Core& c) noexcept
+            : core(c), creator(c.current_driver), context(*c.context) {}
+        ~Inside() {
+            core.current_driver = creator;
+            *core.context = context;
+        }
         loop::Core& core;
         coro::Driver* creator;
+        ContextSlot* context;
     } inside(core());
     const Ref<TaskCore> keep(this);
     try {
@@ -114,12 +119,13 @@ inline void TaskCore::step() {
         revoke_must_cancel();
 }
 
-/// True if it waits, false if it is finished.
-inline bool TaskCore::advance() {
-    const ContextScope scope(context_);
+/// True if it waits, false if it is finished. Nothing but `this` has to be kept while it runs.
+inline bool TaskCore::advance() noexcept {
+    *core().context = &context_;
     core().current_driver = this;
     const bool waits = resume_chain();
     core().current_driver = nullptr;
+    *core().context = core().outside;
     return waits;
 }
 

@@ -84,7 +84,7 @@ class TaskCore : public FutureCore, public loop::Member, public coro::Driver {
     static void take_turn(Runnable& runnable, Turn turn);
     void begin(const TaskOptions& options);
     void step();
-    bool advance();
+    bool advance() noexcept;
     bool advance_watched();
     void step_eagerly();
     void finish();
