@@ -12,6 +12,7 @@ namespace {
 struct Spare {
     std::array<std::string, BlockCache::kBlocks> blocks;
     std::size_t count = 0;
+    std::size_t bytes = 0;
 };
 
 Spare& spare() noexcept {
@@ -23,14 +24,19 @@ Spare& spare() noexcept {
 
 std::string BlockCache::take() noexcept {
     Spare& cache = spare();
-    return cache.count > 0 ? std::exchange(cache.blocks[--cache.count], std::string())
-                           : std::string();
+    if (cache.count == 0) return {};
+    std::string block = std::exchange(cache.blocks[--cache.count], std::string());
+    cache.bytes -= block.capacity();
+    return block;
 }
 
 void BlockCache::give(std::string block) noexcept {
     Spare& cache = spare();
-    if (cache.count == kBlocks || block.capacity() > kLargestBlock) return;
+    const std::size_t bytes = block.capacity();
+    if (bytes < kSmallestBlock || bytes > kLargestBlock) return;
+    if (cache.count == kBlocks || cache.bytes + bytes > kMostBytes) return;
     block.clear();
+    cache.bytes += bytes;
     cache.blocks[cache.count++] = std::move(block);
 }
 
