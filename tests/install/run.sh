@@ -15,6 +15,12 @@ cmake --install "$build" --prefix "$work/prefix" >/dev/null
 for file in include/asyncio/asyncio.hpp bin/asyncio-lint; do
     [ -f "$work/prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
+# Whoever installs from a fresh clone builds the target asyncio_libraries, and nothing more.
+built=$(ninja -C "$build" -t query asyncio_libraries)
+for library in "$work/prefix"/lib*/libasyncio*.a "$work/prefix"/lib*/*/libasyncio*.a; do
+    [ ! -f "$library" ] || grep -q "$(basename "$library")" <<<"$built" ||
+        { echo "asyncio_libraries does not build $(basename "$library")"; exit 1; }
+done
 if find "$work/prefix/include" -name '*_test*' | grep .; then
     echo "test files were installed"
     exit 1
