@@ -117,6 +117,8 @@ class StreamReader {
     void set_transport(stream::Transport& transport) const { core_->connection_made(transport); }
 
   private:
+    friend class StreamReaderProtocol;
+
     Ref<stream::StreamCore> core_;
 };
 

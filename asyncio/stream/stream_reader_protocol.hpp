@@ -10,7 +10,9 @@
 //     pipe->close();
 //
 // The reader's pauses reach the transport, so no more is taken than the reader's limits allow; the
-// end and the error of the transport are the reader's. The reader outlives the transport.
+// end and the error of the transport are the reader's. The protocol shares what the reader refers
+// to, so either may go first; what comes after the reader has gone nobody reads, and the transport
+// pauses.
 #pragma once
 
 #include <asyncio/stream/protocol.hpp>
@@ -24,23 +26,23 @@ namespace asyncio {
 
 class StreamReaderProtocol final : public Protocol {
   public:
-    explicit StreamReaderProtocol(StreamReader& reader) noexcept : reader_(reader) {}
+    explicit StreamReaderProtocol(StreamReader& reader) noexcept : core_(reader.core_) {}
 
-    void connection_made(Transport& transport) override { reader_.set_transport(transport); }
-    void data_received(std::span<const std::byte> data) override { reader_.feed_data(data); }
+    void connection_made(Transport& transport) override { core_->connection_made(transport); }
+    void data_received(std::span<const std::byte> data) override { core_->feed(data); }
     bool eof_received() override {
-        reader_.feed_eof();
+        core_->feed_eof();
         return false;  // close the transport
     }
     void connection_lost(std::exception_ptr error) override {
         if (error)
-            reader_.set_exception(std::move(error));
+            core_->set_error(std::move(error));
         else
-            reader_.feed_eof();
+            core_->feed_eof();
     }
 
   private:
-    StreamReader& reader_;
+    Ref<stream::StreamCore> core_;
 };
 
 }  // namespace asyncio
