@@ -152,7 +152,9 @@ class Simulation {
     Simulation& operator=(const Simulation&) = delete;
     ~Simulation();
 
-    /// A new host that runs `program`, a function that returns a coroutine and can be copied.
+    /// A new host that runs `program`, a function that returns a coroutine and can be copied. It
+    /// runs until it has ended, also when the world has: what it refers to in the world's coroutine
+    /// needs a crash(), or a stop() and finished(), before that returns.
     template <class F>
     SimulatedHost& host(std::string name, F program) {
         return add_host(std::move(name), as_program(std::move(program)));
