@@ -84,3 +84,7 @@ foreach(script IN LISTS scripts)
     endif()
 endforeach()
 asyncio_script_test(install "${CMAKE_CURRENT_SOURCE_DIR}/tests/install/run.sh" slow)
+
+# The proof of docs/reliability.md; `./dev proof` builds it, and the release preset knows its slices.
+option(ASYNCIO_PROOF_SLICES "Let CTest run the short form of every goal of tests/proof" OFF)
+add_subdirectory(tests/proof)
