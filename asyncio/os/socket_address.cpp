@@ -76,9 +76,9 @@ std::optional<SocketAddress> SocketAddress::parse(std::string_view host, std::ui
 }
 
 std::optional<SocketAddress> SocketAddress::parse(std::string_view text) {
+    if (text.find('\0') != text.npos) return std::nullopt;
     if (text.find('/') != text.npos) {
-        if (text.size() >= sizeof(sockaddr_un::sun_path) || text.find('\0') != text.npos)
-            return std::nullopt;
+        if (text.size() >= sizeof(sockaddr_un::sun_path)) return std::nullopt;
         return unix_path(text);
     }
     const std::size_t colon = text.rfind(':');

@@ -53,6 +53,7 @@ TEST(SocketAddress, E2_only_canonical_numbers_are_taken) {
                              "fe80::1%00"})
         EXPECT_FALSE(SocketAddress::parse(host, 80)) << host;
     EXPECT_FALSE(SocketAddress::parse(std::string_view("127.0.0.1\0x", 11), 80));
+    EXPECT_FALSE(SocketAddress::parse(std::string_view("[::1\0x]:80", 10)));
     for (const char* text :
          {"127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080",
           "127.0.0.1:+80", "::1:80", "[::1]", "[127.0.0.1]:80", "[]:80", ":80", "127.0.0.1:80 "})
