@@ -40,7 +40,6 @@ namespace coro {
 /// Told of each coroutine that is dropped before it started; null: nobody cares.
 using NeverAwaited = void (*)(const std::source_location& created);
 void set_never_awaited(NeverAwaited report) noexcept;
-void report_never_awaited(const PromiseBase& promise) noexcept;
 
 /// Owns a frame; what Coro and its awaiter share.
 class FrameOwner {
@@ -110,7 +109,7 @@ ASYNCIO_CORO_ATTRIBUTES Coro : public coro::DriverAwaitable {
     }
     ~Coro() {
         if (!frame_.empty()) [[unlikely]]
-            coro::report_never_awaited(frame_.promise());
+            frame_.release()->drop_unstarted();
     }
 
     /// False after it was awaited or moved from.

@@ -475,6 +475,23 @@ TEST(CoroStack, a_deep_waiting_chain_is_destroyed_without_recursion) {
     });
 }
 
+Coro<int> around(Coro<int> inner, Alive alive) {
+    (void)alive;
+    const int below = co_await std::move(inner);
+    co_return below + 1;
+}
+TEST(CoroStack, B2_a_deep_chain_that_never_started_is_dropped_without_recursion) {
+    on_a_small_stack([] {
+        int alive = 0;
+        {
+            Coro<int> chain = answer();
+            for (int i = 0; i < kDepth; ++i) chain = around(std::move(chain), Alive(alive));
+            EXPECT_EQ(alive, kDepth);
+        }
+        EXPECT_EQ(alive, 0);
+    });
+}
+
 TEST(CoroStack, a_cancel_unwinds_a_deep_chain_without_recursion) {
     on_a_small_stack([] {
         int alive = 0;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace asyncio::coro {
 
@@ -45,9 +46,27 @@ std::atomic<NeverAwaited> never_awaited{nullptr};
 
 void set_never_awaited(NeverAwaited report) noexcept { never_awaited.store(report); }
 
-void report_never_awaited(const PromiseBase& promise) noexcept {
-    if (const NeverAwaited report = never_awaited.load(std::memory_order_relaxed))
-        report(promise.created());
+namespace {
+/// Frames nested in one another are destroyed from the outside inwards: a destructor destroys the
+/// next. Below this depth they are set aside, and destroyed when the stack is shallow again.
+constexpr int kDeepestDrop = 64;
+thread_local constinit int drops_in_progress = 0;
+thread_local constinit PromiseBase* set_aside = nullptr;
+}  // namespace
+
+void PromiseBase::drop_unstarted() noexcept {
+    if (const NeverAwaited report = never_awaited.load(std::memory_order_relaxed)) report(created_);
+    if (drops_in_progress == kDeepestDrop) {
+        parent_ = std::exchange(set_aside, this);  // nobody awaits it
+        return;
+    }
+    ++drops_in_progress;
+    handle().destroy();
+    while (drops_in_progress == 1 && set_aside != nullptr) {
+        PromiseBase* next = std::exchange(set_aside, set_aside->parent_);
+        next->handle().destroy();
+    }
+    --drops_in_progress;
 }
 
 void throw_already_awaited() { throw std::logic_error("cannot reuse already awaited coroutine"); }

@@ -114,6 +114,10 @@ class PromiseBase {
         driver_->run_next(*this);
     }
 
+    /// Destroy the frame, which never ran, and coroutines among its arguments, however many are
+    /// nested in one another: without recursion beyond a few.
+    void drop_unstarted() noexcept;
+
   protected:
     explicit PromiseBase(std::source_location created) noexcept : created_(created) {}
     ~PromiseBase() = default;
