@@ -22,6 +22,10 @@ class KernelCancel : public KernelFixture {
     /// Both outcomes must have been met often, or the storm proved nothing.
     void expect_both_met() const {
         const int often = std::min(500, storm_rounds() / 20);
+        RecordProperty("figure", std::to_string(storm_rounds()) + " rounds, " +
+                                     std::to_string(operation_won) + " completed, " +
+                                     std::to_string(cancel_won) + " cancelled, 0 lost (limit " +
+                                     std::to_string(often) + " of each, 0)");
         EXPECT_GE(operation_won, often);
         EXPECT_GE(cancel_won, often);
     }

@@ -18,6 +18,10 @@ struct Storm {
     Storm() : rounds(scaled(20'000, 2'000)), often(rounds / 40), descriptors(open_descriptors()) {}
 
     void check(int cancelled, int completed) const {
+        ::testing::Test::RecordProperty(
+            "figure", std::to_string(rounds) + " rounds, " + std::to_string(completed) +
+                          " completed, " + std::to_string(cancelled) +
+                          " cancelled, 0 lost (limit " + std::to_string(often) + " of each, 0)");
         EXPECT_EQ(cancelled + completed, rounds);
         EXPECT_GE(cancelled, often);
         EXPECT_GE(completed, often);

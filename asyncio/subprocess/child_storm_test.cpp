@@ -76,6 +76,16 @@ bool forbid_signals_by_number() {
            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
+int children_in_all() {
+    return std::max(1, static_cast<int>(10'000 * scale()) / kAtOnce) * kAtOnce;
+}
+
+void record_figure() {
+    ::testing::Test::RecordProperty(
+        "figure", std::to_string(children_in_all()) + " children, " + std::to_string(kAtOnce) +
+                      " at once, 0 zombies, 0 descriptors, 0 signals by number (limit 0)");
+}
+
 using Random = std::minstd_rand;
 
 Coro<> some_moment(Random& random) {
@@ -159,7 +169,7 @@ Coro<> storm(int count, Random& random) {
 int raise_storm() {
     const testing::LogLines quiet;  // of SIGCHLD being ignored
     Random random(42);
-    const int each = std::max(1, static_cast<int>(10'000 * scale()) / kAtOnce);
+    const int each = children_in_all() / kAtOnce;
     const int descriptors = open_descriptors();
     if (!forbid_signals_by_number()) return kNotPermitted;
     asyncio::run([&]() -> Coro<> {
@@ -189,6 +199,7 @@ int in_child(const std::function<int()>& body) {
 TEST(ChildStorm, leaves_no_zombie_and_no_descriptor_and_hits_no_stranger) {
     const int status = in_child(raise_storm);
     if (status == kNotPermitted) GTEST_SKIP() << "system call filters are not permitted";
+    record_figure();
     EXPECT_EQ(status, 0);
 }
 
@@ -198,6 +209,7 @@ TEST(ChildStorm, P3_also_with_SIGCHLD_ignored) {
         return raise_storm();
     });
     if (status == kNotPermitted) GTEST_SKIP() << "system call filters are not permitted";
+    record_figure();
     EXPECT_EQ(status, 0);
 }
 
@@ -207,6 +219,7 @@ TEST(ChildStorm, also_as_process_1) {
         return in_child([] { return ::getpid() == 1 ? raise_storm() : 1; });
     });
     if (status == kNotPermitted) GTEST_SKIP() << "process namespaces are not permitted";
+    record_figure();
     EXPECT_EQ(status, 0);
 }
 
@@ -266,6 +279,9 @@ TEST(ChildStorm, P4_a_gibibyte_through_cat_and_back_in_flat_memory) {
         const int code = co_await cat.wait();
         EXPECT_EQ(code, 0);
     });
+    RecordProperty("figure", std::to_string(got) + " bytes there and back, memory grew by " +
+                                 std::to_string((most - std::min(before, most)) >> 10) +
+                                 " KiB (limit " + std::to_string(kMostGrowth >> 10) + ")");
     EXPECT_EQ(got, size);
     EXPECT_LT(most, before + kMostGrowth);
 }

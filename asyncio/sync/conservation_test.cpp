@@ -284,13 +284,19 @@ TEST(Conservation, nothing_is_lost_in_a_storm_of_cancellations) {
     const double scale = from_environment("ASYNCIO_TEST_SCALE", 0.03);
     const auto operations = static_cast<std::uint64_t>(kOperations * scale / 2);
     const auto first = static_cast<std::uint64_t>(from_environment("ASYNCIO_TEST_SEED", 1));
+    std::uint64_t cancelled = 0;
     for (const std::uint64_t seed : {first, first + 1}) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         Storm storm(seed, operations);
         testing::run(storm.run());
         EXPECT_GT(storm.cancelled(), operations / 20);
+        cancelled += storm.cancelled();
         if (HasFailure()) return;
     }
+    RecordProperty("figure", std::to_string(2 * operations) + " operations, " +
+                                 std::to_string(cancelled) + " cancelled, seeds " +
+                                 std::to_string(first) + " and " + std::to_string(first + 1) +
+                                 ", 0 lost (limit 0)");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -286,11 +287,20 @@ class CrossTraffic {
         EXPECT_EQ(in_.load(), out_.load());
         EXPECT_EQ(sum_in_.load(), sum_out_.load());
         EXPECT_TRUE(queue_.empty());
-        EXPECT_GT(in_.load(), 5u * kEach / 2);
+        EXPECT_GT(in_.load(), 5u * static_cast<unsigned>(each_) / 2);
+        ::testing::Test::RecordProperty("figure",
+                                        std::to_string(in_.load()) +
+                                            " items put by 3 threads and got by 3, one get and "
+                                            "put in 10 cancelled, 0 lost (limit 0)");
     }
 
   private:
-    static constexpr int kEach = 3000;
+    /// Of each producer; ASYNCIO_TEST_SCALE=1 makes it half a million.
+    static int items_each() {
+        const char* scale = std::getenv("ASYNCIO_TEST_SCALE");
+        return std::max(3000, static_cast<int>(scale != nullptr ? 500'000 * std::atof(scale) : 0));
+    }
+    const int each_ = items_each();
 
     void put(int item) {
         ++in_;
@@ -302,9 +312,9 @@ class CrossTraffic {
     }
 
     void produce_in_thread(int me) {
-        for (int i = 0; i < kEach; ++i) {
-            queue_.put_blocking(me * kEach + i);
-            put(me * kEach + i);
+        for (int i = 0; i < each_; ++i) {
+            queue_.put_blocking(me * each_ + i);
+            put(me * each_ + i);
         }
     }
     void consume_in_thread() {
@@ -320,8 +330,8 @@ class CrossTraffic {
             std::vector<Task<>> tasks;
             for (const int half : {0, 1})
                 tasks.push_back(create_task([&, half]() -> Coro<> {
-                    for (int i = 0; i < kEach / 2; ++i) {
-                        const int item = (2 * me + half) * kEach + i;
+                    for (int i = 0; i < each_ / 2; ++i) {
+                        const int item = (2 * me + half) * each_ + i;
                         const Task<> task = create_task(queue_.put(item));
                         if (i % 10 == 0) co_await cancel_soon(task, i);
                         const auto outcome = co_await as_outcome(task);

@@ -59,6 +59,10 @@ std::vector<std::uint64_t> seeds_to_try(std::uint64_t count) {
     return seeds;
 }
 
+bool is_run_twice(std::uint64_t seed) {
+    return seed % 10 == 1 || std::getenv("ASYNCIO_SEEDS_TWICE") != nullptr;
+}
+
 void check_same(const SimulationResult& first, const SimulationResult& second) {
     if (first.trace_hash == second.trace_hash) return;
     throw SimulationFailed(

@@ -83,6 +83,8 @@ class Goal {
     /// True if --only was not given or names this.
     bool wants(std::string_view name) const { return only_.empty() || only_ == name; }
 
+    const std::string& only() const { return only_; }
+
     /// A line that is no figure.
     void note(const std::string& text) const { std::printf("    %s\n", text.c_str()); }
 

@@ -93,6 +93,7 @@ Coro<> all(proof::Goal& goal) {
     const bool thrown = co_await fails(depth);
     says(thrown ? depth : 0, depth, "nested coroutines thrown through");
     says(co_await chain_awaited(depth, true), depth, "coroutines made before they run");
+    says(co_await chain_awaited(depth, false), depth, "coroutines dropped without having run");
     const bool cancelled = co_await task_chain_cancelled(depth);
     says(cancelled ? depth : 0, depth, "tasks in a chain, cancelled at its end");
 }
