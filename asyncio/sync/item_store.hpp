@@ -30,34 +30,33 @@ class Ring {
     Ring(Ring&& other) noexcept { swap(other); }
     Ring& operator=(Ring&&) = delete;
     ~Ring() {
-        for (; size_ > 0; --size_) at(size_ - 1)->~T();
+        while (last_ != first_) at(--last_)->~T();
         free_block();
     }
 
-    std::size_t size() const noexcept { return size_; }
+    std::size_t size() const noexcept { return last_ - first_; }
 
     void push(T&& item) {
-        if (size_ == capacity_) [[unlikely]]
+        if (size() == capacity_) [[unlikely]]
             grow();
-        ::new (static_cast<void*>(at(size_))) T(std::move(item));
-        ++size_;
+        ::new (static_cast<void*>(at(last_))) T(std::move(item));
+        ++last_;
     }
     /// The oldest. REQUIRES: size() > 0
     T pop_front() {
-        const Taken taken(*this, *at(0));
-        first_ = (first_ + 1) & (capacity_ - 1);
+        const Taken taken(*this, *at(first_++));
         return std::move(taken.item);
     }
     /// The newest. REQUIRES: size() > 0
     T pop_back() {
-        const Taken taken(*this, *at(size_ - 1));
+        const Taken taken(*this, *at(--last_));
         return std::move(taken.item);
     }
     void swap(Ring& other) noexcept {
         std::swap(block_, other.block_);
         std::swap(capacity_, other.capacity_);
         std::swap(first_, other.first_);
-        std::swap(size_, other.size_);
+        std::swap(last_, other.last_);
     }
     /// All items, to be destroyed by the caller.
     Ring take_all() noexcept { return std::move(*this); }
@@ -68,42 +67,39 @@ class Ring {
 
     /// Destroys an item after its value was moved out.
     struct Taken {
-        Taken(Ring& r, T& i) noexcept : ring(r), item(i) { --ring.size_; }
+        Taken(Ring& r, T& i) noexcept : ring(r), item(i) {}
         Taken(const Taken&) = delete;
         ~Taken() {
             item.~T();
-            if (ring.size_ == 0 && ring.capacity_ * sizeof(T) > kKept) [[unlikely]]
+            if (ring.size() == 0 && ring.capacity_ * sizeof(T) > kKept) [[unlikely]]
                 ring.free_block();
         }
         Ring& ring;
         T& item;
     };
 
-    T* at(std::size_t index) const noexcept {
-        return block_ + ((first_ + index) & (capacity_ - 1));
-    }
+    T* at(std::size_t position) const noexcept { return block_ + (position & (capacity_ - 1)); }
 
-    void grow() {
+    [[gnu::noinline]] void grow() {
         const std::size_t capacity = capacity_ == 0 ? kLeast : capacity_ * 2;
         std::allocator<T> memory;
         Ring larger;
         larger.block_ = memory.allocate(capacity);
         larger.capacity_ = capacity;
-        for (; larger.size_ < size_; ++larger.size_)
-            ::new (static_cast<void*>(larger.block_ + larger.size_))
-                T(std::move_if_noexcept(*at(larger.size_)));
+        for (std::size_t i = first_; i != last_; ++i, ++larger.last_)
+            ::new (static_cast<void*>(larger.at(larger.last_))) T(std::move_if_noexcept(*at(i)));
         swap(larger);
     }
-    void free_block() noexcept {
+    [[gnu::noinline]] void free_block() noexcept {
         if (capacity_ != 0) std::allocator<T>().deallocate(block_, capacity_);
         block_ = nullptr;
-        capacity_ = first_ = 0;
+        capacity_ = first_ = last_ = 0;
     }
 
     T* block_ = nullptr;
     std::size_t capacity_ = 0;
-    std::size_t first_ = 0;
-    std::size_t size_ = 0;
+    std::size_t first_ = 0;  // positions count up for ever: an item at one is in the block at the
+    std::size_t last_ = 0;   // position modulo the capacity
 };
 
 template <class T>

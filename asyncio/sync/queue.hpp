@@ -34,19 +34,21 @@ namespace asyncio {
 namespace sync {
 
 template <class Q>
-class GetAwaiter final : public QueueWaiter {
+class GetAwaiter final : QueueAwaiter {
   public:
-    explicit GetAwaiter(Q& queue) noexcept : QueueWaiter(queue, Side::get) {}
-    bool await_ready() const noexcept { return ready(); }
+    explicit GetAwaiter(Q& queue) noexcept : queue_(queue) {}
+    bool await_ready() const noexcept { return queue_.can_get(); }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-        return suspend_in_queue(frame.promise().driver());
+        return wait(queue_, QueueWaiter::Side::get, frame.promise().driver());
     }
     typename Q::value_type await_resume() {
-        if (suspended()) finish();
-        return static_cast<Q*>(core_)->get_nowait();
+        finish();
+        return queue_.get_nowait();
     }
-    const char* what() const noexcept override { return "Queue.get()"; }
+
+  private:
+    Q& queue_;
 };
 
 /// What get() returns; awaits as often as one likes.
@@ -61,22 +63,21 @@ class [[nodiscard]] Get : public coro::DriverAwaitable {
 };
 
 template <class Q>
-class PutAwaiter final : public QueueWaiter {
+class PutAwaiter final : QueueAwaiter {
   public:
-    PutAwaiter(Q& queue, typename Q::value_type& item) noexcept
-        : QueueWaiter(queue, Side::put), item_(item) {}
-    bool await_ready() const noexcept { return ready(); }
+    PutAwaiter(Q& queue, typename Q::value_type& item) noexcept : queue_(queue), item_(item) {}
+    bool await_ready() const noexcept { return queue_.can_put(); }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-        return suspend_in_queue(frame.promise().driver());
+        return wait(queue_, QueueWaiter::Side::put, frame.promise().driver());
     }
     void await_resume() {
-        if (suspended()) finish();
-        static_cast<Q*>(core_)->put_into_room(std::move(item_));
+        finish();
+        queue_.put_into_room(std::move(item_));
     }
-    const char* what() const noexcept override { return "Queue.put()"; }
 
   private:
+    Q& queue_;
     typename Q::value_type& item_;  // in the Put, which outlives the await
 };
 

@@ -23,16 +23,17 @@ QueueCore::~QueueCore() {
 }
 
 void QueueCore::task_done() {
-    if (unfinished_ == 0) throw std::invalid_argument("task_done() called too many times");
-    if (--unfinished_ == 0) joiners_.release_all();
+    if (unfinished() == 0) throw std::invalid_argument("task_done() called too many times");
+    ++done_;
+    if (unfinished() == 0) joiners_.release_all();
 }
 
 void QueueCore::shut_down(bool discarded_all) noexcept {
     shut_down_ = true;
     if (discarded_all) {
-        unfinished_ -= size_ < unfinished_ ? size_ : unfinished_;
-        size_ = 0;
-        if (unfinished_ == 0) joiners_.release_all();
+        done_ += qsize() < unfinished() ? qsize() : unfinished();
+        left_ = entered_;
+        if (unfinished() == 0) joiners_.release_all();
     }
     getters_.wake_all();
     putters_.wake_all();
@@ -50,10 +51,10 @@ void QueueCore::throw_cannot_get() const {
 
 std::string QueueCore::description() const {
     std::string text = "<Queue maxsize=" + std::to_string(maxsize_);
-    text += " items=" + std::to_string(size_);
+    text += " items=" + std::to_string(qsize());
     if (!getters_.empty()) text += " getters=" + std::to_string(getters_.size());
     if (!putters_.empty()) text += " putters=" + std::to_string(putters_.size());
-    if (unfinished_ > 0) text += " unfinished=" + std::to_string(unfinished_);
+    if (unfinished() > 0) text += " unfinished=" + std::to_string(unfinished());
     if (shut_down_) text += " shutdown";
     return text + ">";
 }
@@ -68,7 +69,6 @@ void QueueWaiter::take_turn(Runnable& runnable, Turn turn) {
         self.waiters().wait_again(self);
 }
 
-/// After a suspension: out of the queue. Throws if it was cancelled or the queue is gone.
 void QueueWaiter::finish() {
     if (!leave()) driver_->throw_if_cancelled();  // out of the queue before it was woken
     if (core_ == nullptr) {

@@ -18,6 +18,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -46,8 +47,8 @@ namespace sync {
 class QueueCore;
 
 /// A get() or put() that has to wait.
-class QueueWaiter : public Waiter, private Runnable {
-  protected:
+class QueueWaiter final : public Waiter, private Runnable {
+  public:
     enum class Side : bool { get, put };
 
     QueueWaiter(QueueCore& core, Side side) noexcept
@@ -57,20 +58,53 @@ class QueueWaiter : public Waiter, private Runnable {
             abandon();
     }
 
-    bool ready() const noexcept;
     bool suspend_in_queue(coro::Driver& driver) noexcept;
+    /// After a suspension: out of the queue. Throws if it was cancelled or the queue is gone.
     void finish();
-
-    QueueCore* core_;  // null once the queue is gone, shut down before
+    const char* what() const noexcept override {
+        return side_ == Side::get ? "Queue.get()" : "Queue.put()";
+    }
 
   private:
     friend class QueueCore;
 
     static void take_turn(Runnable& runnable, Turn turn);
+    bool ready() const noexcept;
     void abandon() noexcept;
     WaitQueue& waiters() const noexcept;
 
+    QueueCore* core_;  // null once the queue is gone, shut down before
     const Side side_;
+};
+
+/// What the awaiters of get() and put() share. The waiter is made only by those who have to wait:
+/// most do not, and a waiter's stores would be half of what they do.
+class QueueAwaiter {
+  public:
+    QueueAwaiter(const QueueAwaiter&) = delete;
+    QueueAwaiter& operator=(const QueueAwaiter&) = delete;
+
+  protected:
+    QueueAwaiter() noexcept {}
+    ~QueueAwaiter() {
+        if (waited_) [[unlikely]]
+            waiter_.~QueueWaiter();
+    }
+
+    bool wait(QueueCore& core, QueueWaiter::Side side, coro::Driver& driver) noexcept {
+        ::new (static_cast<void*>(&waiter_)) QueueWaiter(core, side);
+        waited_ = true;
+        return waiter_.suspend_in_queue(driver);
+    }
+    void finish() {
+        if (waited_) waiter_.finish();
+    }
+
+  private:
+    union {
+        QueueWaiter waiter_;  // if waited_
+    };
+    bool waited_ = false;
 };
 
 /// Waits until all items are done.
@@ -104,10 +138,13 @@ class [[nodiscard]] Join : public coro::DriverAwaitable {
 class QueueCore {
   public:
     std::ptrdiff_t maxsize() const noexcept { return maxsize_; }
-    std::size_t qsize() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
+    std::size_t qsize() const noexcept { return entered_ - left_; }
+    bool empty() const noexcept { return entered_ == left_; }
     /// Never true if maxsize() <= 0.
-    bool full() const noexcept { return size_ >= limit_; }
+    bool full() const noexcept { return qsize() >= limit_; }
+    /// True if get() or put() would not wait; they may throw QueueShutDown.
+    bool can_get() const noexcept { return !empty() || shut_down_; }
+    bool can_put() const noexcept { return !full() || shut_down_; }
 
     /// One item that was got is dealt with. std::invalid_argument if called more often than items
     /// were put.
@@ -137,12 +174,11 @@ class QueueCore {
             throw_cannot_get();
     }
     void entered() noexcept {
-        ++size_;
-        ++unfinished_;
+        ++entered_;
         if (!getters_.empty()) getters_.wake_next();
     }
     void left() noexcept {
-        --size_;
+        ++left_;
         if (!putters_.empty()) putters_.wake_next();
     }
     void shut_down(bool discarded_all) noexcept;
@@ -154,10 +190,14 @@ class QueueCore {
     [[noreturn]] void throw_cannot_put() const;
     [[noreturn]] void throw_cannot_get() const;
 
-    std::size_t size_ = 0;
+    std::size_t unfinished() const noexcept { return entered_ - done_; }
+
+    // How many items so far; each call counts one of them, and no sum is kept beside.
+    std::size_t entered_ = 0;
+    std::size_t left_ = 0;
+    std::size_t done_ = 0;
     std::size_t limit_;
     std::ptrdiff_t maxsize_;
-    std::size_t unfinished_ = 0;
     bool shut_down_ = false;
     LoopBound bound_;
     WaitQueue getters_;
@@ -166,8 +206,7 @@ class QueueCore {
 };
 
 inline bool QueueWaiter::ready() const noexcept {
-    const bool blocked = side_ == Side::get ? core_->empty() : core_->full();
-    return !blocked || core_->shut_down_;
+    return side_ == Side::get ? core_->can_get() : core_->can_put();
 }
 inline WaitQueue& QueueWaiter::waiters() const noexcept {
     return side_ == Side::get ? core_->getters_ : core_->putters_;
@@ -180,7 +219,7 @@ inline JoinAwaiter::~JoinAwaiter() {
     if (queued()) [[unlikely]]
         core_.joiners_.remove(*this);
 }
-inline bool JoinAwaiter::await_ready() const noexcept { return core_.unfinished_ == 0; }
+inline bool JoinAwaiter::await_ready() const noexcept { return core_.unfinished() == 0; }
 template <class P>
 bool JoinAwaiter::await_suspend(std::coroutine_handle<P> frame) noexcept {
     coro::Driver& driver = frame.promise().driver();
