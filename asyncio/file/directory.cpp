@@ -2,8 +2,9 @@
 #include <asyncio/file/directory.hpp>
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
-#include <asyncio/os/error.hpp>
+#include <asyncio/os/directory_reader.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/file.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/shield.hpp>
 
@@ -13,16 +14,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace asyncio::fs {
 
 namespace {
 
-struct CloseDirectory {
-    void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-};
-using OpenDirectory = std::unique_ptr<DIR, CloseDirectory>;
+using os::DirectoryReader;
 
 DirEntry::Type type_of(unsigned char type) noexcept {
     switch (type) {
@@ -39,41 +36,45 @@ DirEntry::Type type_of(unsigned char type) noexcept {
     }
 }
 
-OpenDirectory open_directory(const std::string& path) {
-    OpenDirectory directory(::opendir(path.c_str()));
-    if (directory == nullptr) os::throw_system_error(errno, "scandir " + path);
-    return directory;
+os::Fd open_at(int above, const char* name, int flags, const std::string& path, const char* call) {
+    const int fd = os::perform({.kind = os::FileCall::Kind::open,
+                                .fd = above,
+                                .flags = flags | O_RDONLY | O_DIRECTORY,
+                                .path = name});
+    return os::Fd(file::check(fd, call, path));
 }
 
-/// Null at the end.
-const dirent* read_entry(DIR& directory, const std::string& path) {
-    for (;;) {
-        errno = 0;
-        const dirent* found = ::readdir(&directory);
-        if (found == nullptr && errno != 0) os::throw_system_error(errno, "scandir " + path);
-        if (found == nullptr) return nullptr;
-        const std::string_view name = found->d_name;
-        if (name != "." && name != "..") return found;
-    }
+DirectoryReader reader_of(os::Fd directory, const std::string& path, const char* call) {
+    DirectoryReader reader;
+    file::check(reader.begin(std::move(directory)), call, path);
+    return reader;
 }
 
-std::vector<DirEntry> read_batch(DIR& directory, const std::string& path) {
+DirectoryReader open_directory(const std::string& path) {
+    return reader_of(open_at(AT_FDCWD, path.c_str(), 0, path, "scandir"), path, "scandir");
+}
+
+/// False at the end.
+bool read_entry(DirectoryReader& directory, const std::string& path, os::DirectoryEntry& entry) {
+    return file::check(directory.next(entry), "scandir", path) > 0;
+}
+
+std::vector<DirEntry> read_batch(DirectoryReader& directory, const std::string& path) {
     std::vector<DirEntry> entries;
-    while (entries.size() < Directory::kBatch) {
-        const dirent* found = read_entry(directory, path);
-        if (found == nullptr) break;
-        entries.push_back(DirEntry{.name = found->d_name,
-                                   .path = path + (path.ends_with('/') ? "" : "/") + found->d_name,
-                                   .inode = found->d_ino,
-                                   .type = type_of(found->d_type)});
-    }
+    os::DirectoryEntry found;
+    while (entries.size() < Directory::kBatch && read_entry(directory, path, found))
+        entries.push_back(DirEntry{.name = found.name,
+                                   .path = path + (path.ends_with('/') ? "" : "/") + found.name,
+                                   .inode = found.inode,
+                                   .type = type_of(found.type)});
     return entries;
 }
 
 std::vector<std::string> read_names(const std::string& path) {
-    const OpenDirectory directory = open_directory(path);
+    DirectoryReader directory = open_directory(path);
     std::vector<std::string> names;
-    while (const dirent* found = read_entry(*directory, path)) names.emplace_back(found->d_name);
+    for (os::DirectoryEntry found; read_entry(directory, path, found);)
+        names.emplace_back(found.name);
     return names;
 }
 
@@ -82,12 +83,11 @@ std::vector<std::string> read_names(const std::string& path) {
 class TreeRemoval {
   public:
     explicit TreeRemoval(const std::string& root)
-        : path_(root),
-          here_(take(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))) {}
+        : path_(root), here_(enter(AT_FDCWD, root.c_str(), O_NOFOLLOW, root)) {}
 
     void run() {
         for (;;) {
-            while (const dirent* found = read_entry(*here_, path_)) remove(found->d_name);
+            for (os::DirectoryEntry found; read_entry(here_, path_, found);) remove(found.name);
             if (above_.empty()) return;
             go_up();
         }
@@ -101,75 +101,77 @@ class TreeRemoval {
         ino_t inode;
     };
 
-    [[noreturn]] void fail(const std::string& path) const {
-        os::throw_system_error(errno, "rmtree " + path);
+    static DirectoryReader enter(int above, const char* name, int flags, const std::string& path) {
+        return reader_of(open_at(above, name, flags, path, "rmtree"), path, "rmtree");
     }
 
-    OpenDirectory take(int fd) const {
-        if (fd < 0) fail(path_);
-        OpenDirectory directory(::fdopendir(fd));
-        if (directory == nullptr) {
-            const os::Fd close(fd);
-            fail(path_);
-        }
-        return directory;
+    static int unlink_at(int directory, const char* name, int flags) noexcept {
+        return os::perform(
+            {.kind = os::FileCall::Kind::unlink, .fd = directory, .flags = flags, .path = name});
     }
 
     struct stat status() const {
         struct stat result = {};
-        if (::fstat(::dirfd(here_.get()), &result) != 0) fail(path_);
+        file::check(os::file_status(here_.fd(), result), "rmtree", path_);
         return result;
     }
 
     /// A file goes; a directory is entered.
     void remove(const char* name) {
-        if (::unlinkat(::dirfd(here_.get()), name, 0) == 0) return;
-        if (errno != EISDIR && errno != EPERM) fail(path_ + "/" + name);
+        const int result = unlink_at(here_.fd(), name, 0);
+        if (result == 0) return;
+        const std::string path = path_ + "/" + name;
+        if (result != -EISDIR && result != -EPERM) file::check(result, "rmtree", path);
         const struct stat parent = status();
-        const int child =
-            ::openat(::dirfd(here_.get()), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child < 0) fail(path_ + "/" + name);
+        DirectoryReader child = enter(here_.fd(), name, O_NOFOLLOW, path);
         above_.push_back({name, path_.size(), parent.st_dev, parent.st_ino});
-        path_ += "/";
-        path_ += above_.back().name;
-        here_ = take(child);
+        path_ = path;
+        here_ = std::move(child);
     }
 
     /// Out of an empty directory, which goes; the one above is read from its beginning.
     void go_up() {
         const Place place = std::move(above_.back());
         above_.pop_back();
-        const int parent = ::openat(::dirfd(here_.get()), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        here_ = take(parent);
+        here_ = enter(here_.fd(), "..", 0, path_);
         const struct stat found = status();
-        errno = EBUSY;  // somebody moved it away under us
-        if (found.st_dev != place.device || found.st_ino != place.inode) fail(path_);
-        if (::unlinkat(parent, place.name.c_str(), AT_REMOVEDIR) != 0) fail(path_);
+        if (found.st_dev != place.device || found.st_ino != place.inode)
+            file::check(-EBUSY, "rmtree", path_);  // somebody moved it away under us
+        file::check(unlink_at(here_.fd(), place.name.c_str(), AT_REMOVEDIR), "rmtree", path_);
         path_.resize(place.path_size);
     }
 
     std::string path_;  // of `here_`, for errors
-    OpenDirectory here_;
+    DirectoryReader here_;
     std::vector<Place> above_;  // from the root to here
 };
 
 void remove_tree(const std::string& path) {
     TreeRemoval(path).run();
-    if (::rmdir(path.c_str()) != 0) os::throw_system_error(errno, "rmtree " + path);
+    file::check(
+        os::perform(
+            {.kind = os::FileCall::Kind::unlink, .flags = AT_REMOVEDIR, .path = path.c_str()}),
+        "rmtree", path);
+}
+
+/// For a file system that does not tell the type with the name.
+bool is_directory_at(const DirectoryReader& directory, const char* name) noexcept {
+    struct statx found = {};
+    return os::perform({.kind = os::FileCall::Kind::stat,
+                        .fd = directory.fd(),
+                        .flags = AT_SYMLINK_NOFOLLOW,
+                        .path = name,
+                        .attributes = &found}) == 0 &&
+           S_ISDIR(found.stx_mode);
 }
 
 WalkStep read_step(std::string path) {
     WalkStep step{.path = std::move(path), .directories = {}, .files = {}};
-    const OpenDirectory directory = open_directory(step.path);
-    while (const dirent* found = read_entry(*directory, step.path)) {
-        bool is_directory = found->d_type == DT_DIR;
-        if (found->d_type == DT_UNKNOWN) {
-            struct stat status = {};
-            is_directory = ::fstatat(::dirfd(directory.get()), found->d_name, &status,
-                                     AT_SYMLINK_NOFOLLOW) == 0 &&
-                           S_ISDIR(status.st_mode);
-        }
-        (is_directory ? step.directories : step.files).emplace_back(found->d_name);
+    DirectoryReader directory = open_directory(step.path);
+    for (os::DirectoryEntry found; read_entry(directory, step.path, found);) {
+        bool is_directory = found.type == DT_DIR;
+        if (found.type == DT_UNKNOWN) is_directory = is_directory_at(directory, found.name);
+        (is_directory ? step.directories : step.files).emplace_back(found.name);
     }
     return step;
 }
@@ -180,14 +182,14 @@ WalkStep read_step(std::string path) {
 /// cancelled next() asked for stays here for the following one.
 struct Directory::Stream {
     std::string path;
-    OpenDirectory directory;
+    DirectoryReader directory;
     std::vector<DirEntry> batch;
     std::size_t given = 0;
     bool ended = false;
     ConcurrentFuture<> reading;  // in progress, or empty
 
     void read() {
-        batch = read_batch(*directory, path);
+        batch = read_batch(directory, path);
         given = 0;
         ended = batch.empty();
     }

@@ -3,6 +3,7 @@
 #include <asyncio/file/file.hpp>
 #include <asyncio/file/file_core.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/file.hpp>
 #include <asyncio/task/as_outcome.hpp>
 
 #include <algorithm>
@@ -205,8 +206,8 @@ Coro<std::size_t> write_at(Core core, std::string_view data, std::int64_t offset
 
 std::int64_t size_of(const FileCore& core) {
     struct stat status = {};
-    if (::fstat(core.fd(), &status) != 0) os::throw_system_error(errno, "stat " + core.name());
-    return S_ISREG(status.st_mode) ? status.st_size : ::lseek(core.fd(), 0, SEEK_END);
+    check(os::file_status(core.fd(), status), "stat", core.name());
+    return S_ISREG(status.st_mode) ? status.st_size : os::seek(core.fd(), 0, SEEK_END);
 }
 
 Coro<std::int64_t> seek(Core core, std::int64_t offset, Whence whence) {
@@ -285,8 +286,7 @@ File& File::operator=(File&& other) noexcept = default;
 File::~File() = default;
 
 File File::from_fd(int fd, std::string_view name, OpenOptions options) {
-    const int flags = ::fcntl(fd, F_GETFL);
-    if (flags < 0) os::throw_system_error(errno, "take over " + std::string(name));
+    const int flags = file::check(os::open_flags(fd), "take over", name);
     return File(
         Ref<file::FileCore>(new file::FileCore(os::Fd(fd), std::string(name), flags, options)));
 }

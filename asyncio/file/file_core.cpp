@@ -4,6 +4,7 @@
 #include <asyncio/file/file_core.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/file.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,10 +40,10 @@ FileCore::FileCore(os::Fd fd, std::string name, int flags, OpenOptions options)
       append_((flags & O_APPEND) != 0),
       nonblocking_((flags & O_NONBLOCK) != 0) {
     struct stat status = {};
-    if (::fstat(fd_.get(), &status) != 0) os::throw_system_error(errno, "stat " + name_);
+    check(os::file_status(fd_.get(), status), "stat", name_);
     regular_ = S_ISREG(status.st_mode);
     if (!regular_ && !S_ISBLK(status.st_mode)) return;
-    position_ = ::lseek(fd_.get(), 0, append_ ? SEEK_END : SEEK_CUR);
+    position_ = os::seek(fd_.get(), 0, append_ ? SEEK_END : SEEK_CUR);
     seekable_ = position_ >= 0;
     position_ = std::max<std::int64_t>(position_, 0);
 }
@@ -130,12 +131,13 @@ bool FileCore::is_end(std::size_t wanted, std::size_t got) const noexcept {
     if (got == 0) return true;
     if (!regular_ || got >= wanted) return false;
     struct stat status = {};
-    return ::fstat(fd_.get(), &status) == 0 && status.st_size == position_;
+    return os::file_status(fd_.get(), status) == 0 && status.st_size == position_;
 }
 
 std::size_t FileCore::size_ahead() const noexcept {
     struct stat status = {};
-    if (!regular_ || ::fstat(fd_.get(), &status) != 0 || status.st_size <= position_) return 0;
+    if (!regular_ || os::file_status(fd_.get(), status) != 0) return 0;
+    if (status.st_size <= position_) return 0;
     return static_cast<std::size_t>(status.st_size - position_);
 }
 
@@ -179,7 +181,7 @@ Coro<std::size_t> FileCore::write_some(std::string_view data) {
     const int count = check(co_await transfer(write), "write", name_);
     if (count == 0) os::throw_system_error(EIO, "write " + name_ + ": nothing was taken");
     if (seekable_ && append_)
-        position_ = ::lseek(fd_.get(), 0, SEEK_CUR);
+        position_ = os::seek(fd_.get(), 0, SEEK_CUR);
     else
         position_ += count;
     co_return static_cast<std::size_t>(count);

@@ -2,18 +2,15 @@
 #include <asyncio/file/call.hpp>
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
-#include <asyncio/os/error.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/os/file.hpp>
 
 #include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 namespace asyncio::fs {
 
@@ -134,25 +131,30 @@ Coro<> make_all(std::string path, MakedirsOptions options) {
     }
 }
 
+Coro<> sync_names(std::string path) {
+    const FileCall open{.kind = Kind::open, .flags = O_RDONLY | O_DIRECTORY, .path = path.c_str()};
+    const int opened = co_await Call(open);
+    const os::Fd fd(check(opened, "open", path));
+    const FileCall sync{.kind = Kind::sync, .fd = fd.get()};
+    const int result = co_await Call(sync);
+    // Some file systems cannot, and lose nothing by it.
+    if (result != -EINVAL) check(result, "sync", path);
+}
+
 std::string read_link(const std::string& path) {
-    std::string target(PATH_MAX, '\0');
-    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-    if (size < 0) os::throw_system_error(errno, "readlink " + path);
-    target.resize(static_cast<std::size_t>(size));
+    std::string target;
+    check(os::read_link(path.c_str(), target), "readlink", path);
     return target;
 }
 
 std::string real_path(const std::string& path) {
-    struct Free {
-        void operator()(char* text) const noexcept { std::free(text); }
-    };
-    const std::unique_ptr<char, Free> found(::realpath(path.c_str(), nullptr));
-    if (!found) os::throw_system_error(errno, "realpath " + path);
-    return found.get();
+    std::string real;
+    check(os::real_path(path.c_str(), real), "realpath", path);
+    return real;
 }
 
 void change_mode(const std::string& path, unsigned permissions) {
-    if (::chmod(path.c_str(), permissions) != 0) os::throw_system_error(errno, "chmod " + path);
+    check(os::set_mode(path.c_str(), permissions), "chmod", path);
 }
 
 }  // namespace
@@ -197,6 +199,9 @@ ASYNCIO_CORO_WRAPPER Coro<> mkdir(std::string_view path, unsigned permissions) {
 }
 ASYNCIO_CORO_WRAPPER Coro<> makedirs(std::string_view path, MakedirsOptions options) {
     return make_all(checked_path(path), options);
+}
+ASYNCIO_CORO_WRAPPER Coro<> sync_directory(std::string_view path) {
+    return sync_names(checked_path(path));
 }
 ASYNCIO_CORO_WRAPPER Coro<> symlink(std::string_view target, std::string_view link) {
     return change_both(Kind::symlink, checked_path(target), checked_path(link));

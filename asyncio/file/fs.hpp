@@ -71,6 +71,10 @@ struct MakedirsOptions {
 /// The directory and those above it that are missing.
 Coro<> makedirs(std::string_view path, MakedirsOptions options = {});
 
+/// Wait until the names in `path` are on the disk: File::fsync() saves a file and not its name, so
+/// a program that makes a file which must survive a power cut needs both. write_atomic() does it.
+Coro<> sync_directory(std::string_view path);
+
 /// `link` becomes a symbolic link that says `target`.
 Coro<> symlink(std::string_view target, std::string_view link);
 /// `link` becomes another name of the file `existing`.

@@ -6,6 +6,7 @@
 #include <asyncio/file/file_core.hpp>
 #include <asyncio/file/open_mode.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/file.hpp>
 
 #include <cerrno>
 
@@ -20,7 +21,7 @@ namespace {
 
 void require_no_directory(int fd, const std::string& path) {
     struct stat status = {};
-    if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
+    if (os::file_status(fd, status) == 0 && S_ISDIR(status.st_mode))
         os::throw_system_error(EISDIR, "open " + path);
 }
 

@@ -2,14 +2,14 @@
 #include <asyncio/file/call.hpp>
 #include <asyncio/file/directory.hpp>
 #include <asyncio/file/temporary.hpp>
-#include <asyncio/os/error.hpp>
+#include <asyncio/os/file.hpp>
+#include <asyncio/os/simulated.hpp>
 
 #include <cerrno>
 #include <cstdlib>
 #include <random>
 
 #include <fcntl.h>
-#include <unistd.h>
 
 namespace asyncio::fs {
 
@@ -21,12 +21,17 @@ using os::FileCall;
 constexpr int kAttempts = 100;
 constexpr unsigned kOnlyUs = 0600;
 
-std::string random_name() {
+std::uint64_t random_bits() {
     static thread_local std::random_device device;
+    if (os::simulated_system != nullptr) return os::simulated_system->random_bits();
+    return device();
+}
+
+std::string random_name() {
     static constexpr char kDigits[] = "abcdefghijklmnopqrstuvwxyz234567";
     std::string name;
     for (int word = 0; word < 2; ++word) {
-        std::random_device::result_type bits = device();
+        std::uint64_t bits = random_bits();
         for (int i = 0; i < 7; ++i, bits >>= 5) name += kDigits[bits & 31];
     }
     return name;
@@ -82,7 +87,7 @@ TemporaryName::TemporaryName(std::string_view path, std::string_view suffix)
     : name_(std::string(path) + random_name() + std::string(suffix)) {}
 
 void TemporaryName::remove() noexcept {
-    if (!name_.empty()) ::unlink(name_.c_str());
+    if (!name_.empty()) os::remove_file(name_.c_str());
 }
 
 ASYNCIO_CORO_WRAPPER Coro<File> temporary_file(TemporaryOptions options) {

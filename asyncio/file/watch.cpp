@@ -6,6 +6,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/task/wait_list.hpp>
 
 #include <cerrno>
@@ -63,6 +64,7 @@ std::string Change::path() const {
 /// poll, which is there only while somebody waits; what it wakes them for they read themselves.
 struct Watch::State final : private loop::Member {
     explicit State(EventLoop& l) : loop(l), fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+        if (os::simulated_system != nullptr) os::throw_system_error(ENOSYS, "watch");
         if (!fd) os::throw_system_error(errno, "watch: inotify_init");
         poll.owner = this;
         poll.fd = fd.get();

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/file/call.hpp>
 #include <asyncio/file/file.hpp>
+#include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/file/whole_file.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/file.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/task/sleep.hpp>
 
 #include <atomic>
@@ -15,9 +18,7 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@ constexpr std::size_t kMostHereAndNow = 16u << 10;  // bytes
 /// The bytes that a regular file says it has; 0 for what is none, and for those of /proc.
 std::size_t size_of(int fd, const std::string& path) {
     struct stat status = {};
-    if (::fstat(fd, &status) != 0) os::throw_system_error(errno, "stat " + path);
+    file::check(os::file_status(fd, status), "stat", path);
     if (S_ISDIR(status.st_mode)) os::throw_system_error(EISDIR, "open " + path);
     return S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
 }
@@ -112,7 +113,7 @@ Coro<> write_whole(std::string path, std::string_view data) {
 /// As `path`: its permissions if it is there.
 unsigned permissions_for(const std::string& path, unsigned otherwise) noexcept {
     struct stat status = {};
-    if (::stat(path.c_str(), &status) != 0) return otherwise;
+    if (os::path_status(path.c_str(), status) != 0) return otherwise;
     return status.st_mode & 07777;
 }
 
@@ -122,23 +123,12 @@ std::string directory_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Coro<> sync_directory(std::string path) {
-    const FileCall open{
-        .kind = FileCall::Kind::open, .flags = O_RDONLY | O_DIRECTORY, .path = path.c_str()};
-    const int opened = co_await file::Call(open);
-    const os::Fd fd(file::check(opened, "open", path));
-    const FileCall sync{.kind = FileCall::Kind::sync, .fd = fd.get()};
-    const int result = co_await file::Call(sync);
-    // Some file systems cannot, and lose nothing by it.
-    if (result != -EINVAL) file::check(result, "sync", path);
-}
-
 Coro<> replace(std::string path, std::string_view data, WriteAtomicOptions options) {
     TemporaryName beside(path + ".");
     const unsigned permissions = permissions_for(path, 0);
     File file = co_await open(beside.name(), O_WRONLY | O_CREAT | O_EXCL,
                               {.permissions = options.permissions, .buffering = 0});
-    if (permissions != 0) ::fchmod(file.fileno(), permissions);
+    if (permissions != 0) os::set_mode(file.fileno(), permissions);
     co_await file.write(data);
     if (options.sync) co_await file.fsync();
     co_await file.close();
@@ -171,7 +161,6 @@ struct Copy {
     std::atomic<bool> unwanted{false};
 
     void run();
-    bool share_blocks() const noexcept { return ::ioctl(out.get(), FICLONE, in.get()) == 0; }
     bool can_be_handed_over() const noexcept;
     bool let_system_copy();
     void copy_by_hand();
@@ -180,6 +169,7 @@ struct Copy {
 /// True where the system hands the copy to somebody else (a server, another process). Everywhere
 /// else it copies page by page, and more slowly than reading and writing large pieces.
 bool Copy::can_be_handed_over() const noexcept {
+    if (os::is_simulated(out.get())) return false;
     struct statfs system = {};
     if (::fstatfs(out.get(), &system) != 0) return false;
     switch (static_cast<std::uint32_t>(system.f_type)) {
@@ -232,7 +222,7 @@ void Copy::run() {
         os::perform({.kind = FileCall::Kind::open, .flags = O_RDONLY, .path = from.c_str()}),
         "open", from));
     struct stat source = {};
-    if (::fstat(in.get(), &source) != 0) os::throw_system_error(errno, "stat " + from);
+    file::check(os::file_status(in.get(), source), "stat", from);
     if (S_ISDIR(source.st_mode)) os::throw_system_error(EISDIR, "copy " + from);
     out = os::Fd(file::check(os::perform({.kind = FileCall::Kind::open,
                                           .flags = O_WRONLY | O_CREAT,
@@ -240,18 +230,18 @@ void Copy::run() {
                                           .path = to.c_str()}),
                              "open", to));
     struct stat target = {};
-    if (::fstat(out.get(), &target) != 0) os::throw_system_error(errno, "stat " + to);
+    file::check(os::file_status(out.get(), target), "stat", to);
     if (target.st_dev == source.st_dev && target.st_ino == source.st_ino)
         throw std::invalid_argument("copy: " + from + " and " + to + " are the same file");
     // Not an empty one: ext4 would then write everything to the disk before it lets us close.
-    if (S_ISREG(target.st_mode) && target.st_size != 0 && ::ftruncate(out.get(), 0) != 0)
-        os::throw_system_error(errno, "truncate " + to);
-    if (share_blocks())
+    if (S_ISREG(target.st_mode) && target.st_size != 0)
+        file::check(os::set_size(out.get(), 0), "truncate", to);
+    if (os::share_blocks(in.get(), out.get()))
         copied = static_cast<std::uint64_t>(source.st_size);
     else if (!can_be_handed_over() || !let_system_copy())
         copy_by_hand();
-    if (S_ISREG(target.st_mode) && ::fchmod(out.get(), source.st_mode & 07777) != 0)
-        os::throw_system_error(errno, "chmod " + to);
+    if (S_ISREG(target.st_mode))
+        file::check(os::set_mode(out.get(), source.st_mode & 07777), "chmod", to);
     in.reset();
     out.reset();
 }

@@ -31,7 +31,9 @@ struct WriteAtomicOptions {
 };
 /// Replace the contents of `path` at once: written to a new file beside it, which then takes its
 /// name. Whatever happens on the way (error, cancellation, power cut), the old file or the new one
-/// is there in full, and nothing else is left. `data` must live until the write ends.
+/// is there in full. Nothing else is left, but by a power cut, after which a part of the new file
+/// may lie beside it (`path`, a dot, 14 letters). After an error it can be either of the two.
+/// `data` must live until the write ends.
 Coro<> write_atomic(std::string_view path, std::string_view data, WriteAtomicOptions options = {});
 
 /// Copy the contents and the permissions of `from`, over `to` if it is there. Shares the blocks

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/file_call.hpp>
+#include <asyncio/os/simulated.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -74,6 +75,8 @@ const char* FileCall::name() const noexcept {
 }
 
 int perform(const FileCall& call) noexcept {
+    if (SimulatedFiles* const files = files_of(call.fd)) [[unlikely]]
+        return files->perform(call);
     for (;;) {
         const long result = attempt(call);
         if (result >= 0) return static_cast<int>(result);
@@ -82,6 +85,8 @@ int perform(const FileCall& call) noexcept {
 }
 
 int perform_if_cached(const FileCall& call) noexcept {
+    if (files_of(call.fd) != nullptr) [[unlikely]]
+        return -EAGAIN;
     long result = -1;
     if (call.kind == FileCall::Kind::open) {
         open_how how = {};

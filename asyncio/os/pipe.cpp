@@ -43,7 +43,7 @@ std::ptrdiff_t write_once(int fd, const iovec* buffers, int count) noexcept {
 }  // namespace
 
 FileKind kind_of(int fd) noexcept {
-    if (is_simulated(fd)) return FileKind::socket;
+    if (is_simulated(fd)) return is_simulated_file(fd) ? FileKind::other : FileKind::socket;
     struct stat status = {};
     if (::fstat(fd, &status) != 0) return FileKind::none;
     if (S_ISFIFO(status.st_mode)) return FileKind::pipe;
@@ -84,6 +84,7 @@ int reopen_nonblocking(int fd, bool for_writing) noexcept {
 }
 
 bool is_open_for(int fd, bool writing) noexcept {
+    if (is_simulated(fd)) return true;
     const int flags = ::fcntl(fd, F_GETFL);
     if (flags < 0) return false;
     const int access = flags & O_ACCMODE;

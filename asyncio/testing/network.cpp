@@ -148,7 +148,7 @@ bool Network::answer(const std::shared_ptr<Greeting>& greeting) {
     socket->side = 1;
     stream.end[1] = socket.get();
     listener.backlog.push_back(std::move(socket));
-    host.changed = true;
+    host.note_change();
     fly(greeting->stream, 1, SimulatedStream::opening, {});
     return true;
 }
@@ -256,8 +256,8 @@ void Network::deliver(const std::shared_ptr<SimulatedStream>& stream, int side, 
         default:
             return break_end(*stream, 1 - side, ECONNRESET);
     }
-    stream->host[1 - side]->changed = true;
-    if (stream->end[side] != nullptr) stream->host[side]->changed = true;  // it may have room
+    stream->host[1 - side]->note_change();
+    if (stream->end[side] != nullptr) stream->host[side]->note_change();  // it may have room
 }
 
 /// The stream ends for that side, with an error.
@@ -271,7 +271,7 @@ void Network::break_end(SimulatedStream& stream, int side, int error) {
     if (opening) socket->stage = SimulatedSocket::Stage::failed;
     socket->broken = true;
     socket->error = error;
-    socket->host.changed = true;
+    socket->host.note_change();
 }
 
 // --- datagrams -----------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ void Network::deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* ta
         SimulatedSocket* const sender = from.life() == life ? from.find(connected_fd) : nullptr;
         if (sender == nullptr || sender->peer != to || !reaches(*target, from)) return;
         sender->error = ECONNREFUSED;
-        from.changed = true;
+        from.note_change();
         return;
     }
     const bool is_from_peer = socket->peer.family() == 0 || socket->peer == source;
@@ -309,7 +309,7 @@ void Network::deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* ta
         return;
     socket->datagram_bytes += data.size();
     socket->datagrams.push_back({data, source});
-    target->changed = true;
+    target->note_change();
 }
 
 }  // namespace asyncio::testing

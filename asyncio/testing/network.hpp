@@ -31,14 +31,19 @@
 //
 // Not here: multicast, urgent data, passing descriptors, MTU, TIME_WAIT.
 //
+// A host's files are on its disk (disk.hpp); what ordinary programs give to threads runs in the
+// simulation's, between two turns, up to kLongestJob later.
+//
 // Threads: of the simulation.
 #pragma once
 
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/testing/agenda.hpp>
+#include <asyncio/testing/disk.hpp>
 #include <asyncio/testing/network_faults.hpp>
 #include <asyncio/testing/random.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -55,6 +60,7 @@ class NetworkHost final : public os::SimulatedSystem {
     static constexpr std::size_t kMostSockets = 20'000;         // then EMFILE
     static constexpr std::size_t kDatagramBuffer = 256 * 1024;  // bytes, per socket
     static constexpr std::size_t kLargestDatagram = 65'507;
+    static constexpr Duration kLongestJob = std::chrono::milliseconds(1);
 
     NetworkHost(Network& network, unsigned number, std::string name);
     NetworkHost(const NetworkHost&) = delete;
@@ -86,6 +92,10 @@ class NetworkHost final : public os::SimulatedSystem {
     std::ptrdiff_t receive_from(int fd, std::span<std::byte> buffer,
                                 SocketAddress& from) noexcept override;
     std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) override;
+    os::SimulatedFiles& files() noexcept override { return disk_; }
+    void run_later(UniqueFunction<void()> job) override;
+    void run_jobs() override;
+    std::uint64_t random_bits() noexcept override { return bits_.next(); }
 
     // --- for its kernel --------------------------------------------------------------------
 
@@ -94,14 +104,16 @@ class NetworkHost final : public os::SimulatedSystem {
     int connect_result(int fd) noexcept;
     /// What poll() would say: POLLIN, POLLOUT, POLLERR, POLLHUP.
     unsigned readiness(int fd) const noexcept;
-    /// Something may have become possible since this was last cleared.
-    bool changed = false;
+    /// Counts up when something may have become possible for those who wait.
+    std::uint64_t changes() const noexcept { return changes_; }
+    void note_change() noexcept { ++changes_; }
+    Disk& disk() noexcept { return disk_; }
 
     // --- for the simulation ----------------------------------------------------------------
 
-    /// All sockets vanish; nobody is told.
-    void lose_power() noexcept;
-    void get_power() noexcept { powered_ = true; }
+    /// All sockets and jobs vanish, and files that were not saved; nobody is told.
+    void lose_power();
+    void get_power() noexcept;
     bool powered() const noexcept { return powered_; }
     unsigned life() const noexcept { return life_; }
     /// Descriptors that are open, as "3 (stream 10.0.0.1:80)".
@@ -110,6 +122,7 @@ class NetworkHost final : public os::SimulatedSystem {
   private:
     friend class Network;
 
+    void run_job(std::uint64_t number);
     SimulatedSocket* find(int fd) const noexcept;
     int enter(std::unique_ptr<SimulatedSocket> socket);
     bool is_own(const SocketAddress& address) const;
@@ -123,8 +136,13 @@ class NetworkHost final : public os::SimulatedSystem {
     Network& network_;
     const unsigned number_;
     const std::string name_;
+    Disk disk_;
+    Random bits_;
     unsigned life_ = 0;
     bool powered_ = true;
+    std::uint64_t changes_ = 0;
+    std::uint64_t jobs_so_far_ = 0;
+    std::map<std::uint64_t, UniqueFunction<void()>> jobs_;  // by number
     std::uint16_t next_port_ = 40'000;
     std::vector<std::unique_ptr<SimulatedSocket>> sockets_;  // by descriptor
 };

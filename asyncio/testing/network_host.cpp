@@ -60,7 +60,11 @@ std::size_t SimulatedSocket::room(std::size_t window) const noexcept {
 }
 
 NetworkHost::NetworkHost(Network& network, unsigned number, std::string name)
-    : network_(network), number_(number), name_(std::move(name)) {}
+    : network_(network),
+      number_(number),
+      name_(std::move(name)),
+      disk_(network.agenda(), network.random().branch()),
+      bits_(network.random().branch()) {}
 
 NetworkHost::~NetworkHost() = default;
 
@@ -95,6 +99,7 @@ int NetworkHost::open_socket(int family, int type) noexcept {
 }
 
 void NetworkHost::close(int fd) noexcept {
+    if (os::is_simulated_file(fd)) return disk_.close(fd);
     SimulatedSocket* const socket = find(fd);
     if (socket == nullptr) return;
     for (const auto& waiting : socket->backlog) network_.send_reset(waiting->stream, 1);
@@ -107,14 +112,21 @@ void NetworkHost::close(int fd) noexcept {
     sockets_[static_cast<std::size_t>(fd - os::kFirstSimulated)] = nullptr;
 }
 
-void NetworkHost::lose_power() noexcept {
+void NetworkHost::lose_power() {
     powered_ = false;
     ++life_;
     sockets_.clear();
+    disk_.lose_power();
+    jobs_.clear();
+}
+
+void NetworkHost::get_power() noexcept {
+    powered_ = true;
+    disk_.get_power();
 }
 
 std::vector<std::string> NetworkHost::open_descriptors() const {
-    std::vector<std::string> open;
+    std::vector<std::string> open = disk_.open_files();
     for (const auto& socket : sockets_) {
         if (!socket) continue;
         const char* kind = socket->stage == Stage::listening ? "listener "
@@ -124,6 +136,32 @@ std::vector<std::string> NetworkHost::open_descriptors() const {
                        socket->local.to_string() + ")");
     }
     return open;
+}
+
+// --- jobs ----------------------------------------------------------------------------------------
+
+void NetworkHost::run_later(UniqueFunction<void()> job) {
+    const std::uint64_t number = ++jobs_so_far_;
+    jobs_[number] = std::move(job);
+    network_.agenda().after(network_.random().between(Duration(1), kLongestJob),
+                            [this, number] { run_job(number); });
+}
+
+/// If it has not run, nor gone with the power.
+void NetworkHost::run_job(std::uint64_t number) {
+    const auto found = jobs_.find(number);
+    if (found == jobs_.end()) return;
+    os::SimulatedSystem* const before = std::exchange(os::simulated_system, this);
+    network_.trace().add(number_, 'j', number);
+    UniqueFunction<void()> job = std::move(found->second);
+    jobs_.erase(found);
+    job();
+    job = nullptr;  // here: it may close files
+    os::simulated_system = before;
+}
+
+void NetworkHost::run_jobs() {
+    while (!jobs_.empty()) run_job(jobs_.begin()->first);
 }
 
 // --- names ---------------------------------------------------------------------------------------
@@ -314,7 +352,7 @@ int NetworkHost::shutdown(int fd, os::Shutdown how) noexcept {
     if (!socket->stream || socket->broken || socket->stage != Stage::connected) return -ENOTCONN;
     if (how != os::Shutdown::write) socket->read_shut = true;
     if (how != os::Shutdown::read) network_.send_end(socket->stream, socket->side);
-    changed = true;
+    note_change();
     return 0;
 }
 
@@ -359,7 +397,7 @@ std::ptrdiff_t NetworkHost::receive(int fd, std::span<std::byte> buffer) noexcep
         std::memcpy(buffer.data(), way.arrived.data() + way.taken, size);
         way.taken += size;
         if (SimulatedSocket* const sender = socket->stream->end[1 - socket->side])
-            sender->host.changed = true;  // it has room now
+            sender->host.note_change();  // it has room now
         return static_cast<std::ptrdiff_t>(size);
     }
     if (socket->error != 0) return -socket->take_error();

@@ -129,6 +129,7 @@ void SimulatedHost::close_loop(bool quietly) noexcept {
 void SimulatedHost::look_for_end() {
     if (!main_ || !main_->done()) return;
     close_loop(false);
+    network_host_.run_jobs();  // a thread that still works may hold a descriptor
     for (const std::string& open : network_host_.open_descriptors())
         simulation_.failure_ = "host " + name() + " left descriptor " + open + " open";
     for (const Future<>& waiting : std::exchange(waiting_, {}))

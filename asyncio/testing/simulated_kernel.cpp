@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/datagram.hpp>
+#include <asyncio/os/file_call.hpp>
 #include <asyncio/testing/simulated_kernel.hpp>
 
 #include <algorithm>
@@ -18,6 +19,7 @@ SimulatedKernel::SimulatedKernel(Network& network, NetworkHost& host)
     : network_(network), host_(host), scratch_(new std::byte[kScratch]) {}
 
 SimulatedKernel::~SimulatedKernel() {
+    while (!files_.empty()) reclaim(*files_.back().operation);
     for (const Entry& entry : entries_)
         for (Operation* operation : {entry.input, entry.output})
             if (operation != nullptr) reclaim(*operation);
@@ -45,7 +47,7 @@ bool SimulatedKernel::finish_inline(Operation& operation, int result) noexcept {
 
 bool SimulatedKernel::submit(Operation& operation) noexcept {
     assert(operation.idle());
-    if (operation.opcode == Opcode::file) return finish_inline(operation, -ENOTSUP);
+    if (operation.opcode == Opcode::file) return submit_file(operation);
     if (!host_.has(operation.fd)) return finish_inline(operation, -EBADF);
     if (side(operation) != nullptr) return finish_inline(operation, -EBUSY);
     if (operation.opcode == Opcode::send &&
@@ -72,8 +74,12 @@ void SimulatedKernel::cancel(Operation& operation) noexcept {
 }
 
 void SimulatedKernel::detach(Operation& operation) noexcept {
-    assert(side(operation) == &operation);
-    side(operation) = nullptr;
+    if (operation.opcode == Opcode::file) {
+        forget_file(operation);
+    } else {
+        assert(side(operation) == &operation);
+        side(operation) = nullptr;
+    }
     operation.state = Operation::State::idle;
     in_flight_--;
 }
@@ -89,7 +95,7 @@ void SimulatedKernel::close(int fd) noexcept {
 }
 
 bool SimulatedKernel::may_have_events() const noexcept {
-    return asked_ || host_.changed || woken_.load();
+    return asked_ || host_.changes() != seen_changes_ || woken_.load();
 }
 
 // --- waiting -------------------------------------------------------------------------------------
@@ -110,13 +116,13 @@ void SimulatedKernel::wait(std::optional<Duration> timeout) {
 /// Look at every descriptor once, in an order of the seed's. True if a callback was called.
 bool SimulatedKernel::deliver() {
     asked_ = false;
-    host_.changed = false;
+    seen_changes_ = host_.changes();
     std::vector<int> fds;
     for (std::size_t i = 0; i < entries_.size(); ++i)
         if (entries_[i].input != nullptr || entries_[i].output != nullptr)
             fds.push_back(os::kFirstSimulated + static_cast<int>(i));
     network_.random().shuffle(fds);
-    bool any = false;
+    bool any = deliver_files();
     for (const int fd : fds) {
         any = attend(fd, true) || any;
         any = attend(fd, false) || any;
@@ -145,6 +151,59 @@ bool SimulatedKernel::attend(int fd, bool input) {
 bool SimulatedKernel::is_in_flight(int fd, const Operation& operation) noexcept {
     const Entry& entry = *entry_of(fd);
     return entry.input == &operation || entry.output == &operation;
+}
+
+// --- files ---------------------------------------------------------------------------------------
+
+bool SimulatedKernel::submit_file(Operation& operation) noexcept {
+    FileOperation file{&operation, now() + host_.disk().latency(), std::nullopt};
+    if (network_.random().chance(0.5)) file.result = host_.disk().perform(*operation.file_call);
+    network_.agenda().at(file.due, [&host = host_] { host.note_change(); });
+    files_.push_back(file);
+    operation.state = Operation::State::submitted;
+    in_flight_++;
+    return true;
+}
+
+/// Without its answer: what that has opened is closed (K4).
+void SimulatedKernel::forget_file(Operation& operation) noexcept {
+    const auto file = std::ranges::find(files_, &operation, &FileOperation::operation);
+    assert(file != files_.end());
+    if (file->result && *file->result >= 0 && operation.file_call->kind == os::FileCall::Kind::open)
+        host_.close(*file->result);
+    files_.erase(file);
+}
+
+bool SimulatedKernel::deliver_files() {
+    std::vector<Operation*> due;
+    for (const FileOperation& file : files_)
+        if (file.due <= now() || file.operation->state == Operation::State::cancelling)
+            due.push_back(file.operation);
+    network_.random().shuffle(due);
+    bool any = false;
+    for (Operation* const operation : due) any = attend_file(*operation) || any;
+    return any;
+}
+
+/// False: it was put off, or reclaimed meanwhile.
+bool SimulatedKernel::attend_file(Operation& operation) {
+    const auto file = std::ranges::find(files_, &operation, &FileOperation::operation);
+    if (file == files_.end()) return false;
+    const bool cancelled = operation.state == Operation::State::cancelling;
+    if (file->due > now() && !cancelled) return false;  // another one in its place
+    Random& random = network_.random();
+    if (random.chance(network_.faults.late_completion)) {
+        asked_ = true;
+        return false;
+    }
+    if (!file->result && cancelled && !random.chance(network_.faults.late_cancel)) {
+        finish(operation, -ECANCELED);
+        return true;
+    }
+    const int result = file->result ? *file->result : host_.disk().perform(*operation.file_call);
+    file->result.reset();  // the caller's now
+    finish(operation, result);
+    return true;
 }
 
 // --- completions ---------------------------------------------------------------------------------

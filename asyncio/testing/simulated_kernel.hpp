@@ -16,8 +16,8 @@
 // alone, as the others do, for tests of its own. In a simulation the loop never waits: the
 // simulation chooses who runs, and when time passes.
 //
-// Files: real ones, by the calling thread (Opcode::file answers -ENOTSUP, and simulated hosts have
-// no threads).
+// A call on a file takes the time that the disk wants for it (disk.hpp), and has its effect at the
+// beginning of that or at its end. So some calls that were cancelled have happened.
 //
 // Threads: one; wake() from any.
 #pragma once
@@ -63,9 +63,19 @@ class SimulatedKernel final : public kernel::Kernel {
     static constexpr int kNothing = -11;  // -EAGAIN
 
     Entry* entry_of(int fd) noexcept;
+    struct FileOperation {
+        Operation* operation;
+        TimePoint due;
+        std::optional<int> result;  // the disk has answered
+    };
+
     Operation*& side(Operation& operation) noexcept;
     bool finish_inline(Operation& operation, int result) noexcept;
     void detach(Operation& operation) noexcept;
+    bool submit_file(Operation& operation) noexcept;
+    void forget_file(Operation& operation) noexcept;
+    bool deliver_files();
+    bool attend_file(Operation& operation);
     bool deliver();
     bool attend(int fd, bool input);
     bool attempt(Operation& operation);
@@ -80,8 +90,10 @@ class SimulatedKernel final : public kernel::Kernel {
     Network& network_;
     NetworkHost& host_;
     std::vector<Entry> entries_;  // by descriptor
+    std::vector<FileOperation> files_;
     std::size_t in_flight_ = 0;
-    bool asked_ = false;  // something was submitted or cancelled, or put off
+    std::uint64_t seen_changes_ = 0;  // of the host
+    bool asked_ = false;              // something was submitted or cancelled, or put off
     std::atomic<bool> woken_{false};
     std::unique_ptr<std::byte[]> scratch_;
 };

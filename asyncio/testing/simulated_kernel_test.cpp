@@ -4,6 +4,7 @@
 // good network and on networks that use every freedom the rules leave. The tests of room `kernel`
 // need sockets of the real system, so they cannot run here; these have their meaning, rule by rule.
 #include <asyncio/kernel/datagram.hpp>
+#include <asyncio/os/file_call.hpp>
 #include <asyncio/os/socket.hpp>
 #include <asyncio/testing/simulated_kernel.hpp>
 
@@ -15,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -312,16 +314,13 @@ TEST_P(SimulatedKernelTest, a_reset_leaves_what_had_arrived) {
     kernel.close(pair.server);
 }
 
-TEST_P(SimulatedKernelTest, bad_descriptors_and_files_are_answered_inline) {
+TEST_P(SimulatedKernelTest, bad_descriptors_are_answered_inline) {
     Noted receiving(Opcode::receive, os::kFirstSimulated + 5);
     EXPECT_FALSE(kernel.submit(receiving));
     EXPECT_EQ(receiving.inline_result, -EBADF);
     Noted real(Opcode::receive, 0);
     EXPECT_FALSE(kernel.submit(real));
     EXPECT_EQ(real.inline_result, -EBADF);
-    Noted file(Opcode::file, -1);
-    EXPECT_FALSE(kernel.submit(file));
-    EXPECT_EQ(file.inline_result, -ENOTSUP);
     const Pair pair = connected();
     Noted first(Opcode::receive, pair.client);
     Noted second(Opcode::receive, pair.client);
@@ -330,6 +329,49 @@ TEST_P(SimulatedKernelTest, bad_descriptors_and_files_are_answered_inline) {
     EXPECT_EQ(second.inline_result, -EBUSY);
     kernel.reclaim(first);
     close(pair);
+}
+
+TEST_P(SimulatedKernelTest, K2_calls_on_files_are_answered_once_in_their_time) {
+    const os::FileCall open{
+        .kind = os::FileCall::Kind::open, .flags = O_WRONLY | O_CREAT, .path = "file"};
+    Noted opening(Opcode::file, -1);
+    opening.file_call = &open;
+    const TimePoint before = kernel.now();
+    ASSERT_TRUE(kernel.submit(opening));
+    EXPECT_EQ(kernel.in_flight(), 1u);
+    ASSERT_TRUE(pump([&] { return opening.ended; }));
+    EXPECT_EQ(opening.results, (std::vector<int>{os::kFirstSimulatedFile}));
+    EXPECT_GT(kernel.now(), before);
+    kernel.close(opening.results.front());
+    EXPECT_EQ(host.open_descriptors(), std::vector<std::string>());
+}
+
+TEST_P(SimulatedKernelTest, K3_a_cancelled_call_on_a_file_has_happened_or_not) {
+    const os::FileCall mkdir{.kind = os::FileCall::Kind::mkdir, .mode = 0777, .path = "directory"};
+    for (int i = 0; i < 50; ++i) {
+        Noted making(Opcode::file, -1);
+        making.file_call = &mkdir;
+        ASSERT_TRUE(kernel.submit(making));
+        kernel.cancel(making);
+        ASSERT_TRUE(pump([&] { return making.ended; }));
+        const bool there = host.disk().list("/").size() == 2;  // besides /tmp
+        EXPECT_EQ(making.results, (std::vector<int>{there ? 0 : -ECANCELED}));
+        host.disk().perform(
+            {.kind = os::FileCall::Kind::unlink, .flags = AT_REMOVEDIR, .path = "directory"});
+    }
+}
+
+TEST_P(SimulatedKernelTest, K4_what_a_reclaimed_open_has_opened_is_closed) {
+    const os::FileCall open{
+        .kind = os::FileCall::Kind::open, .flags = O_WRONLY | O_CREAT, .path = "file"};
+    for (int i = 0; i < 20; ++i) {
+        Noted opening(Opcode::file, -1);
+        opening.file_call = &open;
+        ASSERT_TRUE(kernel.submit(opening));
+        kernel.reclaim(opening);
+        EXPECT_EQ(kernel.in_flight(), 0u);
+        EXPECT_EQ(host.open_descriptors(), std::vector<std::string>());
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulatedKernelTest, ::testing::Range(0, 8));

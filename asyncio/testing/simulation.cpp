@@ -80,6 +80,7 @@ Simulation::Simulation(std::uint64_t seed, SimulationOptions options)
       network_(agenda_, random_.branch(), trace_) {
     Random draw = random_.branch();
     network_.faults = options.faults != nullptr ? *options.faults : NetworkFaults::rough(draw);
+    disk_faults_ = options.disk_faults != nullptr ? *options.disk_faults : DiskFaults::rough(draw);
 }
 
 Simulation::~Simulation() = default;
@@ -88,6 +89,7 @@ SimulatedHost& Simulation::add_host(std::string name, SimulatedHost::Program pro
     if (network_.host_named(name) != nullptr)
         throw std::invalid_argument("there is a host " + name + " already");
     NetworkHost& network_host = network_.add_host(std::move(name));
+    if (has_faults_) network_host.disk().faults = disk_faults_;
     hosts_.push_back(std::make_unique<SimulatedHost>(*this, network_host, std::move(program)));
     SimulatedHost& host = *hosts_.back();
     commands_.push_back([&host] { host.start(); });
@@ -174,7 +176,10 @@ void Simulation::heal() {
     has_faults_ = false;
     network_.faults = NetworkFaults{};
     network_.heal();
-    for (const auto& host : hosts_) host->paused_until_ = TimePoint{};
+    for (const auto& host : hosts_) {
+        host->paused_until_ = TimePoint{};
+        host->disk().faults = DiskFaults{};
+    }
 }
 
 void Simulation::plan_faults() {

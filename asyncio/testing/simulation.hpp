@@ -34,13 +34,14 @@
 // a program or comes to a loop's exception handler.
 //
 // A program starts on restart() again, from a copy of the function; what it keeps across must be
-// outside of it. crash() is a loss of power: nobody is told, connections just stop answering, and
-// the first packet after the restart is answered by a reset. Its frames are destroyed, so
-// destructors run, but what they do reaches nobody.
+// outside of it, or on its host's disk (disk.hpp), which forgets in a crash what was not saved.
+// crash() is a loss of power: nobody is told, connections just stop answering, and the first packet
+// after the restart is answered by a reset. Its frames are destroyed, so destructors run, but what
+// they do reaches nobody.
 //
-// to_thread() and executors call their function at once: a host has no threads. Names are looked up
-// among the hosts. Files are the real ones, and so are signals and subprocesses: a world leaves
-// them out.
+// What to_thread() and executors are given runs in the simulation's thread, at a time of its own: a
+// host has no threads. Names are looked up among the hosts. Signals and subprocesses are the real
+// ones: a world leaves them out.
 //
 // Failing seeds: ASYNCIO_SEED=N, or --seed=N on the command line of any test program, makes
 // simulate_seeds() run that seed only.
@@ -67,6 +68,8 @@ class Simulation;
 struct SimulationOptions {
     /// What the network does while there are faults; null: NetworkFaults::rough(), by the seed.
     const NetworkFaults* faults = nullptr;
+    /// What the disks do meanwhile; null: DiskFaults::rough(), by the seed.
+    const DiskFaults* disk_faults = nullptr;
     /// How long there are faults.
     Duration faults_for = std::chrono::seconds(30);
     /// How long all may take to end when there are none any more.
@@ -108,6 +111,9 @@ class SimulatedHost {
     std::string address() const;
     /// True from start or restart to the program's end or a crash.
     bool running() const noexcept { return running_; }
+
+    /// Its files; what is on it survives crash() and restart(), as far as it was saved.
+    Disk& disk() noexcept { return network_host_.disk(); }
 
     /// Suspend until its program has ended (by a return or stop(), not by a crash).
     Coro<> finished();
@@ -201,6 +207,7 @@ class Simulation {
     const SimulationOptions options_;
     Random random_;
     Random schedule_;
+    DiskFaults disk_faults_;
     Trace trace_;
     Agenda agenda_;
     Network network_;

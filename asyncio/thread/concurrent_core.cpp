@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/thread/concurrent_core.hpp>
 
 #include <algorithm>
@@ -55,6 +56,7 @@ bool ConcurrentCore::finish(State final, State at_most) {
 }
 
 bool ConcurrentCore::wait(std::optional<Duration> limit) {
+    if (!done() && os::simulated_system != nullptr) os::simulated_system->run_jobs();
     std::unique_lock lock(mutex_);
     if (done()) return true;
     Waiter waiter;

@@ -45,6 +45,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
             const std::lock_guard lock(mutex_);
             closed_ = true;
             if (drop) dropped.swap(jobs_);
+            dropped_ = dropped_ || drop;
         }
         available_.notify_all();
         dropped.clear();
@@ -58,6 +59,28 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     void join() {
         for (std::thread& thread : take_threads()) thread.join();
         finished_->wait();  // for those that were detached
+    }
+
+    /// A job of a simulated host, from here to its end.
+    class AtWork {
+      public:
+        explicit AtWork(std::shared_ptr<Crew> crew) noexcept : crew_(std::move(crew)) {}
+        AtWork(AtWork&&) noexcept = default;
+        AtWork& operator=(AtWork&&) = delete;
+        ~AtWork() {
+            if (crew_) crew_->count_out();
+        }
+        void run(UniqueFunction<void()>& job) {
+            if (!crew_->dropped()) job();
+        }
+
+      private:
+        std::shared_ptr<Crew> crew_;
+    };
+    AtWork count_in() {
+        const std::lock_guard lock(mutex_);
+        ++living_;
+        return AtWork(shared_from_this());
     }
 
     bool closed() const {
@@ -114,6 +137,18 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
         return job;
     }
 
+    void count_out() {
+        {
+            const std::lock_guard lock(mutex_);
+            --living_;
+        }
+        finish_if_over();
+    }
+    bool dropped() const {
+        const std::lock_guard lock(mutex_);
+        return dropped_;
+    }
+
     void finish_if_over() {
         {
             const std::lock_guard lock(mutex_);
@@ -134,6 +169,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     std::size_t living_ = 0;
     std::size_t idle_ = 0;
     bool closed_ = false;
+    bool dropped_ = false;  // with what was waiting
 };
 
 std::size_t ThreadPoolExecutor::default_max_workers() noexcept {
@@ -151,11 +187,14 @@ void ThreadPoolExecutor::execute(UniqueFunction<void()> job) {
     if (os::simulated_system == nullptr) [[likely]]
         return crew_->put(std::move(job));
     if (crew_->closed()) throw std::logic_error("cannot schedule new futures after shutdown");
-    job();  // a simulated host has no threads: what they did would come at a time of its own
+    // A simulated host has no threads: what they did would come at a time of its own.
+    os::simulated_system->run_later(
+        [at_work = crew_->count_in(), job = std::move(job)]() mutable { at_work.run(job); });
 }
 
 void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
     crew_->close(cancel_futures);
+    if (wait && os::simulated_system != nullptr) os::simulated_system->run_jobs();
     if (wait)
         crew_->join();
     else
