@@ -12,7 +12,8 @@ usage: ./dev bench [NAME] [ARGUMENT...]
   echo           throughput and server CPU, on io_uring and epoll
   idle           memory of an idle connection
   udp            UDP echo, beside raw epoll, libuv and Asio where they are installed
-  cost           instructions and system calls per message (needs perf)      (with peers only)
+  cost           user instructions per message, on io_uring and epoll; with hardware counters and peers
+                 system calls, too, else by single-stepping
   proc           starting programs, also from a parent with 4 GiB in use
   file           reading 10,000 files of 4 KiB, copying 1 GiB
   compile_time   what #include <asyncio/asyncio.hpp> costs, beside Boost.Asio
@@ -95,11 +96,27 @@ idle() {
 }
 
 cost() {
-    if [ -n "${PEERS:-}" ]; then
+    if [ -n "${PEERS:-}" ] && perf stat -x, -e instructions:u true 2>&1 | grep -q '^[0-9]'; then
         peers run_cost.sh --peers "$ECHO_PEERS" -r "$ROUNDS" "$@" "${ours_echo[@]}"
     else
-        echo "cost: needs the peers' runner (ASYNCIO_PEERS)"
+        stepped_cost "$@"
     fi
+}
+
+# Where there are no counters the servers are single-stepped; peers, where they are built.
+stepped_cost() {
+    local backend kind peer port=$((20000 + RANDOM % 10000))
+    for backend in io_uring epoll; do
+        for kind in "" --read --protocol; do
+            port=$((port + 1))
+            ASYNCIO_BACKEND=$backend "$BIN/bench_cost" --impl "asyncio-$backend $kind" "$@" \
+                "$BIN/bench_echo_server" $kind "$port"
+        done
+    done
+    for peer in uv_echo asio_coro_echo tokio_echo; do
+        port=$((port + 1))
+        [ ! -x "${B:-}/$peer" ] || "$BIN/bench_cost" --impl "$peer" "$@" "$B/$peer" "$port"
+    done
 }
 
 ours_proc=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_spawn"

@@ -237,6 +237,7 @@ const SocketAddress& BlockingTransport::peername() const {
 void BlockingTransport::close() {
     if (stage_ != Stage::open) return;
     stage_ = Stage::closing;
+    begin_closing();
     reading_ = false;
     if (get_write_buffer_size() == 0) lose(nullptr);
 }
@@ -255,6 +256,7 @@ void BlockingTransport::report(const char* what) noexcept {
 void BlockingTransport::lose(std::exception_ptr error) {
     if (stage_ >= Stage::losing) return;
     stage_ = Stage::losing;
+    begin_closing();
     error_ = std::move(error);
     reading_ = false;
     pending_.clear();
@@ -279,6 +281,7 @@ void BlockingTransport::take_turn(Runnable& runnable, Turn turn) {
 void BlockingTransport::call_connection_lost() {
     const Ref<BlockingTransport> keep(this);
     stage_ = Stage::lost;
+    begin_closing();
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there
     loop_.kernel().close(std::exchange(fd_, -1));
@@ -319,6 +322,7 @@ void BlockingTransport::loop_closed() noexcept {
     loop_.kernel().reclaim(poll_);
     loop_.kernel().close(std::exchange(fd_, -1));
     stage_ = Stage::lost;
+    begin_closing();
     protocol_ = Ref<stream::Protocol>();
     (void)drop_ref();
 }

@@ -53,7 +53,6 @@ class BlockingTransport final : public stream::Transport,
     void write_eof() override { close(); }
     void close() override;
     void abort() override;
-    bool is_closing() const noexcept override { return stage_ != Stage::open; }
     void pause_reading() override { reading_ = false; }
     void resume_reading() override;
     bool is_reading() const noexcept override { return reading_; }

@@ -6,6 +6,7 @@
 #include <asyncio/os/socket.hpp>
 
 #include <cassert>
+#include <cerrno>
 #include <memory>
 #include <span>
 
@@ -58,7 +59,7 @@ void EpollKernel::try_input(Operation& operation) {
 
 std::ptrdiff_t EpollKernel::try_receive(const Operation& operation,
                                         std::span<std::byte> buffer) noexcept {
-    return operation.is_socket ? os::try_receive(operation.fd, buffer)
+    return operation.is_socket ? os::receive_now(operation.fd, buffer)
                                : os::try_read(operation.fd, buffer);
 }
 
@@ -81,25 +82,37 @@ void EpollKernel::on_output(int fd, std::uint32_t events) {
     if (sent != again) finish(*operation, static_cast<int>(sent));
 }
 
-void EpollKernel::receive(Operation& operation, Entry& entry) {
-    if (received_ >= received_per_wait) {
+inline void EpollKernel::receive(Operation& operation, Entry& entry) {
+    if (received_ >= received_per_wait) [[unlikely]] {
+        entry.readable = true;
         ready_.push_back(operation);
         return;
     }
     const std::span scratch(scratch_.get(), scratch_size);
     const auto received = try_receive(operation, scratch);
-    if (received > 0) {
+    if (received > 0) [[likely]] {
         const auto size = static_cast<std::size_t>(received);
         received_ += size;
         entry.readable = size == scratch_size || entry.ended || !operation.is_socket;
-        if (entry.readable) ready_.push_back(operation);
+        if (entry.readable) [[unlikely]]
+            ready_.push_back(operation);
         operation.callback(operation, Completion{.result = static_cast<int>(received),
                                                  .more = true,
                                                  .data = scratch.first(size)});
         return;
     }
-    entry.readable = received == 0;  // the end of a stream stays where it is
-    if (received != again) finish(operation, static_cast<int>(received));
+    receiving_ended(operation, entry, static_cast<int>(received));
+}
+
+/// Nothing was received.
+void EpollKernel::receiving_ended(Operation& operation, Entry& entry, int result) {
+    entry.readable = result == 0;  // the end of a stream stays where it is
+    if (result == -EINTR) {
+        entry.readable = true;  // perhaps: there may be no other edge
+        ready_.push_back(operation);
+    } else if (result != again) {
+        finish(operation, result);
+    }
 }
 
 void EpollKernel::receive_datagrams(Operation& operation) {
@@ -152,7 +165,17 @@ void EpollKernel::accept(Operation& operation) {
 
 // --- events -------------------------------------------------------------------------------------
 
-inline void EpollKernel::on_input(Entry& entry, std::uint32_t events) {
+[[gnu::always_inline]] inline void EpollKernel::on_input(Entry& entry, std::uint32_t events) {
+    Operation* operation = entry.input;
+    if (operation != nullptr && operation->opcode == Opcode::receive) [[likely]] {
+        if (!operation->linked()) receive(*operation, entry);
+        return;  // ready_ has it: next turn
+    }
+    on_rare_input(entry, events);
+}
+
+/// Of anything but a receive.
+void EpollKernel::on_rare_input(Entry& entry, std::uint32_t events) {
     Operation* operation = entry.input;
     if (operation != nullptr && operation->opcode == Opcode::poll) {
         const std::uint32_t wanted = operation->events | EPOLLERR | EPOLLHUP;
@@ -160,26 +183,27 @@ inline void EpollKernel::on_input(Entry& entry, std::uint32_t events) {
         return;
     }
     entry.readable = true;
-    if (operation == nullptr || operation->linked()) return;  // ready_ has it: next turn
-    if (operation->opcode == Opcode::receive) [[likely]]
-        receive(*operation, entry);
-    else
-        try_input(*operation);
+    if (operation != nullptr && !operation->linked()) try_input(*operation);
 }
 
-inline void EpollKernel::on_event(const epoll_event& event) {
+[[gnu::always_inline]] inline void EpollKernel::on_event(const epoll_event& event) {
     const std::uint64_t tag = event.data.u64;
-    if (tag == wake_tag) {
+    if (tag == wake_tag) [[unlikely]] {
         wake_.acknowledge();
         return;
     }
     const int fd = static_cast<int>(tag & 0xffffffff);
     const auto generation = static_cast<std::uint32_t>(tag >> 32);
     Entry& entry = entries_[static_cast<std::size_t>(fd)];
-    if (entry.generation != generation) return;
-    if ((event.events & end_events) != 0) entry.ended = true;
+    if (entry.generation != generation) [[unlikely]]
+        return;
+    if ((event.events & end_events) != 0) [[unlikely]]
+        entry.ended = true;
+    // What input's callback starts to send finds out itself whether there is room.
+    const bool sends = entry.output != nullptr && (event.events & output_events) != 0;
     if ((event.events & input_events) != 0) on_input(entry, event.events);
-    if ((event.events & output_events) == 0) return;
+    if (!sends) [[likely]]
+        return;
     // The callback may have closed it, or moved the table.
     const Entry& now = entries_[static_cast<std::size_t>(fd)];
     if (now.output != nullptr && now.generation == generation) on_output(fd, event.events);

@@ -105,9 +105,11 @@ class EpollKernel final : public Kernel {
     void retry_ready();
     void on_event(const epoll_event& event);
     void on_input(Entry& entry, std::uint32_t events);
+    void on_rare_input(Entry& entry, std::uint32_t events);
     void on_output(int fd, std::uint32_t events);
     void try_input(Operation& operation);
     void receive(Operation& operation, Entry& entry);
+    void receiving_ended(Operation& operation, Entry& entry, int result);
     void receive_datagrams(Operation& operation);
     void accept(Operation& operation);
     int collect(std::optional<Duration> timeout, epoll_event* events);

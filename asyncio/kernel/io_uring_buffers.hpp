@@ -58,7 +58,7 @@ class IoUringBuffers {
 
     /// Account for a message of `size` bytes.
     void received(std::size_t size) noexcept {
-        mean_size_ += (static_cast<std::int32_t>(size) - mean_size_) / 8;
+        mean_size_ += (static_cast<std::int32_t>(size) - mean_size_) >> 3;
     }
 
     /// They ran out: double how many take part, if the messages are small.

@@ -33,6 +33,28 @@ bool has_more(const IoUringRing::Completion& completion) noexcept {
 
 }  // namespace
 
+inline void IoUringKernel::on_receive(Operation& operation, const Completion_& completion) {
+    const int result = completion.result;
+    if (result <= 0) [[unlikely]]
+        return on_receive_end(operation, completion);
+    if (!has_more(completion)) [[unlikely]]
+        begin_anew(operation);
+    IoUringBuffers& buffers = *buffers_;
+    const auto data = buffers.data(completion.flags, static_cast<std::size_t>(result));
+    buffers.received(data.size());
+    operation.callback(operation, Completion{.result = result, .more = true, .data = data});
+    buffers.give_back(completion.flags);
+}
+
+[[gnu::always_inline]] inline void IoUringKernel::on_completion(const Completion_& completion) {
+    if (IoUringSlots::kind_of(completion.tag) != Kind::receive)
+        return on_rarer_completion(completion);
+    if (Operation* operation = slots_.find(completion.tag)) [[likely]]
+        on_receive(*operation, completion);
+    else
+        dispose(completion);
+}
+
 /// One wait() delivers what was there when it began, at most one ring full.
 void IoUringKernel::dispatch() {
     finish_all(finished_inputs_);
@@ -57,12 +79,8 @@ void IoUringKernel::finish_all(List& list) {
     }
 }
 
-void IoUringKernel::on_completion(const Completion_& completion) {
+void IoUringKernel::on_rarer_completion(const Completion_& completion) {
     switch (IoUringSlots::kind_of(completion.tag)) {
-        case Kind::receive:
-            if (Operation* operation = slots_.find(completion.tag)) [[likely]]
-                return on_receive(*operation, completion);
-            return dispose(completion);
         case Kind::connect:
         case Kind::send:
         case Kind::file:
@@ -70,6 +88,7 @@ void IoUringKernel::on_completion(const Completion_& completion) {
             outputs_[output_count_++] = completion;
             return;
         case Kind::accept:
+        case Kind::receive:
         case Kind::receive_from:
             return deliver(completion);
         case Kind::poll: {
@@ -133,18 +152,9 @@ void IoUringKernel::on_accept(Operation& operation, const Completion_& completio
     finish(operation, result);
 }
 
-void IoUringKernel::on_receive(Operation& operation, const Completion_& completion) {
-    const int result = completion.result;
-    if (result > 0) [[likely]] {
-        if (!has_more(completion)) begin_anew(operation);
-        const auto data = buffers_->data(completion.flags, static_cast<std::size_t>(result));
-        buffers_->received(data.size());
-        operation.callback(operation, Completion{.result = result, .more = true, .data = data});
-        buffers_->give_back(completion.flags);
-        return;
-    }
+void IoUringKernel::on_receive_end(Operation& operation, const Completion_& completion) {
     if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back(completion.flags);
-    if (!has_more(completion)) on_receive_error(operation, result, *buffers_);
+    if (!has_more(completion)) on_receive_error(operation, completion.result, *buffers_);
 }
 
 void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuffers& buffers) {

@@ -113,11 +113,13 @@ class IoUringKernel final : public Kernel {
 
     // Completions.
     void on_completion(const Completion_& completion);
+    void on_rarer_completion(const Completion_& completion);
     void on_failed_cancel(const Completion_& completion) noexcept;
     void deliver(const Completion_& completion);
     void on_accept(Operation& operation, const Completion_& completion);
     void on_receive(Operation& operation, const Completion_& completion);
     void on_datagram(Operation& operation, const Completion_& completion);
+    void on_receive_end(Operation& operation, const Completion_& completion);
     void on_receive_error(Operation& operation, int error, IoUringBuffers& buffers);
     void on_ready(Operation& operation, const Completion_& completion);
     void receive_now(Operation& operation);

@@ -83,6 +83,7 @@ SocketTransport::SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> 
       fd_(fd) {
     receive_.owner = send_.owner = this;
     receive_.fd = send_.fd = fd;
+    listen_for_protocol();
 }
 
 SocketTransport::~SocketTransport() = default;
@@ -106,6 +107,23 @@ void SocketTransport::receive() {
     if (!loop_.kernel().submit(receive_)) receiving_ended(receive_.inline_result);
 }
 
+/// What a protocol of a user needs with each piece of data, the library's own do without.
+void SocketTransport::listen_for_protocol() noexcept {
+    receive_.callback = protocol_->runs_foreign_code() ? &on_receive : &on_receive_within;
+}
+
+void SocketTransport::on_receive_within(kernel::Operation& operation,
+                                        const kernel::Completion& completion) {
+    auto& self = *static_cast<SocketTransport*>(operation.owner);
+    if (self.stage_ != Stage::open || !completion.more) [[unlikely]]
+        return on_receive(operation, completion);
+    try {
+        self.protocol_->data_received(completion.data);
+    } catch (...) {
+        self.receiver_failed();
+    }
+}
+
 void SocketTransport::on_receive(kernel::Operation& operation,
                                  const kernel::Completion& completion) {
     auto& self = *static_cast<SocketTransport*>(operation.owner);
@@ -121,9 +139,15 @@ void SocketTransport::received(std::span<const std::byte> data) {
     try {
         protocol->data_received(data);
     } catch (...) {
-        lose(std::current_exception());
-        report("Fatal error: protocol.data_received() call failed.");
+        receiver_failed();
     }
+}
+
+/// Inside a catch.
+void SocketTransport::receiver_failed() {
+    const ContextScope scope(context_);
+    lose(std::current_exception());
+    report("Fatal error: protocol.data_received() call failed.");
 }
 
 /// The last completion: end of stream, error, or because it was asked to end; or one that comes too
@@ -173,12 +197,15 @@ void SocketTransport::reader_gone() {
 // --- the end -----------------------------------------------------------------------------------
 
 void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
-    if (stage_ != Stage::lost) protocol_ = std::move(protocol);
+    if (stage_ == Stage::lost) return;
+    protocol_ = std::move(protocol);
+    listen_for_protocol();
 }
 
 void SocketTransport::close() {
     if (stage_ != Stage::open) return;
     stage_ = Stage::closing;
+    begin_closing();
     pause_reading();
     if (get_write_buffer_size() == 0)
         lose(nullptr);
@@ -207,6 +234,7 @@ void SocketTransport::lose_by(int errno_value, const char* what) {
 void SocketTransport::lose(std::exception_ptr error) {
     if (stage_ >= Stage::losing) return;
     stage_ = Stage::losing;
+    begin_closing();
     error_ = std::move(error);
     reading_ = false;
     pending_.clear();
@@ -267,6 +295,7 @@ void SocketTransport::loop_closed() noexcept {
     loop_.kernel().reclaim(send_);
     close_descriptor();
     stage_ = Stage::lost;
+    begin_closing();
     protocol_ = Ref<stream::Protocol>();
     (void)drop_ref();
 }

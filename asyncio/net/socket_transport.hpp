@@ -117,7 +117,6 @@ class SocketTransport final : public stream::Transport,
     void write_eof() override;
     void close() override;
     void abort() override;
-    bool is_closing() const noexcept override { return stage_ != Stage::open; }
     void pause_reading() override;
     void resume_reading() override;
     bool is_reading() const noexcept override { return reading_; }
@@ -144,16 +143,19 @@ class SocketTransport final : public stream::Transport,
     ~SocketTransport();
 
     static void on_receive(kernel::Operation& operation, const kernel::Completion& completion);
+    static void on_receive_within(kernel::Operation& operation,
+                                  const kernel::Completion& completion);
     static void on_send(kernel::Operation& operation, const kernel::Completion& completion);
     static void take_turn(Runnable& runnable, Turn turn);
 
     void apply_write_buffer_limits(stream::WriteBufferLimits limits) override;
-    bool refuses_writes() const noexcept { return stage_ != Stage::open || refusal_ != nullptr; }
+    bool refuses_writes() const noexcept { return is_closing() || refusal_ != nullptr; }
     void refuse_write();
     bool is_single_write() noexcept;
     void write_through(std::span<const std::byte> data);
     void write_large(std::span<const std::byte> data);
     std::size_t send_at_once(std::span<const std::span<const std::byte>> lines);
+    std::ptrdiff_t system_send(std::span<const std::byte> data) noexcept;
     std::ptrdiff_t system_send(const iovec* parts, std::size_t count) noexcept;
     bool try_send(const iovec* parts, std::size_t count, std::size_t& taken);
     void close_descriptor() noexcept;
@@ -162,6 +164,8 @@ class SocketTransport final : public stream::Transport,
     void reader_gone();
     void receive();
     void received(std::span<const std::byte> data);
+    void receiver_failed();
+    void listen_for_protocol() noexcept;
     void receiving_ended(int result);
     void received_eof();
     void before_poll() noexcept override;
@@ -196,7 +200,6 @@ class SocketTransport final : public stream::Transport,
     int fd_;
     int lost_writes_ = 0;
     std::uint32_t write_iteration_ = 0;  // the last one with small writes
-    std::uint8_t writes_ = 0;            // in it; counted up to 2
     Stage stage_ = Stage::open;
     Direction direction_ = Direction::both;
     bool make_blocking_again_ = false;
@@ -206,7 +209,7 @@ class SocketTransport final : public stream::Transport,
     bool eof_seen_ = false;
     bool writing_paused_ = false;
     bool turn_queued_ = false;
-    bool gathers_ = false;  // the first small write waits for more
+    bool wrote_again_ = false;  // more than once in write_iteration_
 };
 
 }  // namespace asyncio::net

@@ -32,9 +32,8 @@ iovec iovec_of(std::span<const std::byte> data) noexcept {
 void SocketTransport::write(std::span<const std::byte> data) {
     if (refuses_writes()) [[unlikely]]
         return refuse_write();
-    if (data.size() >= kInlineWrite) [[unlikely]]
-        return write_large(data);
-    if (data.empty()) return;
+    if (data.size() - 1 >= kInlineWrite - 1) [[unlikely]]
+        return data.empty() ? void() : write_large(data);
     if (is_single_write() && pending_.empty() && sending_.empty())
         write_through(data);
     else
@@ -44,13 +43,11 @@ void SocketTransport::write(std::span<const std::byte> data) {
 /// The first small write of this iteration, and not one of several as far as can be told.
 bool SocketTransport::is_single_write() noexcept {
     if (write_iteration_ == loop_.iteration()) {
-        writes_ = 2;
+        wrote_again_ = true;
         return false;
     }
     write_iteration_ = loop_.iteration();
-    gathers_ = writes_ > 1;
-    writes_ = 1;
-    return !gathers_;
+    return !std::exchange(wrote_again_, false);
 }
 
 /// What is written to a connection that is closed is dropped.
@@ -61,11 +58,11 @@ void SocketTransport::refuse_write() {
 }
 
 void SocketTransport::write_through(std::span<const std::byte> data) {
-    const iovec part = iovec_of(data);
-    const std::ptrdiff_t sent = system_send(&part, 1);
+    const std::ptrdiff_t sent = system_send(data);
     if (sent == std::ssize(data)) [[likely]]
         return;
-    if (sent < 0 && sent != -EAGAIN) return lose_by(static_cast<int>(-sent), "send");
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR)
+        return lose_by(static_cast<int>(-sent), "send");
     append(sent > 0 ? data.subspan(static_cast<std::size_t>(sent)) : data);
 }
 
@@ -95,6 +92,13 @@ bool SocketTransport::try_send(const iovec* parts, std::size_t count, std::size_
     if (result >= 0 || result == -EAGAIN) return true;
     lose_by(static_cast<int>(-result), "send");
     return false;
+}
+
+inline std::ptrdiff_t SocketTransport::system_send(std::span<const std::byte> data) noexcept {
+    if (send_.is_socket) [[likely]]
+        return os::send_now(fd_, data);
+    const iovec part = iovec_of(data);
+    return os::try_write(fd_, &part, 1);
 }
 
 std::ptrdiff_t SocketTransport::system_send(const iovec* parts, std::size_t count) noexcept {

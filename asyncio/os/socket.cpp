@@ -180,6 +180,20 @@ int take_socket_error(int fd) noexcept {
     return result == 0 ? error : -result;
 }
 
+std::ptrdiff_t send_now(int fd, std::span<const std::byte> data) noexcept {
+    if (is_simulated(fd)) [[unlikely]]
+        return try_send(fd, data);
+    const std::ptrdiff_t sent = ::send(fd, data.data(), data.size(), message_flags);
+    return sent >= 0 ? sent : -errno;
+}
+
+std::ptrdiff_t receive_now(int fd, std::span<std::byte> buffer) noexcept {
+    if (is_simulated(fd)) [[unlikely]]
+        return try_receive(fd, buffer);
+    const std::ptrdiff_t received = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return received >= 0 ? received : -errno;
+}
+
 std::ptrdiff_t try_send(int fd, std::span<const std::byte> data) noexcept {
     if (SimulatedSystem* const system = system_of(fd)) [[unlikely]] {
         const iovec part = {const_cast<std::byte*>(data.data()), data.size()};  // only read

@@ -66,6 +66,10 @@ int take_socket_error(int fd) noexcept;
 
 /// Bytes taken (may be short), or -errno; -EAGAIN when the socket takes none now.
 std::ptrdiff_t try_send(int fd, std::span<const std::byte> data) noexcept;
+/// The same for whoever can come back: -EINTR is told, too. It is not expected of a call that does
+/// not wait, and to be prepared for it costs as much as the rest.
+std::ptrdiff_t send_now(int fd, std::span<const std::byte> data) noexcept;
+std::ptrdiff_t receive_now(int fd, std::span<std::byte> buffer) noexcept;
 std::ptrdiff_t try_send(int fd, const iovec* buffers, std::size_t count) noexcept;
 
 /// Bytes received, 0 at the end of the stream, or -errno; -EAGAIN when nothing is there.

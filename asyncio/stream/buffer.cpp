@@ -60,14 +60,26 @@ void Buffer::point_to_large() noexcept {
     block_->room = 0;
 }
 
-void Buffer::append_large(std::span<const std::byte> data) {
+/// To what is there, or more than a block takes.
+std::size_t Buffer::append_more(std::span<const std::byte> data) {
+    if (data.empty()) return size();
+    if (empty()) block_ = new_block({});
+    if (data.size() > block_->room) return append_large(data);
+    std::memcpy(block_->data + block_->end, data.data(), data.size());
+    block_->end += data.size();
+    block_->room -= data.size();
+    return block_->size();
+}
+
+std::size_t Buffer::append_large(std::span<const std::byte> data) {
     if (block_->start > block_->end / 2) compact();
-    if (data.size() <= block_->room) return append(data);
+    if (data.size() <= block_->room) return append_more(data);
     if (!block_->is_large()) become_large(data.size());
     const std::size_t start = block_->start;
     block_->large.append(reinterpret_cast<const char*>(data.data()), data.size());
     point_to_large();
     block_->start = start;
+    return block_->size();
 }
 
 /// Move into a string, with room for `more` bytes.

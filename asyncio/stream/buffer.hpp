@@ -62,21 +62,19 @@ class Buffer {
     }
     std::span<const std::byte> bytes() const noexcept { return std::as_bytes(std::span(view())); }
 
-    void append(std::span<const std::byte> data) {
-        if (data.empty()) return;
-        if (empty()) block_ = new_block();
-        if (data.size() > block_->room) [[unlikely]]
-            return append_large(data);
-        std::memcpy(block_->data + block_->end, data.data(), data.size());
-        block_->end += data.size();
-        block_->room -= data.size();
+    /// Returns how many bytes there are now.
+    std::size_t append(std::span<const std::byte> data) {
+        if (!empty() || data.size() - 1 >= kSmall) [[unlikely]]
+            return append_more(data);
+        block_ = new_block(data);
+        return data.size();
     }
 
     /// Put back what was taken out of the front.
     void prepend(std::span<const std::byte> data);
 
     /// Drop the first `count` bytes. REQUIRES: there are as many.
-    void consume(std::size_t count) noexcept {
+    [[gnu::always_inline]] void consume(std::size_t count) noexcept {
         if (empty()) return;
         block_->start += count;
         if (block_->start == block_->end) clear();
@@ -97,13 +95,17 @@ class Buffer {
     static constexpr std::size_t kSmall = kBlockSize - 4 * sizeof(void*);
 
     struct Block {
-        Block() noexcept {}
+        /// REQUIRES: so many fit.
+        explicit Block(std::span<const std::byte> bytes) noexcept
+            : end(bytes.size()), room(kSmall - bytes.size()) {
+            if (!bytes.empty()) std::memcpy(small, bytes.data(), bytes.size());
+        }
         ~Block() {}
 
         char* data = small;  // or that of `large`
         std::size_t start = 0;
-        std::size_t end = 0;
-        std::size_t room = kSmall;  // behind end, in `small`; none in `large`
+        std::size_t end;
+        std::size_t room;  // behind end, in `small`; none in `large`
         union {
             char small[kSmall];
             std::string large;
@@ -115,9 +117,12 @@ class Buffer {
     };
     static_assert(sizeof(Block) == kBlockSize);
 
-    static Block* new_block() { return ::new (coro::FramePool::allocate(sizeof(Block))) Block; }
+    static Block* new_block(std::span<const std::byte> bytes) {
+        return ::new (coro::FramePool::allocate(sizeof(Block))) Block(bytes);
+    }
     std::string take_large() noexcept;
-    void append_large(std::span<const std::byte> data);
+    std::size_t append_more(std::span<const std::byte> data);
+    std::size_t append_large(std::span<const std::byte> data);
     void become_large(std::size_t more);
     void compact() noexcept;
     void point_to_large() noexcept;

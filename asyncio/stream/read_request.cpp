@@ -15,7 +15,7 @@ bool ReadSome::ready(const StreamCore& core) const {
 bool ReadSome::accept(StreamCore& core, std::span<const std::byte>& fresh) {
     if (fresh.empty() || !core.buffer().empty()) return false;
     const std::size_t count = std::min(wanted, fresh.size());
-    taken = std::string(reinterpret_cast<const char*>(fresh.data()), count);
+    taken.assign(reinterpret_cast<const char*>(fresh.data()), count);
     fresh = fresh.subspan(count);
     return true;
 }

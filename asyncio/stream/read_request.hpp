@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace asyncio::stream {
@@ -23,7 +24,7 @@ namespace asyncio::stream {
 struct BufferedRequest {
     bool accept(StreamCore&, std::span<const std::byte>&) noexcept { return false; }
     void put_back(StreamCore&) noexcept {}
-    std::size_t enough() const noexcept { return 0; }
+    std::size_t enough() const noexcept { return ReadWait::kAsk; }
 };
 
 /// read(n): up to n bytes as soon as there is one.
@@ -32,7 +33,7 @@ struct ReadSome {
     using Result = std::string;
 
     explicit ReadSome(std::size_t n) noexcept : wanted(n) {}
-    std::size_t enough() const noexcept { return 0; }
+    std::size_t enough() const noexcept { return ReadWait::kAsk; }
     bool ready(const StreamCore& core) const;
     bool accept(StreamCore& core, std::span<const std::byte>& fresh);
     void put_back(StreamCore& core);
@@ -57,7 +58,7 @@ struct ReadInto {
     using Result = std::size_t;
 
     explicit ReadInto(std::span<std::byte> memory) noexcept : target(memory) {}
-    std::size_t enough() const noexcept { return 0; }
+    std::size_t enough() const noexcept { return ReadWait::kAsk; }
     bool ready(const StreamCore& core) const;
     bool accept(StreamCore& core, std::span<const std::byte>& fresh);
     void put_back(StreamCore& core);
@@ -149,18 +150,18 @@ class ReadAwaiter final : public ReadWait {
     void await_suspend(std::coroutine_handle<P> frame) {
         core_->wait_for_data(*this, coro::driver_of(frame));
     }
-    typename Request::Result await_resume() {
+    [[gnu::always_inline]] typename Request::Result await_resume() {
         if (driver_ != nullptr) {
-            core_->reader_gone(*this);
-            if (driver_->cancel_due()) [[unlikely]]
+            core_->reader_goes_on(*this);
+            if (driver_->cancel_due()) [[unlikely]] {
                 request_.put_back(*core_);
-            driver_->throw_if_cancelled();
+                driver_->throw_if_cancelled();
+            }
         }
-        struct Resume {  // also when take() throws
-            ~Resume() { core.maybe_resume_transport(); }
-            StreamCore& core;
-        } resume_transport{*core_};
-        return request_.take(*core_);
+        if constexpr (std::is_same_v<Request, Peek>)  // takes nothing
+            return request_.take(*core_);
+        else
+            return take();
     }
 
     bool satisfied(StreamCore& core, std::span<const std::byte>& fresh) override {
@@ -168,6 +169,14 @@ class ReadAwaiter final : public ReadWait {
     }
 
   private:
+    typename Request::Result take() {
+        struct Resume {  // also when it throws
+            ~Resume() { core.maybe_resume_transport(); }
+            StreamCore& core;
+        } resume_transport{*core_};
+        return request_.take(*core_);
+    }
+
     Ref<StreamCore> core_;
     Request request_;
 };

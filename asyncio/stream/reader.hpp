@@ -80,11 +80,12 @@ class StreamReader {
     /// out until consume(): for parsers, and for passing on without allocating.
     auto peek() const { return stream::Read(core_, stream::Peek()); }
     /// Drop the first `count` bytes of what peek() showed. std::out_of_range if there are fewer.
-    void consume(std::size_t count) const {
-        if (count > core_->buffer().size()) [[unlikely]]
-            stream::throw_too_much_consumed(count, core_->buffer().size());
-        core_->buffer().consume(count);
-        core_->maybe_resume_transport();
+    [[gnu::always_inline]] void consume(std::size_t count) const {
+        stream::StreamCore& core = *core_;
+        if (count > core.buffer().size()) [[unlikely]]
+            stream::throw_too_much_consumed(count, core.buffer().size());
+        core.buffer().consume(count);
+        core.maybe_resume_transport();
     }
     /// Exactly n bytes, or IncompleteReadError with what there was.
     auto readexactly(std::size_t n) const { return stream::Read(core_, stream::ReadExactly(n)); }

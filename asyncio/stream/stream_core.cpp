@@ -14,7 +14,7 @@ StreamCore::StreamCore(std::size_t limit) : limit_(limit) {
 // --- reading -----------------------------------------------------------------------------------
 
 bool ReadWait::cancel(const std::string& message) noexcept {
-    if (!waits_) return false;
+    if (!waits()) return false;
     driver_->deliver_cancel(message);
     wake();
     return true;
@@ -22,11 +22,13 @@ bool ReadWait::cancel(const std::string& message) noexcept {
 
 void StreamCore::set_error(std::exception_ptr error) {
     error_ = std::move(error);
+    over_ = eof_ || error_;
+    set_obstacle(kFailed, static_cast<bool>(error_));
     ask_reader_again();
 }
 
 void StreamCore::feed_eof() {
-    eof_ = true;
+    eof_ = over_ = true;
     ask_reader_again();
 }
 
@@ -37,18 +39,20 @@ void StreamCore::feed(std::span<const std::byte> data) {
 
 void StreamCore::data_received(std::span<const std::byte> data) {
     ReadWait* const reader = reader_;
-    if (reader == nullptr || !reader->waits() || reader->asks()) return data_for_anybody(data);
-    buffer_.append(data);
-    if (reader->satisfied_by(buffer_.size())) reader->wake();
-    limit_reading();
+    if (reader == nullptr || !reader->waits_for_size()) return data_for_anybody(data);
+    const std::size_t buffered = buffer_.append(data);
+    if (reader->satisfied_by(buffered)) [[likely]]
+        reader->wake();
+    limit_reading(buffered);
 }
 
 /// Nobody waits, or a read that has to be asked.
 void StreamCore::data_for_anybody(std::span<const std::byte> data) {
     ask_reader(data);
+    if (data.empty()) return;
     buffer_.append(data);
     ask_reader_again();
-    limit_reading();
+    limit_reading(buffer_.size());
 }
 
 /// The reader takes what it can use of data that is not in the buffer yet.
@@ -82,7 +86,7 @@ void StreamCore::throw_reader_waits(const char* name) {
 // --- writing -----------------------------------------------------------------------------------
 
 void StreamCore::resume_writing() {
-    write_paused_ = false;
+    set_obstacle(kPaused, false);
     drained_.wake_all();
 }
 
@@ -97,7 +101,10 @@ void StreamCore::put_behind(SecureLayer& layer) {
 
 // --- Protocol ----------------------------------------------------------------------------------
 
-void StreamCore::connection_made(Transport& transport) { transport_ = Ref<Transport>(&transport); }
+void StreamCore::connection_made(Transport& transport) {
+    transport_ = Ref<Transport>(&transport);
+    set_obstacle(kNoTransport, false);
+}
 
 bool StreamCore::eof_received() {
     feed_eof();
@@ -108,6 +115,7 @@ bool StreamCore::eof_received() {
 void StreamCore::connection_lost(std::exception_ptr error) {
     const Ref<StreamCore> keep(this);
     lost_ = true;
+    set_obstacle(kLost, true);
     lost_error_ = error;
     if (error)
         set_error(error);

@@ -26,6 +26,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <span>
@@ -39,23 +40,27 @@ class StreamCore;
 /// A read that waits: from suspend() until wake(), which a cancel may call, too.
 class ReadWait : public coro::Wait {
   public:
-    /// `enough`: so many bytes in the buffer complete the read, whatever they are. 0: ask.
+    /// As `enough`: satisfied() knows.
+    static constexpr std::size_t kAsk = SIZE_MAX;
+
+    /// `enough`: so many bytes in the buffer complete the read, whatever they are; at least 1.
     explicit ReadWait(std::size_t enough) noexcept : enough_(enough) {}
 
     /// Can the read be completed now? May take `fresh`, data not in the buffer yet, into the
     /// reader's own memory; returns how much of it by reference.
     virtual bool satisfied(StreamCore& core, std::span<const std::byte>& fresh) = 0;
-    bool asks() const noexcept { return enough_ == 0; }
+
+    /// Until it is woken. What it waits for is a size of the buffer, or has to be asked for.
+    bool waits() const noexcept { return enough_ != 0; }
+    bool waits_for_size() const noexcept { return enough_ - 1 < kAsk - 1; }
     bool satisfied_by(std::size_t buffered) const noexcept { return buffered >= enough_; }
 
-    bool waits() const noexcept { return waits_; }
     void suspend(coro::Driver& driver) noexcept {
         driver_ = &driver;
-        waits_ = true;
         driver.suspend_in(*this);
     }
     void wake() noexcept {
-        waits_ = false;
+        enough_ = 0;
         driver_->wake();
     }
     bool cancel(const std::string& message) noexcept override;
@@ -65,8 +70,7 @@ class ReadWait : public coro::Wait {
     coro::Driver* driver_ = nullptr;  // set when it suspended
 
   private:
-    std::size_t enough_;
-    bool waits_ = false;
+    std::size_t enough_;  // 0 when woken
 };
 
 class StreamCore final : public Protocol {
@@ -87,7 +91,7 @@ class StreamCore final : public Protocol {
     void feed(std::span<const std::byte> data);
     void feed_eof();
     /// The stream is over, in one way or the other: no read has to wait any more.
-    bool over() const noexcept { return eof_ || error_; }
+    bool over() const noexcept { return over_; }
     void throw_if_failed() const {
         if (error_) [[unlikely]]
             std::rethrow_exception(error_);
@@ -107,6 +111,10 @@ class StreamCore final : public Protocol {
         if (read_paused_) [[unlikely]]
             resume_transport();
     }
+    void reader_goes_on([[maybe_unused]] ReadWait& wait) noexcept {
+        assert(reader_ == &wait);
+        reader_ = nullptr;
+    }
     void reader_gone(ReadWait& wait) noexcept {
         if (reader_ == &wait) reader_ = nullptr;
     }
@@ -120,9 +128,11 @@ class StreamCore final : public Protocol {
 
     /// Null for a reader that is fed by hand.
     Transport* transport() const noexcept { return transport_.get(); }
-    bool paused() const noexcept { return write_paused_; }
+    bool paused() const noexcept { return (write_obstacles_ & kPaused) != 0; }
     bool lost() const noexcept { return lost_; }
     bool is_closing() const noexcept { return lost_ || !transport_ || transport_->is_closing(); }
+    /// Nothing stands in the way of writing more.
+    bool may_write() const noexcept { return write_obstacles_ == 0 && !transport_->is_closing(); }
     const std::exception_ptr& lost_error() const noexcept { return lost_error_; }
     task::WaitList& drained() noexcept { return drained_; }
     task::WaitList& closed() noexcept { return closed_; }
@@ -139,23 +149,34 @@ class StreamCore final : public Protocol {
 
     // --- Protocol --------------------------------------------------------------------------
 
+    bool runs_foreign_code() const noexcept override { return false; }
     void connection_made(Transport& transport) override;
     void data_received(std::span<const std::byte> data) override;
     bool eof_received() override;
     void connection_lost(std::exception_ptr error) override;
-    void pause_writing() override { write_paused_ = true; }
+    void pause_writing() override { set_obstacle(kPaused, true); }
     void resume_writing() override;
     void destroy() noexcept override { delete this; }
 
   private:
+    // What drain() has to look at.
+    static constexpr std::uint8_t kPaused = 1;
+    static constexpr std::uint8_t kFailed = 2;
+    static constexpr std::uint8_t kLost = 4;
+    static constexpr std::uint8_t kNoTransport = 8;
+
     ~StreamCore() = default;
     [[noreturn]] static void throw_reader_waits(const char* name);
+    void set_obstacle(std::uint8_t which, bool stands) noexcept {
+        write_obstacles_ = static_cast<std::uint8_t>(stands ? write_obstacles_ | which
+                                                            : write_obstacles_ & ~which);
+    }
     bool reader_waits() const noexcept { return reader_ != nullptr && reader_->waits(); }
     void ask_reader(std::span<const std::byte>& fresh);
     void ask_reader_again();
     void data_for_anybody(std::span<const std::byte> data);
-    void limit_reading() {
-        if (buffer_.size() > 2 * limit_) [[unlikely]]
+    void limit_reading(std::size_t buffered) {
+        if (buffered > 2 * limit_) [[unlikely]]
             pause_transport();
     }
     void pause_transport();
@@ -170,9 +191,10 @@ class StreamCore final : public Protocol {
     task::WaitList drained_;
     task::WaitList closed_;
     bool eof_ = false;
+    bool over_ = false;  // eof_ or error_
     bool read_paused_ = false;
-    bool write_paused_ = false;
     bool lost_ = false;
+    std::uint8_t write_obstacles_ = kNoTransport;
 };
 
 }  // namespace asyncio::stream

@@ -47,13 +47,12 @@ class FakeTransport final : public stream::Transport {
     void write_eof() override { eof_written = true; }
     void close() override {
         ++closes;
-        closing = true;
+        begin_closing();
     }
     void abort() override {
         ++aborts;
-        closing = true;
+        begin_closing();
     }
-    bool is_closing() const noexcept override { return closing; }
     void pause_reading() override { reading = false, ++pauses; }
     void resume_reading() override { reading = true, ++resumes; }
     std::size_t get_write_buffer_size() const noexcept override { return buffer.size(); }
@@ -83,7 +82,7 @@ class FakeTransport final : public stream::Transport {
     void flush() { flush(buffer.size()); }
     /// Breaks the circle of references as a real transport does.
     void lose(std::exception_ptr error = nullptr) {
-        closing = true;
+        begin_closing();
         const Ref<stream::StreamCore> core = std::move(core_);
         core->connection_lost(std::move(error));
     }
@@ -100,7 +99,6 @@ class FakeTransport final : public stream::Transport {
     int closes = 0;
     int aborts = 0;
     bool reading = true;
-    bool closing = false;
     bool eof_written = false;
 
   private:

@@ -60,7 +60,7 @@ class Transport : public RefCounted {
     virtual void close() = 0;
     /// connection_lost(null) soon; what is buffered is dropped.
     virtual void abort() = 0;
-    virtual bool is_closing() const noexcept = 0;
+    bool is_closing() const noexcept { return closing_; }
 
     virtual void pause_reading() = 0;   // idempotent
     virtual void resume_reading() = 0;  // idempotent
@@ -89,13 +89,20 @@ class Transport : public RefCounted {
 
   protected:
     ~Transport() = default;
+    /// is_closing() from now on, for ever. Not a virtual question: each drain() asks it.
+    void begin_closing() noexcept { closing_ = true; }
 
   private:
     virtual void apply_write_buffer_limits(WriteBufferLimits limits) = 0;
+
+    bool closing_ = false;
 };
 
 class Protocol : public RefCounted {
   public:
+    /// False: data_received() runs no code but the library's. It needs no context then, and the
+    /// protocol is not replaced meanwhile.
+    virtual bool runs_foreign_code() const noexcept { return true; }
     virtual void connection_made(Transport& transport) = 0;
     virtual void data_received(std::span<const std::byte> data) = 0;
     /// The peer sends no more. False: the transport closes itself.

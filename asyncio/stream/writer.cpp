@@ -13,21 +13,20 @@ namespace asyncio {
 namespace stream {
 
 void DrainAwaiter::suspend_in(coro::Driver& driver) noexcept {
+    ::new (&wait_) DrainWait;
     if (core_->paused() && !core_->lost()) {
-        waits_for_drain_ = true;
-        suspend(driver, core_->drained().waits());
-        return;
+        stage_ = Stage::waited_for_drain;
+        wait_.suspend(driver, core_->drained().waits());
+    } else {  // it is closing: one turn of the loop, so that a loop of write and drain notices
+        stage_ = Stage::waited;
+        wait_.suspend_for_a_turn(driver);
     }
-    // The connection is closing: one turn of the loop, so that a loop of write and drain notices.
-    driver_ = &driver;
-    driver.suspend_in(*this);
-    driver.wake();
 }
 
 void DrainAwaiter::finish() {
-    resume();
+    if (stage_ >= Stage::waited) wait_.resume();
     if (core_->error()) std::rethrow_exception(core_->error());
-    if (core_->lost() && !waits_for_drain_)
+    if (core_->lost() && stage_ != Stage::waited_for_drain)
         throw std::system_error(ECONNRESET, std::generic_category(), "Connection lost");
 }
 
@@ -45,10 +44,6 @@ StreamWriter::~StreamWriter() {
     if (std::uncaught_exceptions() == 0)  // else there is something worse to report
         log(LogLevel::warning, "unclosed StreamWriter: its connection is closed now");
     core_->transport()->close();
-}
-
-void StreamWriter::write(std::span<const std::byte> data) const {
-    if (stream::Transport* transport = core_->transport()) transport->write(data);
 }
 
 void StreamWriter::write_gathered(std::span<const std::span<const std::byte>> lines) const {

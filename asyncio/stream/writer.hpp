@@ -20,6 +20,7 @@
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -32,28 +33,47 @@ class TransportSocket;
 
 namespace stream {
 
-class DrainAwaiter final : public task::ListWait {
+class DrainWait final : public task::ListWait {
+  public:
+    const char* what() const noexcept override { return "drain"; }
+};
+
+/// Mostly there is nothing to wait for; then it makes no wait.
+class DrainAwaiter {
   public:
     explicit DrainAwaiter(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
-    bool await_ready() const noexcept {
-        return core_->error() || (!core_->paused() && !core_->is_closing());
+    DrainAwaiter(const DrainAwaiter&) = delete;
+    DrainAwaiter& operator=(const DrainAwaiter&) = delete;
+    ~DrainAwaiter() {
+        if (stage_ >= Stage::waited) [[unlikely]]
+            wait_.~DrainWait();
+    }
+    bool await_ready() noexcept {
+        if (core_->may_write()) [[likely]]
+            return true;
+        stage_ = Stage::hindered;
+        return static_cast<bool>(core_->error());
     }
     template <class P>
     void await_suspend(std::coroutine_handle<P> frame) noexcept {
         suspend_in(coro::driver_of(frame));
     }
     void await_resume() {
-        if (driver_ != nullptr || core_->error()) [[unlikely]]
+        if (stage_ != Stage::ready) [[unlikely]]
             finish();
     }
-    const char* what() const noexcept override { return "drain"; }
 
   private:
+    enum class Stage : std::uint8_t { ready, hindered, waited, waited_for_drain };
+
     void suspend_in(coro::Driver& driver) noexcept;
     void finish();
 
     Ref<StreamCore> core_;
-    bool waits_for_drain_ = false;
+    union {
+        DrainWait wait_;  // from `waited` on
+    };
+    Stage stage_ = Stage::ready;
 };
 
 class ClosedAwaiter final : public task::ListWait {
@@ -79,7 +99,8 @@ template <class A>
 class [[nodiscard]] OnStream : public coro::DriverAwaitable {
   public:
     explicit OnStream(Ref<StreamCore> core) noexcept : core_(std::move(core)) {}
-    A operator co_await() const noexcept { return A(core_); }
+    A operator co_await() const& noexcept { return A(core_); }
+    A operator co_await() && noexcept { return A(std::move(core_)); }
 
   private:
     Ref<StreamCore> core_;
@@ -99,7 +120,9 @@ class StreamWriter {
 
     /// std::logic_error after write_eof(). After close() or the loss of the connection the data is
     /// dropped, and drain() tells.
-    void write(std::span<const std::byte> data) const;
+    void write(std::span<const std::byte> data) const {
+        if (stream::Transport* transport = core_->transport()) transport->write(data);
+    }
     void write(std::string_view data) const { write(std::as_bytes(std::span(data))); }
     /// All of a range of strings or byte spans, in order; large ones go out gathered.
     template <class Range>

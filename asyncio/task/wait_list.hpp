@@ -25,6 +25,12 @@ class ListWait : public coro::Wait, public IntrusiveListNode<ListWait> {
         list.push_back(*this);
         driver.suspend_in(*this);
     }
+    /// Nothing to wait for but the next turn.
+    void suspend_for_a_turn(coro::Driver& driver) noexcept {
+        driver_ = &driver;
+        driver.suspend_in(*this);
+        driver.wake();
+    }
     /// Throws CancelledError if cancelled; to be called from await_resume.
     void resume() {
         if (driver_ != nullptr) driver_->throw_if_cancelled();

@@ -59,26 +59,26 @@ class MemoryTransport final : public stream::Transport {
     }
 
     void write(std::span<const std::byte> data) override {
-        if (closing_ || data.empty()) return;
+        if (is_closing() || data.empty()) return;
         stuck_.append(reinterpret_cast<const char*>(data.data()), data.size());
         if (!stuck) send_stuck();
         update_flow();
     }
     void write_eof() override { throw std::logic_error("not used"); }
     void close() override {
-        if (std::exchange(closing_, true)) return;
+        if (is_closing()) return;
+        begin_closing();
         reading_ = false;
         if (stuck_.empty()) lose_soon(nullptr);
     }
     void abort() override {
-        closing_ = true;
+        begin_closing();
         stuck_.clear();
         lose_soon(nullptr);
     }
-    bool is_closing() const noexcept override { return closing_; }
     void pause_reading() override { reading_ = false; }
     void resume_reading() override {
-        if (closing_) return;
+        if (is_closing()) return;
         reading_ = true;
         pump_soon();
     }
@@ -102,7 +102,7 @@ class MemoryTransport final : public stream::Transport {
         stuck = false;
         send_stuck();
         update_flow();
-        if (closing_) lose_soon(nullptr);
+        if (is_closing()) lose_soon(nullptr);
     }
 
     Attack attack;  // on what this end sends
@@ -156,7 +156,7 @@ class MemoryTransport final : public stream::Transport {
     void reset_soon() {
         loop_.call_soon([self = Ref<MemoryTransport>(this)] {
             self->pump();
-            self->closing_ = true;
+            self->begin_closing();
             self->lose_soon(std::make_exception_ptr(
                 std::system_error(ECONNRESET, std::generic_category(), "receive")));
         });
@@ -165,12 +165,13 @@ class MemoryTransport final : public stream::Transport {
         loop_.call_soon([self = Ref<MemoryTransport>(this)] { self->pump(); });
     }
     void pump() {
-        while (reading_ && !closing_ && protocol_ && !incoming_.empty()) {
+        while (reading_ && !is_closing() && protocol_ && !incoming_.empty()) {
             const std::string part = incoming_.substr(0, piece);
             incoming_.erase(0, part.size());
             protocol_->data_received(bytes_of(part));
         }
-        if (!reading_ || closing_ || !protocol_ || !ended_ || std::exchange(told_, true)) return;
+        if (!reading_ || is_closing() || !protocol_ || !ended_ || std::exchange(told_, true))
+            return;
         if (!protocol_->eof_received()) close();
     }
     void lose_soon(std::exception_ptr error) {
@@ -191,7 +192,6 @@ class MemoryTransport final : public stream::Transport {
     stream::WriteBufferLimits limits_{.low = 16384, .high = 65536};
     alignas(16) char name_[1] = {};
     bool reading_ = true;
-    bool closing_ = false;
     bool losing_ = false;
     bool ended_ = false;
     bool told_ = false;

@@ -168,7 +168,7 @@ void TlsTransport::check_answers() {
 
 /// The peer has said that it sends no more. TLS knows half-closed connections; asyncio does not.
 void TlsTransport::peer_closed() {
-    if (std::exchange(close_wanted_, false)) return close();
+    if (std::exchange(close_wanted_, false)) return say_goodbye();
     const Ref<stream::Protocol> above = above_;
     bool keep_open = false;
     try {
@@ -243,7 +243,7 @@ void TlsTransport::write_backlog() {
 
 void TlsTransport::close_if_written() {
     if (writing_ || !backlog_.empty()) return;
-    if (std::exchange(close_wanted_, false)) close();
+    if (std::exchange(close_wanted_, false)) say_goodbye();
 }
 
 /// What the engine wants sent. Within the write below, more may be encrypted: take it out first.
@@ -306,6 +306,12 @@ void TlsTransport::close() {
         abort();
         return;
     }
+    begin_closing();
+    say_goodbye();
+}
+
+/// Shut down, once all is encrypted.
+void TlsTransport::say_goodbye() {
     const Ref<TlsTransport> keep(this);
     arm(shutdown_timeout_);
     if (writing_ || !backlog_.empty())
@@ -339,6 +345,7 @@ void TlsTransport::fail(std::exception_ptr error, bool abort_below) {
 void TlsTransport::end(bool abort_below) {
     flush();
     stage_ = Stage::ending;
+    begin_closing();
     backlog_.clear();
     if (abort_below) {
         timer_.cancel();
@@ -371,6 +378,7 @@ void TlsTransport::lost(std::exception_ptr error) {
     const Ref<TlsTransport> keep(this);
     timer_.cancel();
     const Stage was = std::exchange(stage_, Stage::lost);
+    begin_closing();
     if (was == Stage::handshaking)
         error_ = error ? error : system_error(ECONNRESET, "TLS handshake: the connection was lost");
     else if (!error_)
@@ -389,6 +397,7 @@ void TlsTransport::lost(std::exception_ptr error) {
 void TlsTransport::detached() noexcept {
     const Ref<TlsTransport> keep(this);
     stage_ = Stage::lost;
+    begin_closing();
     timer_.cancel();
     listener_.reset();
     engine_.reset();

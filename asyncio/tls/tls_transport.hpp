@@ -39,7 +39,6 @@ class TlsTransport final : public stream::Transport {
     bool can_write_eof() const noexcept override { return false; }
     void close() override;
     void abort() override;
-    bool is_closing() const noexcept override { return stage_ > Stage::open || close_wanted_; }
     void pause_reading() override;
     void resume_reading() override;
     bool is_reading() const noexcept override { return stage_ == Stage::open && !reading_paused_; }
@@ -68,6 +67,7 @@ class TlsTransport final : public stream::Transport {
     void encrypt(std::span<const std::byte> data);
     void write_backlog();
     void close_if_written();
+    void say_goodbye();
     void flush();
     void fail(std::exception_ptr error, bool abort_below);
     void end(bool abort_below);
