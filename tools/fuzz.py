@@ -62,7 +62,7 @@ class Run:
         for folder in (kept(target), FOUND, committed(target)):
             os.makedirs(folder, exist_ok=True)
         self.log = tempfile.TemporaryFile("w+", errors="replace")
-        command = [program(target), f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", f"-max_len={MOST_BYTES}",
+        command = [program(target), f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", f"-max_len={MOST_BYTES}", "-len_control=20",
                    f"-artifact_prefix={FOUND}/{target}-", "-print_final_stats=1", kept(target), committed(target)]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, env={**SANITIZERS, **os.environ})
 
