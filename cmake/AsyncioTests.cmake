@@ -87,4 +87,5 @@ asyncio_script_test(install "${CMAKE_CURRENT_SOURCE_DIR}/tests/install/run.sh" s
 
 # The proof of docs/reliability.md; `./dev proof` builds it, and the release preset knows its slices.
 option(ASYNCIO_PROOF_SLICES "Let CTest run the short form of every goal of tests/proof" OFF)
+add_subdirectory(tests/model)
 add_subdirectory(tests/proof)

@@ -19,13 +19,15 @@ struct ThreadQueueCore::Leaving {
 class ThreadQueueCore::BlockedThread final : public ThreadQueueWaiter {
   public:
     BlockedThread(ThreadQueueCore& core, Side side, void* slot) noexcept
-        : ThreadQueueWaiter(core, side, slot) {}
+        : ThreadQueueWaiter(core, side, slot, &wake) {}
 
     /// False: the limit has passed. Throws what the transfer does.
     bool wait(std::unique_lock<std::mutex>& lock, std::optional<Duration> limit);
 
   private:
-    void wake() noexcept override { changed_.notify_one(); }
+    static void wake(ThreadQueueWaiter& waiter) noexcept {
+        static_cast<BlockedThread&>(waiter).changed_.notify_one();
+    }
     bool sleep(std::unique_lock<std::mutex>& lock, const std::optional<Duration>& limit,
                std::chrono::steady_clock::time_point deadline);
 
@@ -56,7 +58,7 @@ void ThreadQueueCore::orphan(List& list, std::size_t& count) noexcept {
         waiter.state_ = Waiter::State::settled;
         waiter.shut_down_ = shut_down_;
         waiter.core_ = nullptr;
-        if (!on_its_way) waiter.wake();
+        if (!on_its_way) waiter.wake_(waiter);
         ++count;
     }
 }
@@ -135,7 +137,7 @@ void ThreadQueueCore::wake_next(Side side) noexcept {
     Waiter& waiter = list.pop_front();
     waiter.state_ = Waiter::State::woken;
     woken_.push_back(waiter);
-    waiter.wake();
+    waiter.wake_(waiter);
 }
 
 void ThreadQueueCore::wake_all(Side side) noexcept {
@@ -226,8 +228,12 @@ bool ThreadQueueAwaiter::suspend(coro::Driver& driver) noexcept {
     return true;
 }
 
+void ThreadQueueAwaiter::wake(ThreadQueueWaiter& waiter) noexcept {
+    static_cast<ThreadQueueAwaiter&>(waiter).post();
+}
+
 /// The loop's own thread needs no post.
-void ThreadQueueAwaiter::wake() noexcept {
+void ThreadQueueAwaiter::post() noexcept {
     if (get_running_loop_or_null() == loop_) {
         driver_->ready_queue().push(*this);
         return;

@@ -43,12 +43,14 @@ class ThreadQueueWaiter : public IntrusiveListNode<ThreadQueueWaiter> {
   protected:
     enum class State : std::uint8_t { idle, waiting, woken, settled };
 
-    ThreadQueueWaiter(ThreadQueueCore& core, Side side, void* slot) noexcept
-        : core_(&core), slot_(slot), side_(side) {}
-    ~ThreadQueueWaiter() = default;
+    /// Called under the mutex, from any thread. No virtual function: whoever wakes may meet the
+    /// waiter's destructor, which takes the mutex to leave the line, and has changed the pointer to
+    /// the virtual functions by then.
+    using Wake = void (*)(ThreadQueueWaiter& waiter) noexcept;
 
-    /// Under the mutex, from any thread.
-    virtual void wake() noexcept = 0;
+    ThreadQueueWaiter(ThreadQueueCore& core, Side side, void* slot, Wake wake) noexcept
+        : core_(&core), slot_(slot), wake_(wake), side_(side) {}
+    ~ThreadQueueWaiter() = default;
 
     /// Throws what went wrong instead of the transfer.
     void check() const;
@@ -60,6 +62,7 @@ class ThreadQueueWaiter : public IntrusiveListNode<ThreadQueueWaiter> {
     friend class ThreadQueueCore;
 
     void* slot_;  // where the item comes from or goes to
+    const Wake wake_;
     std::exception_ptr error_;
     std::uint64_t ticket_ = 0;
     const Side side_;
@@ -81,7 +84,7 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
 
   protected:
     ThreadQueueAwaiter(ThreadQueueCore& core, Side side, void* slot) noexcept
-        : ThreadQueueWaiter(core, side, slot), Runnable(&take_turn) {}
+        : ThreadQueueWaiter(core, side, slot, &wake), Runnable(&take_turn) {}
     ~ThreadQueueAwaiter() {
         if (driver_ != nullptr && !finished_) [[unlikely]]
             abandon();
@@ -94,7 +97,8 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
     bool suspend(coro::Driver& driver) noexcept;
     void turn();
     void abandon() noexcept;
-    void wake() noexcept override;
+    static void wake(ThreadQueueWaiter& waiter) noexcept;
+    void post() noexcept;
 
     coro::Driver* driver_ = nullptr;  // set when it suspended
     EventLoop* loop_ = nullptr;

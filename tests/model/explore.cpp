@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+//
+// usage: g06_models [--list] [--slice | --nightly] [--only MODEL]
+//
+// Explores every model, each in a process of its own, and says how many runs that were. A model
+// that fails is shown: what happened last, and in which threads.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <initializer_list>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "checker.hpp"
+
+namespace model {
+
+namespace {
+
+constinit Model* first = nullptr;
+const Model* exploring = nullptr;
+bool verbose = false;
+
+struct Step {
+    const char* what;
+    const void* at;
+    std::uint64_t value;
+    const void* caller;
+    int thread;
+};
+constexpr int kSteps = 48;
+Step steps[kSteps];
+std::uint64_t step_count = 0;
+
+void print_steps(std::FILE* out) noexcept {
+    const std::uint64_t begin = step_count > kSteps ? step_count - kSteps : 0;
+    for (std::uint64_t i = begin; i < step_count; ++i) {
+        const Step& step = steps[i % kSteps];
+        std::fprintf(out, "thread %d  %-18s %14p  %18llx  %p\n", step.thread, step.what, step.at,
+                     static_cast<unsigned long long>(step.value), step.caller);
+    }
+}
+
+/// The last steps, with the places of the code they were made at.
+void explain() noexcept {
+    char file[] = "/tmp/asyncio_model_XXXXXX";
+    const int fd = ::mkstemp(file);
+    std::FILE* out = fd < 0 ? nullptr : ::fdopen(fd, "w");
+    if (out == nullptr) return print_steps(stdout);
+    print_steps(out);
+    std::fclose(out);
+    char command[512];
+    const int length = std::snprintf(
+        command, sizeof command,
+        "while read -r line; do echo \"    $line $(addr2line -Cfpse /proc/%d/exe ${line##* } "
+        "2>&1 | cut -c -150)\"; done < %s; rm -f %s",
+        ::getpid(), file, file);
+    std::fflush(stdout);
+    if (length < 0 || std::system(command) != 0) print_steps(stdout);
+}
+
+void on_crash(int signal) {
+    fail(signal == SIGABRT   ? "aborted: an assertion, or an exception that nobody took"
+         : signal == SIGALRM ? "stuck in something that the checker does not know"
+                             : "crashed");
+}
+
+}  // namespace
+
+Registration::Registration(Model& model) noexcept {
+    Model** end = &first;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = &model;
+}
+
+Model* all_models() noexcept { return first; }
+
+void note(const char* what, const void* at, std::uint64_t value, const void* caller,
+          int thread) noexcept {
+    if (thread < 0 && current != nullptr) thread = current->number;
+    steps[step_count++ % kSteps] = {what, at, value, caller, thread};
+}
+
+void fail(const char* what) noexcept {
+    current = nullptr;
+    std::printf("    %s: %s (run %llu)\n", exploring->name, what,
+                static_cast<unsigned long long>(scheduler.run));
+    scheduler.print();
+    if (exploring->planted == nullptr) explain();
+    std::fflush(stdout);
+    ::_exit(1);
+}
+
+void Scheduler::print() noexcept {
+    for (int i = 0; i < count; ++i) {
+        const Thread& thread = threads[i];
+        const char* state = thread.state == Thread::State::blocked    ? thread.waits_for
+                            : thread.state == Thread::State::finished ? "nothing: it has ended"
+                                                                      : "its turn";
+        std::printf("    thread %d waits for %s\n", i, state);
+    }
+}
+
+namespace {
+
+struct Count {
+    std::uint64_t all = 0;
+    std::uint64_t last = 0;  // since the last place where threads meet was found
+};
+
+Count explore(const Model& model) noexcept {
+    exploring = &model;
+    scheduler.limits = &model.limits;
+    Count count;
+    do {
+        scheduler.forget_runs();
+        meetings.grew = false;
+        count.last = 0;
+        do {
+            if (++count.all > model.limits.runs) fail("more runs than allowed");
+            ++count.last;
+            step_count = 0;
+            begin_system();
+            scheduler.run_once(model.body, count.all);
+            end_system(count.all > 1);
+            if (count.all % 256 == 0) ::alarm(60);
+        } while (!meetings.grew && scheduler.next_run());
+    } while (meetings.grew);
+    return count;
+}
+
+struct Outcome {
+    bool ended = false;
+    Count count;
+    char text[1 << 14] = {};
+};
+
+void run_in_child(const Model& model, int output, int counts) {
+    ::dup2(output, STDOUT_FILENO);
+    if (!verbose) {  // what the library logs in every run
+        const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+        ::dup2(nowhere, STDERR_FILENO);
+    }
+    for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM})
+        std::signal(signal, &on_crash);
+    // One processor: handing over the baton is quicker than to another one.
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(::sched_getcpu(), &set);
+    (void)::sched_setaffinity(0, sizeof set, &set);
+    ::alarm(60);
+    const Count count = explore(model);
+    std::fflush(stdout);
+    ::_exit(::write(counts, &count, sizeof count) == sizeof count ? 0 : 1);
+}
+
+void run(const Model& model, Outcome& outcome) {
+    int output[2];
+    int counts[2];
+    if (::pipe(output) != 0 || ::pipe(counts) != 0) std::abort();
+    std::fflush(stdout);
+    const pid_t child = ::fork();
+    if (child == 0) run_in_child(model, output[1], counts[1]);
+    ::close(output[1]);
+    ::close(counts[1]);
+    std::size_t length = 0;
+    char text[4096];
+    for (ssize_t got; (got = ::read(output[0], text, sizeof text)) > 0;) {
+        const std::size_t room = sizeof outcome.text - 1 - length;
+        const std::size_t kept =
+            static_cast<std::size_t>(got) < room ? static_cast<std::size_t>(got) : room;
+        std::memcpy(outcome.text + length, text, kept);
+        length += kept;
+    }
+    const bool counted = ::read(counts[0], &outcome.count, sizeof(Count)) == sizeof(Count);
+    ::close(output[0]);
+    ::close(counts[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    outcome.ended = counted && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+double seconds() {
+    timespec now;
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+/// One model's line; true if it is as it should be.
+bool report(Model& model, Count& sum) {
+    static Outcome outcome;
+    outcome = Outcome();
+    const double begin = seconds();
+    run(model, outcome);
+    sum.all += outcome.count.all;
+    sum.last += outcome.count.last;
+    const bool found =
+        model.planted != nullptr && std::strstr(outcome.text, model.planted) != nullptr;
+    const bool good = model.planted == nullptr ? outcome.ended : !outcome.ended && found;
+    std::printf("    %-55s %9llu runs %6.1f s  %s\n", model.name,
+                static_cast<unsigned long long>(outcome.count.last), seconds() - begin,
+                !good                      ? "FAILED"
+                : model.planted == nullptr ? "holds"
+                                           : "fault found");
+    if (!good) std::printf("%s", outcome.text);
+    if (!good && model.planted != nullptr) std::printf("    expected: %s\n", model.planted);
+    return good;
+}
+
+struct Totals {
+    int models = 0;
+    int failures = 0;
+    int faults = 0;
+    int missed = 0;
+    Count runs;
+};
+
+/// More than every push has time for, or less.
+void change_limits(Limits& limits, const char* length) {
+    if (std::strcmp(length, "--nightly") == 0) {
+        ++limits.preemptions;
+        ++limits.stale_reads;
+    } else if (std::strcmp(length, "--slice") == 0) {
+        limits.preemptions = 1;
+        limits.stale_reads = 0;
+    }
+}
+
+int main(int argc, char** argv) {
+    const char* only = nullptr;
+    const char* length = "";
+    for (int i = 1; i < argc; ++i) {
+        if (std::strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+            only = argv[++i];
+            verbose = true;
+        } else if (std::strcmp(argv[i], "--slice") == 0 || std::strcmp(argv[i], "--nightly") == 0) {
+            length = argv[i];
+        } else if (std::strcmp(argv[i], "--list") == 0) {
+            for (const Model* model = first; model != nullptr; model = model->next)
+                std::printf("%s%s\n", model->name, model->planted != nullptr ? " (faulty)" : "");
+            return 0;
+        } else {
+            std::fprintf(stderr, "usage: %s [--list] [--slice | --nightly] [--only MODEL]\n",
+                         argv[0]);
+            return 2;
+        }
+    }
+    ::setenv("ASYNCIO_BACKEND", "epoll", 1);
+    Totals total;
+    for (Model* model = first; model != nullptr; model = model->next) {
+        if (only != nullptr && std::strcmp(only, model->name) != 0) continue;
+        const bool faulty = model->planted != nullptr;
+        if (!faulty) change_limits(model->limits, length);
+        const bool good = report(*model, total.runs);
+        ++(faulty ? total.faults : total.models);
+        if (!good) ++(faulty ? total.missed : total.failures);
+        if (!good && only == nullptr)
+            std::printf("    again: %s --only %s\n", argv[0], model->name);
+    }
+    std::printf("G6 model checking: %d models, %llu schedules, %d failures (limit 0)%s\n",
+                total.models, static_cast<unsigned long long>(total.runs.last), total.failures,
+                total.failures > 0 ? " MISSED" : "");
+    std::printf("G6 model checking, planted faults: %d, %d not found (limit 0)%s\n", total.faults,
+                total.missed, total.missed > 0 ? " MISSED" : "");
+    return total.failures + total.missed > 0 ? 1 : 0;
+}
+
+}  // namespace
+
+int run_main(int argc, char** argv) { return main(argc, argv); }
+
+}  // namespace model
+
+int main(int argc, char** argv) { return model::run_main(argc, argv); }
