@@ -232,5 +232,18 @@ TEST_F(FailureTest, C4_calls_that_signals_interrupt_are_made_again) {
               0);
 }
 
+TEST(FileFailure, C5_a_pipe_that_nobody_reads_is_an_error_and_no_signal) {
+    run([]() -> Coro<> {
+        int ends[2];
+        EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+        File file = File::from_fd(ends[1], "a pipe");
+        ::close(ends[0]);
+        co_await file.write("for nobody");  // SIGPIPE has its default disposition here
+        const auto end = co_await as_outcome(file.close());
+        EXPECT_FALSE(end);
+        if (!end) EXPECT_EQ(describe(end.error()), "std::system_error: write a pipe: Broken pipe");
+    });
+}
+
 }  // namespace
 }  // namespace asyncio

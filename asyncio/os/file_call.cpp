@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/file_call.hpp>
 #include <asyncio/os/simulated.hpp>
+#include <asyncio/os/without_sigpipe.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,9 +26,17 @@ long read(const FileCall& call) noexcept {
     return ::pread(call.fd, call.memory, size, call.offset);
 }
 
+/// What has no positions may be a pipe that nobody reads any more.
+long write_to_stream(int fd, const void* memory, std::size_t size) noexcept {
+    WithoutSigpipe without_sigpipe;
+    const ssize_t result = ::write(fd, memory, size);
+    without_sigpipe.raised = result < 0 ? errno == EPIPE : static_cast<std::size_t>(result) < size;
+    return result;
+}
+
 long write(const FileCall& call) noexcept {
     const std::size_t size = std::min(call.size, FileCall::kLongest);
-    if (call.offset < 0) return ::write(call.fd, call.memory, size);
+    if (call.offset < 0) return write_to_stream(call.fd, call.memory, size);
     return ::pwrite(call.fd, call.memory, size, call.offset);
 }
 

@@ -20,12 +20,18 @@ namespace {
 
 constexpr int flag_no_signal = 0x100;  // RWF_NOSIGNAL, since Linux 6.18
 
+std::size_t size_of(const iovec* buffers, int count) noexcept {
+    std::size_t size = 0;
+    for (int i = 0; i < count; i++) size += buffers[i].iov_len;
+    return size;
+}
+
 std::ptrdiff_t write_masked(int fd, const iovec* buffers, int count) noexcept {
     WithoutSigpipe without_sigpipe;
     const ssize_t result = ::writev(fd, buffers, count);
-    if (result >= 0) return result;
-    without_sigpipe.raised = errno == EPIPE;
-    return -errno;
+    without_sigpipe.raised =
+        result < 0 ? errno == EPIPE : static_cast<std::size_t>(result) < size_of(buffers, count);
+    return result < 0 ? -errno : result;
 }
 
 std::ptrdiff_t write_once(int fd, const iovec* buffers, int count) noexcept {

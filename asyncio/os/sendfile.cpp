@@ -22,9 +22,11 @@ std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_
     auto position = static_cast<off_t>(offset);
     WithoutSigpipe without_sigpipe;
     ssize_t result = 0;
-    do result = ::sendfile(sock, file, &position, std::min(count, most_at_once));
+    const std::size_t wanted = std::min(count, most_at_once);
+    do result = ::sendfile(sock, file, &position, wanted);
     while (result < 0 && errno == EINTR);
-    without_sigpipe.raised = result < 0 && errno == EPIPE;
+    without_sigpipe.raised =
+        result < 0 ? errno == EPIPE : static_cast<std::size_t>(result) < wanted;
     return result < 0 ? -errno : result;
 }
 

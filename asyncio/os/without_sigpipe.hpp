@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // WithoutSigpipe: keeps SIGPIPE from this thread while it lives, for calls that have no flag
-// against it. Set `raised` when the call said EPIPE: the signal is taken away again, unless one
-// was pending before. Not for public headers.
+// against it. Set `raised` when the call said EPIPE or moved less than it was asked to (the peer
+// may have gone in the middle: the system says how much went, and raises the signal all the same):
+// the signal is taken away again, unless one was pending before. Not for public headers.
 #pragma once
 
 #include <cerrno>
