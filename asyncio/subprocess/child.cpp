@@ -18,6 +18,7 @@ namespace {
 
 /// How long a closing loop waits for a killed program to be gone, at most.
 constexpr int kPatienceMilliseconds = 1000;
+constexpr int kTries = 100;
 
 /// Killed programs that did not go in time (stuck in the system); tried again with each new one.
 class Orphans {
@@ -46,23 +47,25 @@ class Orphans {
 
 }  // namespace
 
-Ref<Child> Child::watch(EventLoop& loop, os::Spawned spawned, std::string program) {
+Ref<Child> Child::make(EventLoop& loop, std::string program) {
     Orphans::instance().reap();
-    Ref<Child> child(new Child(loop, std::move(spawned), std::move(program)));
-    child->add_ref();  // the loop's, until it has ended
-    loop.members().push_back(*child);
-    child->wait_for_exit();
-    return child;
+    return Ref<Child>(new Child(loop, std::move(program)));
 }
 
-Child::Child(EventLoop& loop, os::Spawned spawned, std::string program)
-    : loop_(loop),
-      pid_(spawned.pid),
-      pidfd_(spawned.pidfd.release()),
-      program_(std::move(program)) {
+Child::Child(EventLoop& loop, std::string program) : loop_(loop), program_(std::move(program)) {
     poll_.owner = this;
-    poll_.fd = pidfd_;
     poll_.events = POLLIN;
+}
+
+void Child::watch(os::Spawned spawned) {
+    pid_ = spawned.pid;
+    poll_.fd = pidfd_ = spawned.pidfd.release();
+    if (!loop_.kernel().submit(poll_)) {
+        kill_and_reap();
+        os::throw_system_error(-poll_.inline_result, "watch " + program_);
+    }
+    add_ref();  // the loop's, until it has ended
+    loop_.members().push_back(*this);
 }
 
 Child::~Child() { assert(pidfd_ < 0 && poll_.idle()); }
@@ -102,13 +105,17 @@ void Child::send_signal(int signal) {
         os::throw_system_error(-result, "send a signal to " + program_);
 }
 
+void Child::kill() noexcept {
+    if (!returncode_) os::send_signal(pidfd_, SIGKILL);
+}
+
 /// Sets returncode_: what it ended with if it had ended already.
 void Child::kill_and_reap() noexcept {
     os::Fd pidfd(std::exchange(pidfd_, -1));
     os::send_signal(pidfd.get(), SIGKILL);
     pollfd gone = {pidfd.get(), POLLIN, 0};
-    while (::poll(&gone, 1, kPatienceMilliseconds) < 0 && errno == EINTR) {
-    }
+    for (int tries = 0; tries < kTries && ::poll(&gone, 1, kPatienceMilliseconds) < 0; tries++) {
+    }  // interrupted, or the system is short of memory
     const os::ExitStatus status = os::reap(pidfd.get());
     returncode_ = status.ended ? status.returncode : -SIGKILL;
     if (status.ended) return loop_.kernel().close(pidfd.release());

@@ -27,8 +27,11 @@ namespace asyncio::subprocess {
 
 class Child final : public RefCounted, private loop::Member {
   public:
-    /// Watch `spawned`, which runs. `program` is for messages.
-    static Ref<Child> watch(EventLoop& loop, os::Spawned spawned, std::string program);
+    /// Made before its program is started, so that nothing can fail between the start and the
+    /// watch. `program` is for messages.
+    static Ref<Child> make(EventLoop& loop, std::string program);
+    /// Watch `spawned`, which runs. std::system_error if that cannot be; then it is killed.
+    void watch(os::Spawned spawned);
     void destroy() noexcept { delete this; }
 
     int pid() const noexcept { return pid_; }
@@ -39,6 +42,8 @@ class Child final : public RefCounted, private loop::Member {
     /// No effect on one that has ended and is not known to have. std::system_error (ESRCH) once
     /// returncode() is known.
     void send_signal(int signal);
+    /// No effect on one that has ended.
+    void kill() noexcept;
 
     /// Woken when returncode() is known.
     task::WaitList& exited() noexcept { return exited_; }
@@ -46,7 +51,7 @@ class Child final : public RefCounted, private loop::Member {
     void set_on_exit(Runnable* target) noexcept { on_exit_ = target; }
 
   private:
-    Child(EventLoop& loop, os::Spawned spawned, std::string program);
+    Child(EventLoop& loop, std::string program);
     ~Child();
 
     static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
@@ -56,8 +61,8 @@ class Child final : public RefCounted, private loop::Member {
     void kill_and_reap() noexcept;
 
     EventLoop& loop_;
-    int pid_;
-    int pidfd_;
+    int pid_ = -1;
+    int pidfd_ = -1;
     std::string program_;
     kernel::Operation poll_{kernel::Opcode::poll, &on_completion};
     std::optional<int> returncode_;

@@ -81,7 +81,7 @@ void abort_stream(const Core& core) {
 /// Kill what was started if its streams cannot be opened.
 struct KillUnlessOpened {
     ~KillUnlessOpened() {
-        if (child) child->send_signal(SIGKILL);
+        if (child) child->kill();
     }
     Ref<subprocess::Child> child;
 };
@@ -95,8 +95,9 @@ namespace {
 Coro<Process> run(Launch launch) {
     EventLoop& loop = get_running_loop();
     OurEnds ends;
-    os::Spawned spawned = launch.run(ends);
-    KillUnlessOpened guard{Child::watch(loop, std::move(spawned), launch.program())};
+    const Ref<Child> child = Child::make(loop, launch.program());
+    child->watch(launch.run(ends));
+    KillUnlessOpened guard{child};
     Core streams[3];
     const Core terminal = open_stream(loop, ends.terminal, launch.limit(), Direction::both);
     for (int i = 0; i < 3; ++i) {

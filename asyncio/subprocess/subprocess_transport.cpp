@@ -52,10 +52,9 @@ class SubprocessTransport::Pipe final : public stream::Protocol {
 Ref<SubprocessTransport> SubprocessTransport::start(EventLoop& loop, subprocess::Launch launch,
                                                     Ref<SubprocessProtocol> protocol) {
     subprocess::OurEnds ends;
-    os::Spawned spawned = launch.run(ends);
-    auto child = subprocess::Child::watch(loop, std::move(spawned), launch.program());
-    Ref<SubprocessTransport> self(
-        new SubprocessTransport(loop, std::move(child), std::move(protocol)));
+    auto child = subprocess::Child::make(loop, launch.program());
+    Ref<SubprocessTransport> self(new SubprocessTransport(loop, child, std::move(protocol)));
+    child->watch(launch.run(ends));
     self->add_ref();  // its own, until connection_lost
     loop.members().push_back(*self);
     self->child_->set_on_exit(self.get());
@@ -106,7 +105,7 @@ void SubprocessTransport::close() {
     if (std::exchange(closing_, true)) return;
     for (int fd = 0; fd < 3; ++fd)
         if (Transport* pipe = get_pipe_transport(fd)) pipe->close();
-    if (!child_->returncode()) kill();
+    child_->kill();
 }
 
 template <class Call>
