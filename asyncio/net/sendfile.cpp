@@ -58,8 +58,10 @@ class Progress {
 };
 
 void check_arguments(int file, const SendfileOptions& options) {
-    if (os::kind_of(file) == os::FileKind::none)
-        throw std::invalid_argument("sendfile: not an open file");
+    if (os::kind_of(file) == os::FileKind::none) {
+        if (errno == EBADF) throw std::invalid_argument("sendfile: not an open file");
+        os::throw_system_error(errno, "look at the file to send");
+    }
     if (options.count && *options.count == 0)
         throw std::invalid_argument("count must be a positive integer (got 0)");
     if (options.offset > INT64_MAX) throw std::invalid_argument("offset is too large");

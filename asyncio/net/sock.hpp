@@ -36,6 +36,10 @@ namespace asyncio {
 
 /// Descriptors that came over a unix socket, with the bytes they came with.
 struct ReceivedDescriptors {
+    ReceivedDescriptors() = default;
+    ReceivedDescriptors(ReceivedDescriptors&&) noexcept = default;  // a vector would claim copies
+    ReceivedDescriptors& operator=(ReceivedDescriptors&&) noexcept = default;
+
     std::string data;         // empty at the end of the stream
     std::vector<os::Fd> fds;  // close-on-exec
     bool truncated = false;   // more came than were asked for, and were closed

@@ -215,7 +215,7 @@ TEST(Sock, descriptors_travel_over_unix_sockets) {
         std::vector<int> passed(1, left.get());
         const std::size_t sent = co_await send_fds(one.get(), "take this", passed);
         EXPECT_EQ(sent, 9u);
-        const ReceivedDescriptors& got = co_await receiving;
+        const ReceivedDescriptors got = co_await std::move(receiving);
         EXPECT_EQ(got.data, "take this");
         EXPECT_EQ(got.fds.size(), 1u);
         EXPECT_FALSE(got.truncated);

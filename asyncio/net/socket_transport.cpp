@@ -3,6 +3,7 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
@@ -31,12 +32,19 @@ Ref<SocketTransport> SocketTransport::open(EventLoop& loop, os::Fd fd,
 
 Ref<SocketTransport> SocketTransport::create(EventLoop& loop, os::Fd fd,
                                              Ref<stream::Protocol> protocol) {
-    Ref<SocketTransport> transport(new SocketTransport(loop, fd.get(), std::move(protocol)));
+    Ref<SocketTransport> transport = make(loop, fd.get(), std::move(protocol));
     (void)fd.release();
-    os::set_option(transport->fd_, os::SocketOption::no_delay, 1);  // fails on unix sockets
-    transport->add_ref();                                           // its own, until lost
+    return transport;
+}
+
+/// Takes `fd` over, unless it throws.
+Ref<SocketTransport> SocketTransport::make(EventLoop& loop, int fd,
+                                           Ref<stream::Protocol> protocol) {
+    Ref<SocketTransport> transport(new SocketTransport(loop, fd, std::move(protocol)));
+    loop.own_descriptor(fd, true);
+    os::set_option(fd, os::SocketOption::no_delay, 1);  // fails on unix sockets
+    transport->add_ref();                               // its own, until lost
     loop.members().push_back(*transport);
-    loop.own_descriptor(transport->fd_, true);
     return transport;
 }
 
@@ -44,11 +52,13 @@ Ref<SocketTransport> SocketTransport::open_pipe(EventLoop& loop, int fd,
                                                 Ref<stream::Protocol> protocol,
                                                 Direction direction) {
     const os::FileKind kind = os::kind_of(fd);
-    if (kind == os::FileKind::none || kind == os::FileKind::other)
+    if (kind == os::FileKind::none)
+        os::throw_system_error(errno, "make a pipe transport of descriptor " + std::to_string(fd));
+    if (kind == os::FileKind::other)
         throw std::invalid_argument("a pipe transport is for pipes, sockets and character devices");
     const bool blocked = !os::is_nonblocking(fd);
+    const Ref<SocketTransport> transport = make(loop, fd, std::move(protocol));
     if (blocked) os::set_nonblocking(fd);
-    const Ref<SocketTransport> transport = create(loop, os::Fd(fd), std::move(protocol));
     SocketTransport& self = *transport;
     self.receive_.is_socket = self.send_.is_socket = kind == os::FileKind::socket;
     self.direction_ = direction;

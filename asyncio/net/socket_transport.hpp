@@ -105,7 +105,7 @@ class SocketTransport final : public stream::Transport,
     static Ref<SocketTransport> create(EventLoop& loop, os::Fd fd, Ref<stream::Protocol> protocol);
     void start();
     /// One end of a pipe, a socket or a character device, of which one direction is used. Takes
-    /// the descriptor, unless it is something else: std::invalid_argument.
+    /// the descriptor, unless it throws: std::invalid_argument for something else.
     static Ref<SocketTransport> open_pipe(EventLoop& loop, int fd, Ref<stream::Protocol> protocol,
                                           Direction direction);
 
@@ -135,6 +135,7 @@ class SocketTransport final : public stream::Transport,
     void destroy() noexcept override { delete this; }
 
   private:
+    static Ref<SocketTransport> make(EventLoop& loop, int fd, Ref<stream::Protocol> protocol);
     friend class DirectSend;
     enum class Stage : std::uint8_t { open, closing, losing, lost };
     struct Addresses;

@@ -15,7 +15,8 @@ namespace asyncio::os {
 
 enum class FileKind : std::uint8_t { none, pipe, socket, terminal, device, other };
 
-/// `none`: no descriptor. `other`: regular files, directories, block devices.
+/// `none`: none that can be looked at, errno says why. `other`: regular files, directories, block
+/// devices.
 FileKind kind_of(int fd) noexcept;
 
 /// Both ends close-on-exec and non-blocking. 0 or -errno.

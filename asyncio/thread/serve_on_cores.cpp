@@ -5,6 +5,7 @@
 #include <asyncio/task/run.hpp>
 #include <asyncio/thread/run_coroutine_threadsafe.hpp>
 #include <asyncio/thread/serve_on_cores.hpp>
+#include <asyncio/thread/start_thread.hpp>
 
 #include <csignal>
 #include <mutex>
@@ -38,7 +39,7 @@ class Crew {
         }
         for (int started = 0; started < count; ++started) {
             try {
-                threads_.emplace_back([this, started] { work(started); });
+                start_thread(threads_, [this, started] { work(started); });
             } catch (...) {
                 for (int left = started; left < count; ++left) leave(std::current_exception());
                 return;

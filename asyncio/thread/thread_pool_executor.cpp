@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/cpu.hpp>
 #include <asyncio/os/simulated.hpp>
+#include <asyncio/thread/start_thread.hpp>
 #include <asyncio/thread/thread_pool_executor.hpp>
 
 #include <algorithm>
@@ -104,8 +105,8 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     /// Under the lock. With threads at work already, the job waits for one of them if need be.
     void add_thread() {
         try {
-            threads_.emplace_back(
-                [crew = shared_from_this(), number = started_] { crew->work(number); });
+            thread::start_thread(
+                threads_, [crew = shared_from_this(), number = started_] { crew->work(number); });
             ++started_;
             ++living_;
         } catch (...) {
