@@ -82,6 +82,10 @@ class Goal {
     bool has_seed() const { return seed_.has_value(); }
     /// True if --only was not given or names this.
     bool wants(std::string_view name) const { return only_.empty() || only_ == name; }
+    /// True if --only names something in this: NAME:MORE.
+    bool wants_part_of(std::string_view name) const {
+        return only_.size() > name.size() && only_.starts_with(name) && only_[name.size()] == ':';
+    }
 
     const std::string& only() const { return only_; }
 
