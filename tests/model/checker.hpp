@@ -82,8 +82,7 @@ struct Thread {
     std::int64_t deadline = 0;  // ns; 0: none
     const void* last_load = nullptr;
     std::uint64_t last_value = 0;
-    int repeats = 0;           // of that load
-    std::uint32_t places = 0;  // that it was the first to come to
+    int repeats = 0;  // of that load
     void* (*entry)(void*) = nullptr;
     void* argument = nullptr;
     void* result = nullptr;
@@ -164,7 +163,8 @@ class Scheduler {
 
 extern Scheduler scheduler;
 
-/// Where threads have met, by names that are the same in every run.
+/// Where threads have met, by names that are the same in every run: which thread came there first,
+/// and where in the code it was then.
 class Meetings {
   public:
     bool has(std::uint64_t name) const noexcept;
@@ -184,8 +184,8 @@ extern Meetings meetings;
 /// Who came to a place, and whether they came in an order that something else gives.
 class Visits {
   public:
-    /// True: others may take a turn before this one.
-    bool visit(Thread& thread, bool changes) noexcept;
+    /// `caller` is in the code. True: others may take a turn before this one.
+    bool visit(Thread& thread, bool changes, const void* caller) noexcept;
     void forget() noexcept { *this = Visits(); }
 
   private:

@@ -108,35 +108,45 @@ void Scheduler::print() noexcept {
 
 namespace {
 
-struct Count {
-    std::uint64_t all = 0;
-    std::uint64_t last = 0;  // since the last place where threads meet was found
-};
-
-Count explore(const Model& model) noexcept {
-    exploring = &model;
-    scheduler.limits = &model.limits;
-    Count count;
+/// All runs within `limits`; anew when a place was found where threads meet. Their number, of those
+/// after the last such place.
+std::uint64_t explore(const Model& model, const Limits& limits) noexcept {
+    static std::uint64_t number = 0;
+    scheduler.limits = &limits;
+    std::uint64_t count = 0;
     do {
         scheduler.forget_runs();
         meetings.grew = false;
-        count.last = 0;
+        count = 0;
         do {
-            if (++count.all > model.limits.runs) fail("more runs than allowed");
-            ++count.last;
+            if (++number > limits.runs) fail("more runs than allowed");
+            ++count;
             step_count = 0;
             begin_system();
-            scheduler.run_once(model.body, count.all);
-            end_system(count.all > 1);
-            if (count.all % 256 == 0) ::alarm(60);
+            scheduler.run_once(model.body, number);
+            end_system(number > 1);
+            if (number % 256 == 0) ::alarm(60);
         } while (!meetings.grew && scheduler.next_run());
     } while (meetings.grew);
     return count;
 }
 
+/// Few interruptions first: so most meeting places are found in short explorations, and a fault
+/// in the simplest run that shows it.
+std::uint64_t explore(const Model& model) noexcept {
+    exploring = &model;
+    Limits limits = model.limits;
+    for (int bound = 0; bound < model.limits.preemptions; ++bound) {
+        limits.preemptions = bound;
+        limits.stale_reads = 0;
+        explore(model, limits);
+    }
+    return explore(model, model.limits);
+}
+
 struct Outcome {
     bool ended = false;
-    Count count;
+    std::uint64_t count = 0;
     char text[1 << 14] = {};
 };
 
@@ -154,7 +164,7 @@ void run_in_child(const Model& model, int output, int counts) {
     CPU_SET(::sched_getcpu(), &set);
     (void)::sched_setaffinity(0, sizeof set, &set);
     ::alarm(60);
-    const Count count = explore(model);
+    const std::uint64_t count = explore(model);
     std::fflush(stdout);
     ::_exit(::write(counts, &count, sizeof count) == sizeof count ? 0 : 1);
 }
@@ -177,7 +187,8 @@ void run(const Model& model, Outcome& outcome) {
         std::memcpy(outcome.text + length, text, kept);
         length += kept;
     }
-    const bool counted = ::read(counts[0], &outcome.count, sizeof(Count)) == sizeof(Count);
+    const bool counted =
+        ::read(counts[0], &outcome.count, sizeof outcome.count) == sizeof outcome.count;
     ::close(output[0]);
     ::close(counts[0]);
     int status = 0;
@@ -192,18 +203,17 @@ double seconds() {
 }
 
 /// One model's line; true if it is as it should be.
-bool report(Model& model, Count& sum) {
+bool report(const Model& model, std::uint64_t& sum) {
     static Outcome outcome;
     outcome = Outcome();
     const double begin = seconds();
     run(model, outcome);
-    sum.all += outcome.count.all;
-    sum.last += outcome.count.last;
+    sum += outcome.count;
     const bool found =
         model.planted != nullptr && std::strstr(outcome.text, model.planted) != nullptr;
     const bool good = model.planted == nullptr ? outcome.ended : !outcome.ended && found;
     std::printf("    %-55s %9llu runs %6.1f s  %s\n", model.name,
-                static_cast<unsigned long long>(outcome.count.last), seconds() - begin,
+                static_cast<unsigned long long>(outcome.count), seconds() - begin,
                 !good                      ? "FAILED"
                 : model.planted == nullptr ? "holds"
                                            : "fault found");
@@ -217,7 +227,7 @@ struct Totals {
     int failures = 0;
     int faults = 0;
     int missed = 0;
-    Count runs;
+    std::uint64_t runs = 0;
 };
 
 /// More than every push has time for, or less.
@@ -263,7 +273,7 @@ int main(int argc, char** argv) {
             std::printf("    again: %s --only %s\n", argv[0], model->name);
     }
     std::printf("G6 model checking: %d models, %llu schedules, %d failures (limit 0)%s\n",
-                total.models, static_cast<unsigned long long>(total.runs.last), total.failures,
+                total.models, static_cast<unsigned long long>(total.runs), total.failures,
                 total.failures > 0 ? " MISSED" : "");
     std::printf("G6 model checking, planted faults: %d, %d not found (limit 0)%s\n", total.faults,
                 total.missed, total.missed > 0 ? " MISSED" : "");

@@ -23,7 +23,7 @@ T load(const volatile T* at, int order, const void* caller) noexcept {
     const auto* address = const_cast<const T*>(at);
     if (current == nullptr) return __atomic_load_n(address, __ATOMIC_SEQ_CST);
     model::check_spinning(address);
-    model::before_atomic(address, false);
+    model::before_atomic(address, false, caller);
     return static_cast<T>(model::loaded(address, sizeof(T), bits(__atomic_load_n(address, 5)),
                                         static_cast<Order>(order), false, caller));
 }
@@ -32,7 +32,7 @@ template <class T>
 void store(volatile T* at, T value, int order, const void* caller) noexcept {
     auto* address = const_cast<T*>(at);
     if (current != nullptr) {
-        model::before_atomic(address, true);
+        model::before_atomic(address, true, caller);
         model::stored(address, sizeof(T), bits(__atomic_load_n(address, 5)), bits(value),
                       static_cast<Order>(order), false, caller);
     }
@@ -49,7 +49,7 @@ T modify(volatile T* at, int order, const void* caller, Change change) noexcept 
         }
         return before;
     }
-    model::before_atomic(address, true);
+    model::before_atomic(address, true, caller);
     const T before = __atomic_load_n(address, 5);
     const T after = change(before);
     model::stored(address, sizeof(T), bits(before), bits(after), static_cast<Order>(order), true,
@@ -66,7 +66,7 @@ T compare_exchange(volatile T* at, T expected, T desired, int order, int failure
         __atomic_compare_exchange_n(address, &expected, desired, false, 5, 5);
         return expected;
     }
-    model::before_atomic(address, true);
+    model::before_atomic(address, true, caller);
     const T before = __atomic_load_n(address, 5);
     if (before != expected)
         return static_cast<T>(model::loaded(address, sizeof(T), bits(before),

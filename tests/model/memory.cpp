@@ -186,8 +186,8 @@ Location& enter(const void* address, std::size_t size, std::uint64_t value, bool
 
 }  // namespace
 
-void before_atomic(const void* address, bool changes) noexcept {
-    if (locations.at(address).visits.visit(*current, changes)) scheduler.point();
+void before_atomic(const void* address, bool changes, const void* caller) noexcept {
+    if (locations.at(address).visits.visit(*current, changes, caller)) scheduler.point();
 }
 
 void check_spinning(const void* address) noexcept {

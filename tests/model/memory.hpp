@@ -10,7 +10,7 @@ namespace model {
 enum class Order : std::uint8_t { relaxed, consume, acquire, release, acq_rel, seq_cst };
 
 /// Others may take a turn first; afterwards the operation is made at once.
-void before_atomic(const void* address, bool changes) noexcept;
+void before_atomic(const void* address, bool changes, const void* caller) noexcept;
 /// The current thread only asks the same again and again: others must have a turn.
 void check_spinning(const void* address) noexcept;
 /// What a load returns, where `value` is the newest. `newest`: nothing else will do.

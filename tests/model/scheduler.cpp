@@ -265,11 +265,11 @@ bool Meetings::add(std::uint64_t name) noexcept {
     return true;
 }
 
-bool Visits::visit(Thread& thread, bool changes) noexcept {
+bool Visits::visit(Thread& thread, bool changes, const void* caller) noexcept {
     if (!scheduler.shared()) return false;
     if (name_ == 0) {
-        // Who came first, and which of its places it is.
-        name_ = (static_cast<std::uint64_t>(thread.number + 1) << 32) | ++thread.places;
+        name_ = static_cast<std::uint64_t>(thread.number + 1) << 56 |
+                reinterpret_cast<std::uintptr_t>(caller);
         meeting_ = meetings.has(name_);
     }
     if (!meeting_) {

@@ -4,11 +4,14 @@
 // channel that wakes a kernel.
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/context_var.hpp>
+#include <asyncio/base/exception_group.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/coro/frame_pool.hpp>
 #include <asyncio/kernel/wake_channel.hpp>
 
 #include <atomic>
+#include <exception>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -119,6 +122,23 @@ MODEL(two_wake_a_kernel_that_sleeps) {
     one.join();
     two.join();
     ::close(epoll);
+}
+
+MODEL(threads_read_copies_of_a_group) {
+    const auto group = std::make_exception_ptr(
+        ExceptionGroup("several", {std::make_exception_ptr(std::runtime_error("one")),
+                                   std::make_exception_ptr(std::runtime_error("two"))}));
+    const auto read = [&] {
+        try {
+            std::rethrow_exception(group);
+        } catch (const ExceptionGroup& error) {
+            const ExceptionGroup copy = error;
+            MODEL_CHECK(copy.what()[0] != 0);
+        }
+    };
+    std::thread other(read);
+    read();
+    other.join();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/sync/signal_receiver.hpp>
 #include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
 
 #include <csignal>
@@ -94,6 +95,61 @@ MODEL(a_receiver_closes_while_a_signal_comes) {
     loop.run_until_complete(receive());
     other->join();
     loop.close();
+}
+
+MODEL(a_signal_meets_its_handler_being_replaced) {
+    EventLoop one;
+    EventLoop two;
+    int heard = 0;
+    one.add_signal_handler(SIGURG, [&] { ++heard; });
+    std::thread other([] { ::raise(SIGURG); });
+    two.add_signal_handler(SIGURG, [&] { ++heard; });
+    other.join();
+    for (EventLoop* loop : {&one, &two}) {
+        for (int i = 0; i < 2; ++i) {
+            loop->call_soon([&] { loop->stop(); });
+            loop->run_forever();
+        }
+        loop->close();
+    }
+    MODEL_CHECK(heard <= 1);
+}
+
+MODEL(a_signal_comes_as_a_receiver_opens) {
+    EventLoop loop;
+    int heard = 0;
+    loop.add_signal_handler(SIGURG, [&] { ++heard; });
+    std::thread other([] { ::raise(SIGURG); });
+    const auto receive = [&]() -> Coro<> {
+        SignalReceiver signals = open_signal_receiver(SIGURG);
+        other.join();
+        co_await sleep(Duration(1));
+        signals.close();
+        const std::optional<int> signal = co_await signals.next();
+        if (signal) ++heard;
+    };
+    loop.run_until_complete(receive());
+    loop.close();
+    MODEL_CHECK(heard == 1);
+}
+
+MODEL(two_loops_receive_a_signal, .preemptions = 1) {
+    const auto receive = []() -> Coro<> {
+        const SignalReceiver signals = open_signal_receiver(SIGURG);
+        std::thread raiser([] { ::raise(SIGURG); });
+        const std::optional<int> signal = co_await signals.next();
+        MODEL_CHECK(signal == SIGURG);
+        raiser.join();
+    };
+    std::thread other([&] {
+        EventLoop loop;
+        loop.run_until_complete(receive());
+        loop.close();
+    });
+    EventLoop loop;
+    loop.run_until_complete(receive());
+    loop.close();
+    other.join();
 }
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
+#include <asyncio/task/wait_for.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -248,6 +250,81 @@ MODEL(a_task_and_a_thread_get_two_items) {
     consumer.join();
     producer.join();
     MODEL_CHECK(mine + theirs == 3);
+}
+
+MODEL(items_go_from_loop_to_loop) {
+    ThreadQueue<int> queue(1);
+    std::thread other([&] {
+        run_until_complete([&]() -> Coro<> {
+            co_await queue.put(1);
+            co_await queue.put(2);
+        });
+    });
+    run_until_complete([&]() -> Coro<> {
+        const int one = co_await queue.get();
+        const int two = co_await queue.get();
+        MODEL_CHECK(one == 1 && two == 2);
+    });
+    other.join();
+}
+
+MODEL(a_cancelled_put_keeps_its_item) {
+    ThreadQueue<int> queue(1);
+    queue.put_nowait(1);
+    std::thread consumer([&] { MODEL_CHECK(queue.get_blocking() == 1); });
+    bool put = false;
+    run_until_complete([&]() -> Coro<> {
+        const auto work = [&]() -> Coro<> {
+            co_await queue.put(2);
+            put = true;
+        };
+        Task<> task = create_task(work());
+        co_await sleep(0s);
+        task.cancel();
+        try {
+            co_await task;
+        } catch (const CancelledError&) {
+        }
+    });
+    consumer.join();
+    MODEL_CHECK(queue.qsize() == (put ? 1u : 0u));
+}
+
+MODEL(a_get_with_a_deadline_in_a_task) {
+    ThreadQueue<int> queue;
+    std::thread producer([&] { queue.put_nowait(7); });
+    bool got = false;
+    run_until_complete([&]() -> Coro<> {
+        try {
+            (void)co_await wait_for(queue.get(), 1ms);
+            got = true;
+        } catch (const TimeoutError&) {
+        }
+    });
+    producer.join();
+    MODEL_CHECK(queue.qsize() == (got ? 0u : 1u));
+}
+
+MODEL(a_loop_closes_under_a_put) {
+    ThreadQueue<int> queue(1);
+    queue.put_nowait(1);
+    std::thread consumer([&] { MODEL_CHECK(queue.get_blocking() == 1); });
+    bool put = false;
+    {
+        EventLoop loop;
+        const auto work = [&]() -> Coro<> {
+            co_await queue.put(2);
+            put = true;
+        };
+        {
+            const Task<> task = loop.create_task(work());
+            loop.call_soon([&] { loop.stop(); });
+            loop.run_forever();
+        }
+        loop.close();
+    }
+    consumer.join();
+    MODEL_CHECK(queue.qsize() == (put ? 1u : 0u));
 }
 
 }  // namespace

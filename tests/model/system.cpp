@@ -45,7 +45,7 @@ bool is_free(const void* mutex) noexcept { return static_cast<const Mutex*>(mute
 
 void lock(const void* address, const void* caller, bool asks = true) noexcept {
     Mutex& mutex = mutexes.at(address);
-    if (mutex.visits.visit(*current, true) && asks) scheduler.point();
+    if (mutex.visits.visit(*current, true, caller) && asks) scheduler.point();
     if (mutex.owner == current->number) fail("deadlock: locked twice by the same thread");
     scheduler.block(&is_free, &mutex, "a mutex");
     access(address, 4, true, true, caller);
@@ -57,7 +57,7 @@ void lock(const void* address, const void* caller, bool asks = true) noexcept {
 
 bool try_lock(const void* address, const void* caller) noexcept {
     Mutex& mutex = mutexes.at(address);
-    if (mutex.visits.visit(*current, true)) scheduler.point();
+    if (mutex.visits.visit(*current, true, caller)) scheduler.point();
     if (mutex.owner < 0) {
         lock(address, caller, false);
         return true;
@@ -73,7 +73,7 @@ void unlock(const void* address, const void* caller) noexcept {
     access(address, 4, true, true, caller);
     mutex.released = current->clock;
     mutex.owner = -1;
-    (void)mutex.visits.visit(*current, true);
+    (void)mutex.visits.visit(*current, true, caller);
     current->tick();
     scheduler.changed();
 }
@@ -87,7 +87,7 @@ bool is_notified(const void* thread) noexcept {
 /// False: the deadline has passed.
 bool wait(const void* address, const void* mutex, std::int64_t deadline,
           const void* caller) noexcept {
-    if (conditions.at(address).visits.visit(*current, true)) scheduler.point();
+    if (conditions.at(address).visits.visit(*current, true, caller)) scheduler.point();
     Thread& self = *current;
     self.notified = false;
     self.condition = address;
@@ -100,7 +100,7 @@ bool wait(const void* address, const void* mutex, std::int64_t deadline,
 }
 
 void notify(const void* address, bool all, const void* caller) noexcept {
-    if (conditions.at(address).visits.visit(*current, true)) scheduler.point();
+    if (conditions.at(address).visits.visit(*current, true, caller)) scheduler.point();
     access(address, 4, true, true, caller);
     note(all ? "notify all" : "notify one", address, 0, caller);
     Thread* waiters[kThreads];
@@ -155,10 +155,10 @@ int opened = 0;
 
 bool is_ours(int fd) noexcept { return current != nullptr && fd >= kFirst; }
 
-Descriptor& descriptor(int fd, Descriptor::Kind kind) noexcept {
+Descriptor& descriptor(int fd, Descriptor::Kind kind, const void* caller) noexcept {
     if (fd < kFirst || fd >= kFirst + opened) fail("an unknown descriptor");
     Descriptor& found = descriptors[fd - kFirst];
-    if (found.visits.visit(*current, true)) scheduler.point();
+    if (found.visits.visit(*current, true, caller)) scheduler.point();
     if (!found.open) fail("use of a closed descriptor");
     if (found.kind != kind && kind != Descriptor::Kind::none) fail("a descriptor of another kind");
     return found;
@@ -187,8 +187,9 @@ bool has_events(const void* epoll) noexcept {
     return false;
 }
 
-int control(int epoll, int operation, int fd, const epoll_event* event) noexcept {
-    Descriptor& set = descriptor(epoll, Descriptor::Kind::epoll);
+int control(int epoll, int operation, int fd, const epoll_event* event,
+            const void* caller) noexcept {
+    Descriptor& set = descriptor(epoll, Descriptor::Kind::epoll, caller);
     Watched* place = nullptr;
     for (Watched& watched : set.watched)
         if (watched.fd == (operation == EPOLL_CTL_ADD ? -1 : fd)) place = &watched;
@@ -202,7 +203,7 @@ int control(int epoll, int operation, int fd, const epoll_event* event) noexcept
 
 int wait_for_events(int epoll, epoll_event* events, std::int64_t timeout,
                     const void* caller) noexcept {
-    Descriptor& set = descriptor(epoll, Descriptor::Kind::epoll);
+    Descriptor& set = descriptor(epoll, Descriptor::Kind::epoll, caller);
     note("epoll_wait", &set, static_cast<std::uint64_t>(timeout), caller);
     if (timeout != 0)
         scheduler.block(&has_events, &set, "epoll_wait",
@@ -231,21 +232,21 @@ struct Disposition {
 };
 Disposition dispositions[kSignals];
 
-Disposition& disposition(int signal, bool changes) noexcept {
+Disposition& disposition(int signal, bool changes, const void* caller) noexcept {
     Disposition& found = dispositions[signal];
     if (found.run != scheduler.run) {
         found = Disposition();
         found.run = scheduler.run;
     }
-    if (found.visits.visit(*current, changes)) scheduler.point();
+    if (found.visits.visit(*current, changes, caller)) scheduler.point();
     return found;
 }
 
 /// It hits the current thread, which is at nothing that it could interrupt. Between the system's
 /// decision for a handler and its first instruction anything may happen.
-void deliver(int signal) noexcept {
-    const auto handler = disposition(signal, false).action.sa_handler;
-    note("signal", nullptr, static_cast<std::uint64_t>(signal), nullptr);
+void deliver(int signal, const void* caller) noexcept {
+    const auto handler = disposition(signal, false, caller).action.sa_handler;
+    note("signal", nullptr, static_cast<std::uint64_t>(signal), caller);
     if (handler == SIG_DFL || handler == SIG_IGN) return;
     scheduler.point();
     handler(signal);
@@ -292,6 +293,7 @@ int __real_pthread_cond_destroy(pthread_cond_t*);
 int __real_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 int __real_pthread_join(pthread_t, void**);
 int __real_pthread_detach(pthread_t);
+int __real_pthread_once(pthread_once_t*, void (*)());
 int __real_sched_yield();
 int __real_clock_gettime(clockid_t, timespec*);
 int __real_clock_nanosleep(clockid_t, int, const timespec*, timespec*);
@@ -400,7 +402,7 @@ int __wrap_epoll_create1(int flags) {
 }
 int __wrap_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) {
     if (!is_ours(epoll)) return __real_epoll_ctl(epoll, operation, fd, event);
-    return control(epoll, operation, fd, event);
+    return control(epoll, operation, fd, event, CALLER);
 }
 int __wrap_epoll_wait(int epoll, epoll_event* events, int most, int timeout) {
     if (!is_ours(epoll)) return __real_epoll_wait(epoll, events, most, timeout);
@@ -412,7 +414,7 @@ int __wrap_eventfd(unsigned initial, int flags) {
 }
 ssize_t __wrap_write(int fd, const void* data, std::size_t size) {
     if (!is_ours(fd)) return __real_write(fd, data, size);
-    Descriptor& event = descriptor(fd, Descriptor::Kind::event);
+    Descriptor& event = descriptor(fd, Descriptor::Kind::event, CALLER);
     event.counter += *static_cast<const std::uint64_t*>(data);
     note("write to eventfd", nullptr, static_cast<std::uint64_t>(fd), CALLER);
     announce(fd);
@@ -420,7 +422,7 @@ ssize_t __wrap_write(int fd, const void* data, std::size_t size) {
 }
 ssize_t __wrap_read(int fd, void* data, std::size_t size) {
     if (!is_ours(fd)) return __real_read(fd, data, size);
-    Descriptor& event = descriptor(fd, Descriptor::Kind::event);
+    Descriptor& event = descriptor(fd, Descriptor::Kind::event, CALLER);
     if (event.counter == 0) {
         errno = EAGAIN;
         return -1;
@@ -431,14 +433,14 @@ ssize_t __wrap_read(int fd, void* data, std::size_t size) {
 }
 int __wrap_close(int fd) {
     if (!is_ours(fd)) return __real_close(fd);
-    descriptor(fd, Descriptor::Kind::none).open = false;
+    descriptor(fd, Descriptor::Kind::none, CALLER).open = false;
     note("close", nullptr, static_cast<std::uint64_t>(fd), CALLER);
     return 0;
 }
 
 int __wrap_sigaction(int signal, const struct sigaction* action, struct sigaction* before) {
     if (current == nullptr) return __real_sigaction(signal, action, before);
-    Disposition& found = disposition(signal, action != nullptr);
+    Disposition& found = disposition(signal, action != nullptr, CALLER);
     if (before != nullptr) *before = found.action;
     if (action != nullptr) found.action = *action;
     note("sigaction", nullptr, static_cast<std::uint64_t>(signal), CALLER);
@@ -446,7 +448,7 @@ int __wrap_sigaction(int signal, const struct sigaction* action, struct sigactio
 }
 void (*__wrap_signal(int signal, void (*handler)(int)))(int) {
     if (current == nullptr) return __real_signal(signal, handler);
-    Disposition& found = disposition(signal, true);
+    Disposition& found = disposition(signal, true, CALLER);
     auto* const before = found.action.sa_handler;
     found.action.sa_handler = handler;
     note("signal()", nullptr, static_cast<std::uint64_t>(signal), CALLER);
@@ -454,7 +456,24 @@ void (*__wrap_signal(int signal, void (*handler)(int)))(int) {
 }
 int __wrap_raise(int signal) {
     if (current == nullptr) return __real_raise(signal);
-    deliver(signal);
+    deliver(signal, CALLER);
+    return 0;
+}
+
+int __wrap_pthread_once(pthread_once_t* once, void (*function)()) {
+    if (current == nullptr) return __real_pthread_once(once, function);
+    enum : int { fresh, running, over };  // values of *once; the system's own end with 2, too
+    const auto may_look = [](const void* at) noexcept {
+        return *static_cast<const int*>(at) != running;
+    };
+    before_atomic(once, true, CALLER);
+    scheduler.block(may_look, once, "std::call_once in another thread");
+    const auto state = static_cast<std::uint64_t>(*once);
+    if (loaded(once, sizeof *once, state, Order::acquire, true, CALLER) == over) return 0;
+    *once = running;
+    function();
+    stored(once, sizeof *once, running, over, Order::release, false, CALLER);
+    *once = over;
     return 0;
 }
 

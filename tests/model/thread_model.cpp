@@ -9,9 +9,13 @@
 #include <asyncio/thread/thread_pool_executor.hpp>
 #include <asyncio/thread/to_thread.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <csignal>
+#include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 #include "model.hpp"
@@ -197,6 +201,90 @@ MODEL(awaiting_a_task_of_another_loop_is_cancelled) {
     });
 }
 
+MODEL(a_task_seen_from_outside_is_cancelled) {
+    std::optional<std::thread> other;
+    run_until_complete([&]() -> Coro<> {
+        Task<int> task = create_task(seven());
+        bool cancelled = false;
+        other.emplace([&cancelled, view = threadsafe<int>(task)] { cancelled = view.cancel(); });
+        bool caught = false;
+        try {
+            co_await task;
+        } catch (const CancelledError&) {
+            caught = true;
+        }
+        other->join();
+        MODEL_CHECK(!caught || cancelled);
+    });
+}
+
+MODEL(a_task_of_a_loop_that_ends_is_awaited) {
+    auto other = std::make_unique<EventLoop>();
+    other->call_soon([loop = other.get()] { loop->stop(); });
+    std::optional<ConcurrentFuture<>> future;
+    future = run_coroutine_threadsafe(sleep(1h), *other);
+    std::thread thread([&] {
+        other->run_forever();
+        other->close();
+        other = nullptr;
+    });
+    run_until_complete([&]() -> Coro<> {
+        bool caught = false;
+        try {
+            co_await *future;
+        } catch (const CancelledError&) {
+            caught = true;
+        }
+        MODEL_CHECK(caught);
+    });
+    thread.join();
+}
+
+MODEL(a_loop_goes_from_thread_to_thread) {
+    EventLoop loop;
+    int ran = 0;
+    loop.call_soon([&] { ++ran; });
+    std::thread other([&] { loop.run_until_complete(seven()); });
+    other.join();
+    loop.run_until_complete(seven());
+    MODEL_CHECK(ran == 1);
+    loop.close();
+}
+
+MODEL(two_loops_make_tasks) {
+    std::string names[2];
+    const auto make = [&](std::string& name) {
+        EventLoop loop;
+        {
+            const Task<int> task = loop.create_task(seven());
+            name = task.get_name();
+            MODEL_CHECK(loop.run_until_complete(task) == 7);
+        }
+        loop.close();
+    };
+    std::thread other([&] { make(names[1]); });
+    make(names[0]);
+    other.join();
+    MODEL_CHECK(names[0] != names[1]);
+}
+
+MODEL(two_threads_take_an_error) {
+    const auto state = std::make_shared<ConcurrentState<int>>();
+    MODEL_CHECK(state->start());
+    const auto take = [state] {
+        try {
+            (void)ConcurrentFuture<int>(state).result();
+            model::fail("no error");
+        } catch (const std::runtime_error& error) {
+            MODEL_CHECK(error.what()[0] == 'f');
+        }
+    };
+    std::thread one(take);
+    state->complete_with(Outcome<int>(std::make_exception_ptr(std::runtime_error("from there"))));
+    take();
+    one.join();
+}
+
 // --- executors -----------------------------------------------------------------------------------
 
 MODEL(a_pool_runs_and_is_shut_down) {
@@ -253,6 +341,26 @@ MODEL(a_job_meets_its_cancellation) {
     pool.shutdown();
     MODEL_CHECK(future.done());
     MODEL_CHECK(ran == (cancelled ? 0 : 1));
+}
+
+MODEL(two_threads_submit, .preemptions = 1) {
+    ThreadPoolExecutor pool(2);
+    std::thread other([&] { MODEL_CHECK(pool.submit([] { return 1; }).result() == 1); });
+    MODEL_CHECK(pool.submit([] { return 2; }).result() == 2);
+    other.join();
+    pool.shutdown();
+}
+
+MODEL(two_threads_shut_a_pool_down) {
+    ThreadPoolExecutor pool(1);
+    ConcurrentFuture<int> future = pool.submit([] { return 7; });
+    std::thread other([&] {
+        pool.shutdown();
+        MODEL_CHECK(future.done());
+    });
+    pool.shutdown();
+    MODEL_CHECK(future.done());
+    other.join();
 }
 
 MODEL(a_pool_is_left_to_itself) {
@@ -335,6 +443,12 @@ MODEL(an_error_in_one_loop_stops_the_other, .preemptions = 1) {
         caught = true;
     }
     MODEL_CHECK(caught);
+}
+
+MODEL(sigterm_stops_the_loops, .preemptions = 1) {
+    std::thread other([] { ::raise(SIGTERM); });
+    serve_on_cores(1, []() -> Coro<> { co_await sleep(1h); });
+    other.join();
 }
 
 }  // namespace
