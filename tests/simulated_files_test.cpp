@@ -265,14 +265,16 @@ Coro<> copy_and_replace() {
     EXPECT_EQ(co_await fs::readlink("link"), "copy");
     EXPECT_EQ(co_await fs::realpath("link"), "/copy");
     EXPECT_TRUE(co_await fs::is_symlink("link"));
-    for (const char* name : {"big", "copy", "link", "notes.txt"}) co_await fs::remove(name);
+    const char* const names[] = {"big", "copy", "link", "notes.txt"};
+    for (const char* name : names) co_await fs::remove(name);
     EXPECT_FALSE(co_await fs::exists("copy"));
 }
 
 Coro<> walk_and_remove() {
     co_await fs::makedirs("tree/a/b");
     co_await fs::mkdir("tree/c");
-    for (const char* name : {"tree/1", "tree/a/2", "tree/a/b/3"}) co_await fs::write_file(name, "");
+    const char* const names[] = {"tree/1", "tree/a/2", "tree/a/b/3"};
+    for (const char* name : names) co_await fs::write_file(name, "");
     EXPECT_THAT(co_await fs::listdir("tree"), UnorderedElementsAre("1", "a", "c"));
     std::set<std::string> seen;
     auto walk = fs::walk("tree");

@@ -46,6 +46,16 @@ std::ptrdiff_t write_once(int fd, const iovec* buffers, int count) noexcept {
     return write_masked(fd, buffers, count);
 }
 
+int make_pipe(int& read_end, int& write_end, int flags) noexcept {
+    if (simulated_system != nullptr) [[unlikely]]
+        return simulated_system->make_pipe(read_end, write_end);
+    int ends[2];
+    if (::pipe2(ends, flags) != 0) return -errno;
+    read_end = ends[0];
+    write_end = ends[1];
+    return 0;
+}
+
 }  // namespace
 
 FileKind kind_of(int fd) noexcept {
@@ -59,11 +69,11 @@ FileKind kind_of(int fd) noexcept {
 }
 
 int make_pipe(int& read_end, int& write_end) noexcept {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
-    read_end = ends[0];
-    write_end = ends[1];
-    return 0;
+    return make_pipe(read_end, write_end, O_CLOEXEC | O_NONBLOCK);
+}
+
+int make_blocking_pipe(int& read_end, int& write_end) noexcept {
+    return make_pipe(read_end, write_end, O_CLOEXEC);
 }
 
 bool is_open(int fd) noexcept { return fd >= 0 && (is_simulated(fd) || ::fcntl(fd, F_GETFD) >= 0); }

@@ -21,6 +21,8 @@ FileKind kind_of(int fd) noexcept;
 
 /// Both ends close-on-exec and non-blocking. 0 or -errno.
 int make_pipe(int& read_end, int& write_end) noexcept;
+/// The same, blocking: for a program that is to inherit an end.
+int make_blocking_pipe(int& read_end, int& write_end) noexcept;
 
 /// True if that is a descriptor.
 bool is_open(int fd) noexcept;

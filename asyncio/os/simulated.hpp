@@ -15,7 +15,7 @@
 // link time (one program could not do both).
 //
 // The meaning of each call is that of the function of its name in os/socket.hpp, os/datagram.hpp,
-// os/file.hpp and os/file_call.hpp.
+// os/pipe.hpp, os/file.hpp, os/file_call.hpp and os/spawn.hpp.
 //
 // Threads: one system a thread; it is set while code of one of its hosts runs.
 #pragma once
@@ -38,7 +38,10 @@ class UniqueFunction;
 namespace asyncio::os {
 
 enum class Shutdown : std::uint8_t;
+struct ExitStatus;
 struct FileCall;
+struct SpawnRequest;
+struct Spawned;
 
 inline constexpr int kFirstSimulated = 1 << 30;
 inline constexpr int kFirstSimulatedFile = kFirstSimulated + (1 << 20);
@@ -63,6 +66,16 @@ class SimulatedFiles {
     virtual int real_path(const char* path, std::string& real) = 0;
     /// What is in the directory `fd`, all at once.
     virtual int read_directory(int fd, std::vector<Entry>& entries) = 0;
+};
+
+/// The programs that a simulated host can run: os/spawn.hpp.
+class SimulatedPrograms {
+  public:
+    virtual ~SimulatedPrograms() = default;
+
+    virtual Spawned spawn(const SpawnRequest& request) = 0;
+    virtual ExitStatus reap(int pidfd) noexcept = 0;
+    virtual int send_signal(int pidfd, int signal) = 0;
 };
 
 class SimulatedSystem {
@@ -93,7 +106,9 @@ class SimulatedSystem {
     /// The addresses of that name; none: nobody has it.
     virtual std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) = 0;
 
+    virtual int make_pipe(int& read_end, int& write_end) noexcept = 0;
     virtual SimulatedFiles& files() noexcept = 0;
+    virtual SimulatedPrograms& programs() noexcept = 0;
 
     /// What ordinary programs give to a thread; it runs in this one, at a time of its own.
     virtual void run_later(UniqueFunction<void()> job) = 0;

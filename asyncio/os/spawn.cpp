@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/os/spawn.hpp>
 
 #include <algorithm>
@@ -227,6 +228,8 @@ Spawned failure(SpawnStep step, int error) noexcept {
 }  // namespace
 
 Spawned spawn(const SpawnRequest& request) noexcept {
+    if (simulated_system != nullptr) [[unlikely]]
+        return simulated_system->programs().spawn(request);
     int scratch[kMostDescriptors];
     if (request.descriptors.size() > kMostDescriptors)
         return failure(SpawnStep::descriptors, EMFILE);
@@ -254,6 +257,8 @@ Spawned spawn(const SpawnRequest& request) noexcept {
 }
 
 ExitStatus reap(int pidfd) noexcept {
+    if (SimulatedSystem* const system = system_of(pidfd)) [[unlikely]]
+        return system->programs().reap(pidfd);
     siginfo_t info = {};
     int result = 0;
     do {
@@ -268,6 +273,8 @@ ExitStatus reap(int pidfd) noexcept {
 }
 
 int send_signal(int pidfd, int signal) noexcept {
+    if (SimulatedSystem* const system = system_of(pidfd)) [[unlikely]]
+        return system->programs().send_signal(pidfd, signal);
     return ::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 ? 0 : -errno;
 }
 

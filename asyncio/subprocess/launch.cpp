@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/pipe.hpp>
+#include <asyncio/os/simulated.hpp>
 #include <asyncio/subprocess/launch.hpp>
 
 #include <cerrno>
@@ -23,8 +25,6 @@ void refuse_null_bytes(const std::vector<std::string>& texts) {
         if (text.find('\0') != std::string::npos)
             throw std::invalid_argument("embedded null byte in an argument of a program");
 }
-
-bool is_open(int fd) noexcept { return ::fcntl(fd, F_GETFD) >= 0; }
 
 std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
     std::vector<const char*> pointers;
@@ -88,24 +88,27 @@ Launch::Launch(const SubprocessOptions& options, std::vector<std::string> argume
         streams_[i].stdio = given[i];
         if (given[i].kind == Stdio::Kind::standard_output && i != 2)
             throw std::invalid_argument("STDOUT can only be used for stderr_");
-        if (given[i].kind == Stdio::Kind::descriptor && !is_open(given[i].descriptor))
+        if (given[i].kind == Stdio::Kind::descriptor && !os::is_open(given[i].descriptor))
             throw std::invalid_argument(std::string(kNames[i]) + " is no open descriptor");
     }
     for (const int fd : pass_fds_)
-        if (fd < kStreams || !is_open(fd))
+        if (fd < kStreams || !os::is_open(fd))
             throw std::invalid_argument("pass_fds: " + std::to_string(fd) +
                                         " is no open descriptor above 2");
 }
 
 void Launch::open_pipe(int number, OurEnds& ends) {
     int fds[2];
-    if (::pipe2(fds, O_CLOEXEC) != 0) os::throw_system_error(errno, "make a pipe for " + program());
+    const int result = os::make_blocking_pipe(fds[0], fds[1]);
+    if (result != 0) os::throw_system_error(-result, "make a pipe for " + program());
     const bool child_reads = number == 0;
     streams_[number].theirs.reset(fds[child_reads ? 0 : 1]);
     ends.pipes[number].reset(fds[child_reads ? 1 : 0]);
 }
 
 void Launch::open_terminal(OurEnds& ends) {
+    if (os::simulated_system != nullptr)
+        os::throw_system_error(EOPNOTSUPP, "make a terminal for " + program());
     os::Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0)
         os::throw_system_error(errno, "make a terminal for " + program());
@@ -143,7 +146,7 @@ void Launch::open_stream(int number, OurEnds& ends) {
 std::vector<os::DescriptorMapping> Launch::mappings() const {
     std::vector<os::DescriptorMapping> result;
     const auto lead = [&](int child, int ours) {
-        if (is_open(ours))
+        if (os::is_open(ours))
             result.push_back({child, ours});  // ours may be closed, as a daemon's are
     };
     for (int i = 0; i < kStreams; ++i) {

@@ -183,7 +183,8 @@ void Network::fly(const std::shared_ptr<SimulatedStream>& stream, int side, int 
                   std::string data) {
     SimulatedStream::Way& way = stream->way[side];
     Duration delay = latency(*stream->host[side], *stream->host[1 - side]);
-    for (int i = 0; i < 5 && random_.chance(faults.loss); ++i) delay += retry_after(i);
+    for (int i = 0; i < 5 && !stream->is_pipe && random_.chance(faults.loss); ++i)
+        delay += retry_after(i);
     const TimePoint arrival = std::max(agenda_.now() + delay, way.last_arrival);
     way.last_arrival = arrival;
     way.flying_bytes += data.size();
@@ -212,7 +213,8 @@ void Network::land(const std::shared_ptr<SimulatedStream>& stream, int side) {
     way.flying_bytes -= packet.data.size();
     if (!way.flying.empty())
         schedule(stream, side, std::max(way.flying.front().arrival, agenda_.now()));
-    const int kind = random_.chance(faults.reset) ? SimulatedStream::resetting : packet.kind;
+    const bool reset = !stream->is_pipe && random_.chance(faults.reset);
+    const int kind = reset ? SimulatedStream::resetting : packet.kind;
     trace_.add(stream->number, kind, packet.data.size(), side);
     if (kind == SimulatedStream::resetting && packet.kind != kind)
         break_end(*stream, side, ECONNRESET);
@@ -231,7 +233,7 @@ void Network::deliver(const std::shared_ptr<SimulatedStream>& stream, int side, 
     const NetworkHost& to = *stream->host[1 - side];
     SimulatedSocket* const socket = stream->end[1 - side];
     if (to.life() != stream->life[1 - side] || socket == nullptr) {  // nobody knows this stream
-        if (kind == SimulatedStream::resetting) return;
+        if (kind == SimulatedStream::resetting || stream->is_pipe) return;
         const bool is_news = kind == SimulatedStream::bytes ||
                              to.life() != stream->life[1 - side] ||
                              kind == SimulatedStream::opening;

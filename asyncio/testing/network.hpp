@@ -29,6 +29,9 @@
 // Every host has descriptors of its own, the lowest free number first, as a process has: so a
 // number that is used again after a close is somebody else's here, too.
 //
+// A pipe is a stream within a host that goes one way, has no latency to speak of and no faults, and
+// ends with EPIPE when nobody can read it any more.
+//
 // Not here: multicast, urgent data, passing descriptors, MTU, TIME_WAIT.
 //
 // A host's files are on its disk (disk.hpp); what ordinary programs give to threads runs in the
@@ -52,6 +55,7 @@
 namespace asyncio::testing {
 
 class Network;
+struct SimulatedExit;
 struct SimulatedSocket;
 struct SimulatedStream;
 
@@ -60,6 +64,7 @@ class NetworkHost final : public os::SimulatedSystem {
     static constexpr std::size_t kMostSockets = 20'000;         // then EMFILE
     static constexpr std::size_t kDatagramBuffer = 256 * 1024;  // bytes, per socket
     static constexpr std::size_t kLargestDatagram = 65'507;
+    static constexpr std::size_t kPipe = 64 * 1024;  // bytes in one
     static constexpr Duration kLongestJob = std::chrono::milliseconds(1);
 
     NetworkHost(Network& network, unsigned number, std::string name);
@@ -92,7 +97,9 @@ class NetworkHost final : public os::SimulatedSystem {
     std::ptrdiff_t receive_from(int fd, std::span<std::byte> buffer,
                                 SocketAddress& from) noexcept override;
     std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) override;
+    int make_pipe(int& read_end, int& write_end) noexcept override;
     os::SimulatedFiles& files() noexcept override { return disk_; }
+    os::SimulatedPrograms& programs() noexcept override { return *programs_; }
     void run_later(UniqueFunction<void()> job) override;
     void run_jobs() override;
     std::uint64_t random_bits() noexcept override { return bits_.next(); }
@@ -109,6 +116,16 @@ class NetworkHost final : public os::SimulatedSystem {
     void note_change() noexcept { ++changes_; }
     Disk& disk() noexcept { return disk_; }
 
+    // --- for its programs ------------------------------------------------------------------
+
+    void set_programs(os::SimulatedPrograms* programs) noexcept { programs_ = programs; }
+    /// Another number for what `fd` is, as a program inherits it; -errno.
+    int duplicate(int fd);
+    int open_nowhere();
+    int open_exit(std::shared_ptr<SimulatedExit> exit);
+    /// Null: no pidfd.
+    SimulatedExit* exit_of(int fd) const noexcept;
+
     // --- for the simulation ----------------------------------------------------------------
 
     /// All sockets and jobs vanish, and files that were not saved; nobody is told.
@@ -124,7 +141,8 @@ class NetworkHost final : public os::SimulatedSystem {
 
     void run_job(std::uint64_t number);
     SimulatedSocket* find(int fd) const noexcept;
-    int enter(std::unique_ptr<SimulatedSocket> socket);
+    int enter(std::shared_ptr<SimulatedSocket> socket);
+    void end_stream(SimulatedSocket& socket);
     bool is_own(const SocketAddress& address) const;
     bool port_is_taken(const SimulatedSocket& socket, const SocketAddress& address) const;
     int give_name(SimulatedSocket& socket, const SocketAddress& address);
@@ -144,7 +162,9 @@ class NetworkHost final : public os::SimulatedSystem {
     std::uint64_t jobs_so_far_ = 0;
     std::map<std::uint64_t, UniqueFunction<void()>> jobs_;  // by number
     std::uint16_t next_port_ = 40'000;
-    std::vector<std::unique_ptr<SimulatedSocket>> sockets_;  // by descriptor
+    // By descriptor. Programs share what they inherit; only its last close ends it.
+    std::vector<std::shared_ptr<SimulatedSocket>> sockets_;
+    os::SimulatedPrograms* programs_ = nullptr;
 };
 
 class Network {

@@ -82,15 +82,16 @@ SimulatedSocket* NetworkHost::find(int fd) const noexcept {
 }
 
 /// The lowest number that is free.
-int NetworkHost::enter(std::unique_ptr<SimulatedSocket> socket) {
+int NetworkHost::enter(std::shared_ptr<SimulatedSocket> socket) {
     auto place = std::ranges::find_if(sockets_, [](const auto& taken) { return !taken; });
     if (place == sockets_.end()) {
         if (sockets_.size() >= kMostSockets) return -EMFILE;
         place = sockets_.insert(sockets_.end(), nullptr);
     }
-    socket->fd = os::kFirstSimulated + static_cast<int>(place - sockets_.begin());
+    const int fd = os::kFirstSimulated + static_cast<int>(place - sockets_.begin());
+    if (socket->fd < 0) socket->fd = fd;
     *place = std::move(socket);
-    return (*place)->fd;
+    return fd;
 }
 
 int NetworkHost::open_socket(int family, int type) noexcept {
@@ -100,16 +101,23 @@ int NetworkHost::open_socket(int family, int type) noexcept {
 
 void NetworkHost::close(int fd) noexcept {
     if (os::is_simulated_file(fd)) return disk_.close(fd);
-    SimulatedSocket* const socket = find(fd);
-    if (socket == nullptr) return;
-    for (const auto& waiting : socket->backlog) network_.send_reset(waiting->stream, 1);
-    if (socket->stream && socket->stage == Stage::connected && !socket->broken) {
-        if (socket->in().unread() > 0 || socket->lingers_not)
-            network_.send_reset(socket->stream, socket->side);
-        else
-            network_.send_end(socket->stream, socket->side);
-    }
-    sockets_[static_cast<std::size_t>(fd - os::kFirstSimulated)] = nullptr;
+    if (find(fd) == nullptr) return;
+    const auto socket =
+        std::exchange(sockets_[static_cast<std::size_t>(fd - os::kFirstSimulated)], nullptr);
+    if (socket.use_count() == 1) end_stream(*socket);
+}
+
+/// Nobody on this side knows it any more.
+void NetworkHost::end_stream(SimulatedSocket& socket) {
+    for (const auto& waiting : socket.backlog) network_.send_reset(waiting->stream, 1);
+    if (!socket.stream || socket.stage != Stage::connected || socket.broken) return;
+    const bool is_reset = socket.in().unread() > 0 || socket.lingers_not;
+    if (socket.stream->is_pipe && socket.side == 1)
+        note_change();  // who writes sees that nobody reads
+    else if (is_reset)
+        network_.send_reset(socket.stream, socket.side);
+    else
+        network_.send_end(socket.stream, socket.side);
 }
 
 void NetworkHost::lose_power() {
@@ -129,11 +137,13 @@ std::vector<std::string> NetworkHost::open_descriptors() const {
     std::vector<std::string> open = disk_.open_files();
     for (const auto& socket : sockets_) {
         if (!socket) continue;
-        const char* kind = socket->stage == Stage::listening ? "listener "
-                           : socket->type == SOCK_STREAM     ? "stream "
-                                                             : "datagrams ";
+        const char* kind = socket->stage == Stage::listening           ? "listener "
+                           : socket->type < 0                          ? "program "
+                           : socket->stream && socket->stream->is_pipe ? "pipe "
+                           : socket->type == SOCK_STREAM               ? "stream "
+                                                                       : "datagrams ";
         open.push_back(std::to_string(socket->fd - os::kFirstSimulated) + " (" + kind +
-                       socket->local.to_string() + ")");
+                       (socket->is_bound() ? socket->local.to_string() : "") + ")");
     }
     return open;
 }
@@ -361,18 +371,22 @@ int NetworkHost::shutdown(int fd, os::Shutdown how) noexcept {
 std::ptrdiff_t NetworkHost::send(int fd, const iovec* buffers, std::size_t count) noexcept {
     SimulatedSocket* const socket = find(fd);
     if (socket == nullptr) return -EBADF;
+    if (socket->type < 0) return static_cast<std::ptrdiff_t>(total_of(buffers, count));
     if (socket->type == SOCK_DGRAM) {
         const std::string data = first_of(buffers, count, total_of(buffers, count));
         return send_to(fd, std::as_bytes(std::span(data)), nullptr);
     }
+    const bool is_pipe = socket->stream && socket->stream->is_pipe;
+    if (is_pipe && socket->side == 1) return -EBADF;
+    if (is_pipe && socket->stream->end[1] == nullptr) return -EPIPE;
     if (socket->error != 0) return -socket->take_error();
     if (socket->stage == Stage::connecting) return -EAGAIN;
     if (socket->broken || (socket->stream && socket->out().end_sent)) return -EPIPE;
     if (socket->stage != Stage::connected) return -ENOTCONN;
     const std::size_t wanted = total_of(buffers, count);
-    std::size_t size = std::min(wanted, socket->room(network_.faults.window));
+    std::size_t size = std::min(wanted, socket->room(is_pipe ? kPipe : network_.faults.window));
     if (size == 0) return wanted == 0 ? 0 : -EAGAIN;
-    if (network_.random().chance(network_.faults.short_send))
+    if (!is_pipe && network_.random().chance(network_.faults.short_send))
         size = 1 + network_.random().index(size);
     network_.send_data(socket->stream, socket->side, first_of(buffers, count, size));
     return static_cast<std::ptrdiff_t>(size);
@@ -381,6 +395,7 @@ std::ptrdiff_t NetworkHost::send(int fd, const iovec* buffers, std::size_t count
 std::ptrdiff_t NetworkHost::receive(int fd, std::span<std::byte> buffer) noexcept {
     SimulatedSocket* const socket = find(fd);
     if (socket == nullptr) return -EBADF;
+    if (socket->type < 0) return 0;
     if (socket->type == SOCK_DGRAM) {
         SocketAddress from;
         return receive_from(fd, buffer, from);
@@ -458,6 +473,12 @@ unsigned NetworkHost::readiness(int fd) const noexcept {
     const SimulatedSocket* const socket = find(fd);
     if (socket == nullptr) return POLLNVAL;
     unsigned ready = socket->error != 0 ? POLLERR | POLLIN | POLLOUT : 0U;
+    if (socket->type == SimulatedSocket::kNowhere) return POLLOUT;
+    if (socket->type == SimulatedSocket::kProgram) return socket->exit->ended ? POLLIN : 0U;
+    if (socket->stream && socket->stream->is_pipe && socket->side == 0) {
+        if (socket->stream->end[1] == nullptr) return POLLERR | POLLOUT;
+        return socket->room(kPipe) > 0 ? POLLOUT : 0U;
+    }
     if (socket->type == SOCK_DGRAM)
         return ready | POLLOUT | (socket->datagrams.empty() ? 0U : POLLIN);
     if (socket->stage == Stage::listening) return socket->backlog.empty() ? 0 : POLLIN;

@@ -38,13 +38,26 @@ struct SimulatedStream {
     };
 
     std::uint64_t number = 0;
+    bool is_pipe = false;  // within a host, from end[0] to end[1], without faults
     NetworkHost* host[2] = {};
     unsigned life[2] = {};
     SimulatedSocket* end[2] = {};  // null: closed
     Way way[2];
 };
 
+/// How a simulated program stands: what its parent holds, and what it sees.
+struct SimulatedExit {
+    int pid = 0;
+    bool ended = false;
+    bool reaped = false;
+    int returncode = 0;
+};
+
 struct SimulatedSocket {
+    // Types besides those of sockets.
+    static constexpr int kNowhere = -1;  // takes everything and gives nothing, as /dev/null
+    static constexpr int kProgram = -2;  // a pidfd: can be read when the program has ended
+
     enum class Stage : std::uint8_t { fresh, listening, connecting, connected, failed };
     struct Datagram {
         std::string data;
@@ -78,6 +91,7 @@ struct SimulatedSocket {
 
     std::shared_ptr<SimulatedStream> stream;
     int side = 0;
+    std::shared_ptr<SimulatedExit> exit;
 
     std::deque<Datagram> datagrams;
     std::size_t datagram_bytes = 0;

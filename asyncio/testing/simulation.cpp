@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
+#include <asyncio/testing/simulated_process.hpp>
 #include <asyncio/testing/simulation.hpp>
 
 #include <algorithm>
@@ -117,15 +118,19 @@ SimulationResult Simulation::run_world(SimulatedHost::Program program) {
 void Simulation::turn() {
     do_commands();
     agenda_.advance_to(agenda_.now());
-    std::vector<SimulatedHost*> ready;
-    for (const auto& host : hosts_)
-        if (host->can_go_on()) ready.push_back(host.get());
+    std::vector<SimulatedProcess*> ready;
+    std::vector<SimulatedHost*> hosts;  // where each of them is
+    for (const auto& host : hosts_) {
+        host->add_ready(ready);
+        hosts.resize(ready.size(), host.get());
+    }
     if (ready.empty()) {
         if (commands_.empty()) let_time_pass();
     } else {
-        SimulatedHost& host = *ready[schedule_.index(ready.size())];
+        const std::size_t chosen = schedule_.index(ready.size());
+        SimulatedHost& host = *hosts[chosen];
         trace_.add(host.network_host_.number(), ++turns_);
-        host.take_turn();
+        ready[chosen]->take_turn();
         agenda_.advance_to(agenda_.now() + schedule_.between(Duration(1), kLongestTurn));
         host.look_for_end();
     }

@@ -40,8 +40,9 @@
 // they do reaches nobody.
 //
 // What to_thread() and executors are given runs in the simulation's thread, at a time of its own: a
-// host has no threads. Names are looked up among the hosts. Signals and subprocesses are the real
-// ones: a world leaves them out.
+// host has no threads. Names are looked up among the hosts. The programs that a host starts are
+// coroutines, too (child_program.hpp); each has a loop of its own and has turns as the hosts have.
+// Signals that the process itself handles are the real ones: a world leaves them out.
 //
 // Failing seeds: ASYNCIO_SEED=N, or --seed=N on the command line of any test program, makes
 // simulate_seeds() run that seed only.
@@ -52,6 +53,7 @@
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/testing/agenda.hpp>
+#include <asyncio/testing/child_program.hpp>
 #include <asyncio/testing/network.hpp>
 #include <asyncio/testing/random.hpp>
 
@@ -63,7 +65,9 @@
 
 namespace asyncio::testing {
 
+class ProgramTable;
 class Simulation;
+class SimulatedProcess;
 
 struct SimulationOptions {
     /// What the network does while there are faults; null: NetworkFaults::rough(), by the seed.
@@ -115,6 +119,18 @@ class SimulatedHost {
     /// Its files; what is on it survives crash() and restart(), as far as it was saved.
     Disk& disk() noexcept { return network_host_.disk(); }
 
+    /// A program that this host can run, besides its own: `stub` is a function that takes a
+    /// ChildProgram& and returns a Coro<int>, and can be copied. See child_program.hpp.
+    template <class F>
+    void on_program(std::string name, F stub) {
+        add_stub(std::move(name), [stub = std::move(stub)](EventLoop& loop, ChildProgram& self) {
+            return loop.create_task(
+                [stub, &self]() -> Coro<int> { co_return co_await stub(self); });
+        });
+    }
+    /// To all programs that run under that name; how many these are.
+    int send_signal(std::string_view name, int signal);
+
     /// Suspend until its program has ended (by a return or stop(), not by a crash).
     Coro<> finished();
     /// Cancel its program.
@@ -129,12 +145,10 @@ class SimulatedHost {
   private:
     friend class Simulation;
 
+    void add_stub(std::string name, ProgramStub stub);
     void start();
-    void close_loop(bool quietly) noexcept;
-    Coro<> run_program(Task<> program);
-    bool can_go_on() const;
+    void add_ready(std::vector<SimulatedProcess*>& ready) const;
     std::optional<TimePoint> next_wakeup() const;
-    void take_turn();
     void look_for_end();
     void lose_power();
     std::string stacks() const;
@@ -142,11 +156,10 @@ class SimulatedHost {
     Simulation& simulation_;
     NetworkHost& network_host_;
     Program program_;
-    std::unique_ptr<EventLoop> loop_;
-    std::optional<Task<>> running_program_;
-    std::optional<Task<>> main_;
-    bool running_ = false;
-    bool was_busy_ = false;  // its last turn ran something, which may have left something to flush
+    std::unique_ptr<SimulatedProcess> process_;
+    std::unique_ptr<ProgramTable> programs_;
+    bool running_ = false;  // or about to
+    bool started_ = false;
     TimePoint paused_until_{};
     std::vector<Future<>> waiting_;  // for its end, on the world's loop
 };
@@ -211,9 +224,9 @@ class Simulation {
     Trace trace_;
     Agenda agenda_;
     Network network_;
-    std::vector<std::unique_ptr<SimulatedHost>> hosts_;
     std::vector<UniqueFunction<void()>> commands_;  // done between turns
     std::string failure_;
+    std::vector<std::unique_ptr<SimulatedHost>> hosts_;
     std::uint64_t turns_ = 0;
     bool has_faults_ = true;
 };
