@@ -22,6 +22,7 @@ SOURCES = os.path.join(ROOT, "tests/fuzz")
 BUILD = os.path.join(ROOT, "build/fuzz")
 FOUND = os.path.join(BUILD, "found")
 MOST_BYTES = 1000  # of one input; longer ones say nothing new
+MOST_INPUTS = 60  # committed ones, per target
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
@@ -107,20 +108,30 @@ def fuzz(names: list[str], seconds: int, at_once: int = 1) -> tuple[int, int]:
     return executions, findings
 
 
+def merged(target: str, folder: str, *options: str) -> list[str]:
+    """What is worth keeping of all inputs there are, in `folder`, the smallest first."""
+    sources = [place for place in (committed(target), kept(target)) if os.path.isdir(place)]
+    os.makedirs(folder)
+    subprocess.run([program(target), f"-max_len={MOST_BYTES}", *options, folder, *sources], check=True, capture_output=True)
+    paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    return sorted(paths, key=lambda path: (os.path.getsize(path), path))
+
+
 def merge(target: str) -> None:
-    """The fewest inputs that reach all there is."""
+    """The fewest inputs that reach all lines, and some of those that do what others do more often or otherwise."""
     folder = committed(target)
     os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryDirectory() as fresh:
-        sources = [place for place in (folder, kept(target)) if os.path.isdir(place)]
-        # Without counters: inputs that only do more often what others do are not kept.
-        subprocess.run([program(target), "-merge=1", "-use_counters=0", f"-max_len={MOST_BYTES}", fresh, *sources], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory() as place:
+        chosen = merged(target, os.path.join(place, "cover"), "-set_cover_merge=1", "-use_counters=0")
+        others = merged(target, os.path.join(place, "all"), "-merge=1")
+        room = max(MOST_INPUTS - len(chosen), 0)
+        chosen += others if len(others) <= room else [others[(i + 1) * len(others) // room - 1] for i in range(room)]
         # What failed once is kept for ever.
         for name in os.listdir(folder):
             if not name.startswith("found_"):
                 os.remove(os.path.join(folder, name))
-        for name in os.listdir(fresh):
-            shutil.copy(os.path.join(fresh, name), os.path.join(folder, name[:12]))
+        for path in chosen:
+            shutil.copy(path, os.path.join(folder, os.path.basename(path)[:12]))
     size = sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
     print(f"{target}: {len(os.listdir(folder))} inputs, {size} bytes")
 
