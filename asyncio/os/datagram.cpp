@@ -17,7 +17,9 @@ namespace asyncio::os {
 namespace {
 
 int change_membership(int fd, const SocketAddress& group, unsigned interface, int name) noexcept {
-    if (is_simulated(fd)) return -EOPNOTSUPP;
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]  // with one interface
+        return name == MCAST_JOIN_GROUP ? system->join_group(fd, group)
+                                        : system->leave_group(fd, group);
     group_req request = {};
     request.gr_interface = interface;
     std::memcpy(&request.gr_group, group.raw(), group.size());
@@ -74,6 +76,8 @@ int set_multicast_loop(int fd, int family, bool on) noexcept {
 int set_multicast_interface(int fd, int family, unsigned interface) noexcept {
     if (family == AF_INET6)
         return set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, static_cast<int>(interface));
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->set_option(fd, IPPROTO_IP, IP_MULTICAST_IF, static_cast<int>(interface));
     ip_mreqn request = {};
     request.imr_ifindex = static_cast<int>(interface);
     return ::setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request) == 0 ? 0

@@ -103,6 +103,9 @@ class SimulatedSystem {
     virtual std::ptrdiff_t receive_from(int fd, std::span<std::byte> buffer,
                                         SocketAddress& from) noexcept = 0;
 
+    virtual int join_group(int fd, const SocketAddress& group) noexcept = 0;
+    virtual int leave_group(int fd, const SocketAddress& group) noexcept = 0;
+
     /// The addresses of that name; none: nobody has it.
     virtual std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) = 0;
 

@@ -282,15 +282,50 @@ void Network::send_datagram(NetworkHost& from, const SocketAddress& source, cons
                             std::string data, int connected_fd) {
     NetworkHost* const target = host_at(to, from);
     if (target == nullptr) return;
-    const bool away = target != &from;
-    const int copies = 1 + (away && random_.chance(faults.duplication) ? 1 : 0);
-    for (int i = 0; i < copies; ++i) {
-        if (away && random_.chance(faults.loss)) continue;
-        agenda_.after(latency(from, *target),
-                      [this, &from, life = from.life(), target, source, to, data, connected_fd] {
-                          deliver_datagram(from, life, target, source, to, data, connected_fd);
-                      });
+    const auto deliver = [this, &from, life = from.life(), target, source, to, data, connected_fd] {
+        deliver_datagram(from, life, target, source, to, data, connected_fd);
+    };
+    for (int copies = copies_of_datagram(from, *target); copies > 0; --copies)
+        agenda_.after(latency(from, *target), deliver);
+}
+
+/// How many of them arrive.
+int Network::copies_of_datagram(const NetworkHost& from, const NetworkHost& to) {
+    if (&from == &to) return 1;
+    const int copies = random_.chance(faults.duplication) ? 2 : 1;
+    int arriving = 0;
+    for (int i = 0; i < copies; ++i) arriving += random_.chance(faults.loss) ? 0 : 1;
+    return arriving;
+}
+
+void Network::send_to_all(NetworkHost& from, const SocketAddress& source, const SocketAddress& to,
+                          const std::string& data, bool far, bool loop) {
+    for (const auto& host : hosts_) {
+        NetworkHost& target = *host;
+        if (&target == &from ? !loop : !far) continue;
+        for (int copies = copies_of_datagram(from, target); copies > 0; --copies)
+            agenda_.after(latency(from, target), [this, &from, &target, source, to, data] {
+                deliver_to_all(from, target, source, to, data);
+            });
     }
+}
+
+void Network::deliver_to_all(const NetworkHost& from, NetworkHost& target,
+                             const SocketAddress& source, const SocketAddress& to,
+                             const std::string& data) {
+    if (!reaches(from, target)) return;
+    const std::vector<SimulatedSocket*> sockets = target.sockets_of_group(to);
+    trace_.add(from.number(), target.number(), data.size(), sockets.size());
+    for (SimulatedSocket* const socket : sockets) put_datagram(*socket, source, data);
+}
+
+void Network::put_datagram(SimulatedSocket& socket, const SocketAddress& source,
+                           const std::string& data) {
+    const bool is_from_peer = socket.peer.family() == 0 || socket.peer == source;
+    if (!is_from_peer || socket.datagram_bytes + data.size() > NetworkHost::kDatagramBuffer) return;
+    socket.datagram_bytes += data.size();
+    socket.datagrams.push_back({data, source});
+    socket.host.note_change();
 }
 
 void Network::deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* target,
@@ -306,12 +341,7 @@ void Network::deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* ta
         from.note_change();
         return;
     }
-    const bool is_from_peer = socket->peer.family() == 0 || socket->peer == source;
-    if (!is_from_peer || socket->datagram_bytes + data.size() > NetworkHost::kDatagramBuffer)
-        return;
-    socket->datagram_bytes += data.size();
-    socket->datagrams.push_back({data, source});
-    target->note_change();
+    put_datagram(*socket, source, data);
 }
 
 }  // namespace asyncio::testing

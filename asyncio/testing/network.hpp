@@ -32,7 +32,11 @@
 // A pipe is a stream within a host that goes one way, has no latency to speak of and no faults, and
 // ends with EPIPE when nobody can read it any more.
 //
-// Not here: multicast, urgent data, passing descriptors, MTU, TIME_WAIT.
+// Datagrams to a multicast group reach the sockets that have joined it, those to 255.255.255.255
+// all that are bound to the port; each host is reached, or not, by itself. Hosts have one
+// interface.
+//
+// Not here: urgent data, passing descriptors, MTU, TIME_WAIT.
 //
 // A host's files are on its disk (disk.hpp); what ordinary programs give to threads runs in the
 // simulation's, between two turns, up to kLongestJob later.
@@ -96,6 +100,8 @@ class NetworkHost final : public os::SimulatedSystem {
                            const SocketAddress* to) noexcept override;
     std::ptrdiff_t receive_from(int fd, std::span<std::byte> buffer,
                                 SocketAddress& from) noexcept override;
+    int join_group(int fd, const SocketAddress& group) noexcept override;
+    int leave_group(int fd, const SocketAddress& group) noexcept override;
     std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) override;
     int make_pipe(int& read_end, int& write_end) noexcept override;
     os::SimulatedFiles& files() noexcept override { return disk_; }
@@ -150,6 +156,9 @@ class NetworkHost final : public os::SimulatedSystem {
     int connect_stream(SimulatedSocket& socket, const SocketAddress& address);
     SimulatedSocket* listener_of(const SocketAddress& address) const;
     SimulatedSocket* datagram_socket_of(const SocketAddress& address) const;
+    std::vector<SimulatedSocket*> sockets_of_group(const SocketAddress& group) const;
+    void send_to_all(const SimulatedSocket& socket, const SocketAddress& source,
+                     const SocketAddress& to, const std::string& data);
 
     Network& network_;
     const unsigned number_;
@@ -200,6 +209,10 @@ class Network {
     void send_reset(const std::shared_ptr<SimulatedStream>& stream, int side);
     void send_datagram(NetworkHost& from, const SocketAddress& source, const SocketAddress& to,
                        std::string data, int connected_fd);
+    /// To all hosts: a multicast group, or broadcast. `far`: also to others than `from`; `loop`:
+    /// to `from`, too.
+    void send_to_all(NetworkHost& from, const SocketAddress& source, const SocketAddress& to,
+                     const std::string& data, bool far, bool loop);
 
   private:
     struct Greeting;
@@ -215,6 +228,11 @@ class Network {
     void deliver(const std::shared_ptr<SimulatedStream>& stream, int side, int kind,
                  std::string data);
     void break_end(SimulatedStream& stream, int side, int error);
+    int copies_of_datagram(const NetworkHost& from, const NetworkHost& to);
+    void deliver_to_all(const NetworkHost& from, NetworkHost& target, const SocketAddress& source,
+                        const SocketAddress& to, const std::string& data);
+    static void put_datagram(SimulatedSocket& socket, const SocketAddress& source,
+                             const std::string& data);
     void deliver_datagram(NetworkHost& from, unsigned life, NetworkHost* target,
                           const SocketAddress& source, const SocketAddress& to,
                           const std::string& data, int connected_fd);

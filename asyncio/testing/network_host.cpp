@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -19,6 +21,17 @@ using Stage = SimulatedSocket::Stage;
 
 bool is_any(const SocketAddress& address) {
     return !address.is_unix() && (address.host() == "0.0.0.0" || address.host() == "::");
+}
+
+bool is_broadcast(const SocketAddress& address) {
+    return address.family() == AF_INET && address.host() == "255.255.255.255";
+}
+
+bool is_multicast(const SocketAddress& address) {
+    if (address.family() == AF_INET6) return address.host().starts_with("ff");
+    if (address.family() != AF_INET) return false;
+    const int first = std::atoi(address.host().c_str());
+    return first >= 224 && first < 240;
 }
 
 bool is_loopback(const SocketAddress& address) {
@@ -210,7 +223,8 @@ int NetworkHost::bind(int fd, const SocketAddress& wanted) noexcept {
     SimulatedSocket* const socket = find(fd);
     if (socket == nullptr) return -EBADF;
     if (socket->is_bound() || wanted.family() != socket->family) return -EINVAL;
-    if (!is_own(wanted)) return -EADDRNOTAVAIL;
+    const bool is_group = is_multicast(wanted) || is_broadcast(wanted);
+    if (!is_own(wanted) && !(is_group && socket->type == SOCK_DGRAM)) return -EADDRNOTAVAIL;
     return give_name(*socket, wanted);
 }
 
@@ -426,6 +440,42 @@ SimulatedSocket* NetworkHost::datagram_socket_of(const SocketAddress& to) const 
     return nullptr;
 }
 
+std::vector<SimulatedSocket*> NetworkHost::sockets_of_group(const SocketAddress& to) const {
+    std::vector<SimulatedSocket*> sockets;
+    for (const auto& socket : sockets_) {
+        if (!socket || socket->type != SOCK_DGRAM || !serves(socket->local, to)) continue;
+        if (is_broadcast(to) || socket->groups.contains(to.host())) sockets.push_back(socket.get());
+    }
+    return sockets;
+}
+
+int NetworkHost::join_group(int fd, const SocketAddress& group) noexcept {
+    SimulatedSocket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    if (socket->type != SOCK_DGRAM || !is_multicast(group)) return -EINVAL;
+    return socket->groups.insert(group.host()).second ? 0 : -EADDRINUSE;
+}
+
+int NetworkHost::leave_group(int fd, const SocketAddress& group) noexcept {
+    SimulatedSocket* const socket = find(fd);
+    if (socket == nullptr) return -EBADF;
+    return socket->groups.erase(group.host()) > 0 ? 0 : -EADDRNOTAVAIL;
+}
+
+void NetworkHost::send_to_all(const SimulatedSocket& socket, const SocketAddress& source,
+                              const SocketAddress& to, const std::string& data) {
+    const bool is_v6 = to.family() == AF_INET6;
+    const auto option = [&](int v6, int v4, int otherwise) {
+        const auto found = socket.options.find(is_v6 ? std::pair<int, int>(IPPROTO_IPV6, v6)
+                                                     : std::pair<int, int>(IPPROTO_IP, v4));
+        return found == socket.options.end() ? otherwise : found->second;
+    };
+    const bool is_group = is_multicast(to);
+    const bool far = !is_group || option(IPV6_MULTICAST_HOPS, IP_MULTICAST_TTL, 1) > 0;
+    const bool loop = !is_group || option(IPV6_MULTICAST_LOOP, IP_MULTICAST_LOOP, 1) != 0;
+    network_.send_to_all(*this, source, to, data, far, loop);
+}
+
 std::ptrdiff_t NetworkHost::send_to(int fd, std::span<const std::byte> data,
                                     const SocketAddress* to) noexcept {
     SimulatedSocket* const socket = find(fd);
@@ -436,6 +486,8 @@ std::ptrdiff_t NetworkHost::send_to(int fd, std::span<const std::byte> data,
     if (target.family() == 0) return -EDESTADDRREQ;
     if (target.family() != socket->family) return -EAFNOSUPPORT;
     if (data.size() > kLargestDatagram) return -EMSGSIZE;
+    if (is_broadcast(target) && !socket->options.contains({SOL_SOCKET, SO_BROADCAST}))
+        return -EACCES;
     SocketAddress source = socket->local;
     if (!socket->is_bound()) {
         const int result =
@@ -448,9 +500,11 @@ std::ptrdiff_t NetworkHost::send_to(int fd, std::span<const std::byte> data,
         source = is_loopback(target) ? target : address(target.family());
         source.set_port(socket->local.port());
     }
-    network_.send_datagram(*this, source, target,
-                           std::string(reinterpret_cast<const char*>(data.data()), data.size()),
-                           socket->peer.family() != 0 ? fd : -1);
+    const std::string text(reinterpret_cast<const char*>(data.data()), data.size());
+    if (is_broadcast(target) || is_multicast(target))
+        send_to_all(*socket, source, target, text);
+    else
+        network_.send_datagram(*this, source, target, text, socket->peer.family() != 0 ? fd : -1);
     return static_cast<std::ptrdiff_t>(data.size());
 }
 

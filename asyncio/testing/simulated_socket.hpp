@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace asyncio::testing {
@@ -93,6 +94,7 @@ struct SimulatedSocket {
     int side = 0;
     std::shared_ptr<SimulatedExit> exit;
 
+    std::set<std::string> groups;  // multicast groups it has joined
     std::deque<Datagram> datagrams;
     std::size_t datagram_bytes = 0;
 };

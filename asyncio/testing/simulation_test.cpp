@@ -8,6 +8,7 @@
 #include <asyncio/testing/simulation.hpp>
 #include <asyncio/thread/to_thread.hpp>
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -203,7 +204,7 @@ TEST(Simulation, a_host_crashes_and_comes_back) {
     EXPECT_EQ(log, (std::vector<std::string>{"started", "one\n", "started", "reset", "three\n"}));
 }
 
-TEST(Simulation, to_thread_is_called_at_once) {
+TEST(Simulation, to_thread_gives_its_result) {
     simulate(
         5,
         [](Simulation&) -> Coro<> {
@@ -211,6 +212,69 @@ TEST(Simulation, to_thread_is_called_at_once) {
             EXPECT_EQ(result, 42);
         },
         good());
+}
+
+Coro<> hear_group(std::string group, std::vector<std::string>& heard) {
+    auto udp = co_await open_datagram({.local = {"0.0.0.0", 9000}});
+    if (!group.empty()) udp.join_group(group);
+    try {
+        for (;;) heard.push_back((co_await wait_for(udp.recvfrom(), 5s)).first);
+    } catch (const TimeoutError&) {  // that was all
+    }
+}
+
+Coro<> speak_to_groups() {
+    auto udp = co_await open_datagram({.local = {"0.0.0.0", 0}, .allow_broadcast = true});
+    const auto to = [](const char* host) { return *SocketAddress::parse(host, 9000); };
+    co_await sleep(1s);
+    co_await udp.sendto("to a", to("239.1.1.1"));
+    co_await udp.sendto("to b", to("239.2.2.2"));
+    co_await udp.sendto("to all", to("255.255.255.255"));
+    udp.transport().set_multicast_ttl(0);
+    co_await udp.sendto("to nobody far", to("239.1.1.1"));
+}
+
+TEST(Simulation, multicast_reaches_who_joined_and_broadcast_everybody) {
+    std::vector<std::string> heard[3];
+    simulate(
+        1,
+        [&](Simulation& sim) -> Coro<> {
+            const char* const groups[] = {"239.1.1.1", "239.2.2.2", ""};
+            for (int i = 0; i < 3; ++i)
+                sim.host("listener" + std::to_string(i), [&, i, group = groups[i]]() -> Coro<> {
+                    co_await hear_group(group, heard[i]);
+                });
+            auto& speaker = sim.host("speaker", speak_to_groups);
+            co_await speaker.finished();
+            co_await sleep(10s);
+        },
+        good());
+    for (std::vector<std::string>& all : heard) std::ranges::sort(all);  // they overtake each other
+    EXPECT_EQ(heard[0], (std::vector<std::string>{"to a", "to all"}));
+    EXPECT_EQ(heard[1], (std::vector<std::string>{"to all", "to b"}));
+    EXPECT_EQ(heard[2], (std::vector<std::string>{"to all"}));
+}
+
+TEST(Simulation, threads_work_at_times_of_their_own) {
+    std::set<std::string> orders;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        std::string order;
+        const auto world = [&](Simulation& sim) -> Coro<> {
+            order.clear();
+            auto& host = sim.host("host", [&]() -> Coro<> {
+                auto a = create_task(to_thread([&] { order += 'a'; }));
+                auto b = create_task(to_thread([&] { order += 'b'; }));
+                co_await sleep(Duration::zero());
+                EXPECT_EQ(order, "") << "not inside of the call that gave it away";
+                co_await a;
+                co_await b;
+            });
+            co_await host.finished();
+        };
+        check_same(simulate(seed, world, good()), simulate(seed, world, good()));
+        orders.insert(order);
+    }
+    EXPECT_EQ(orders, (std::set<std::string>{"ab", "ba"}));
 }
 
 TEST(Simulation, datagrams_are_lost_doubled_and_overtake) {
