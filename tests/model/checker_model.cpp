@@ -36,7 +36,7 @@ FAULTY_MODEL(fault_lost_wake_up, "deadlock") {
     poster.join();
 }
 
-MODEL(no_fault_wake_up) {
+SOUND_MODEL(no_fault_wake_up) {
     Bed bed;
     std::thread poster([&] {
         bed.posted.store(true);
@@ -64,7 +64,7 @@ void publish(std::memory_order how) {
 }
 
 FAULTY_MODEL(fault_missing_release, "two accesses") { publish(relaxed); }
-MODEL(no_fault_release) { publish(std::memory_order_release); }
+SOUND_MODEL(no_fault_release) { publish(std::memory_order_release); }
 
 // --- Dekker: each stores its own flag and looks at the other's -----------------------------------
 
@@ -85,7 +85,9 @@ void dekker(std::memory_order store, std::memory_order load) {
 FAULTY_MODEL(fault_store_and_look_without_total_order, "saw || seen") {
     dekker(std::memory_order_release, std::memory_order_acquire);
 }
-MODEL(no_fault_store_and_look) { dekker(std::memory_order_seq_cst, std::memory_order_seq_cst); }
+SOUND_MODEL(no_fault_store_and_look) {
+    dekker(std::memory_order_seq_cst, std::memory_order_seq_cst);
+}
 
 // --- read, then written: needs two interruptions -------------------------------------------------
 
@@ -97,7 +99,7 @@ FAULTY_MODEL(fault_lost_update, "count == 2") {
     MODEL_CHECK(count == 2);
 }
 
-MODEL(no_fault_update) {
+SOUND_MODEL(no_fault_update) {
     std::atomic<int> count{0};
     std::thread other([&] { count.fetch_add(1, relaxed); });
     count.fetch_add(1, relaxed);
@@ -147,7 +149,7 @@ void drop_two() {
 }
 
 FAULTY_MODEL(fault_count_without_order, "two accesses") { drop_two<relaxed>(); }
-MODEL(no_fault_count) { drop_two<std::memory_order_acq_rel>(); }
+SOUND_MODEL(no_fault_count) { drop_two<std::memory_order_acq_rel>(); }
 
 FAULTY_MODEL(fault_lost_memory, "memory was left") {
     std::atomic<int*> box{nullptr};
@@ -198,7 +200,7 @@ void notify_and_free() {
 }
 
 FAULTY_MODEL(fault_notified_after_its_end, "two accesses") { notify_and_free<false>(); }
-MODEL(no_fault_notified_under_the_lock) { notify_and_free<true>(); }
+SOUND_MODEL(no_fault_notified_under_the_lock) { notify_and_free<true>(); }
 
 FAULTY_MODEL(fault_a_thread_that_spins_for_ever, "livelock", .turns = 1000) {
     std::atomic<bool> stop{false};

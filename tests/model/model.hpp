@@ -24,17 +24,19 @@ struct Limits {
     /// How often a thread that could have gone on is interrupted.
     int preemptions = 2;
     /// How often a load returns something older than the newest value, where it may.
-    int stale_reads = 1;
+    int stale_reads = 2;
     /// Turns of one run: more are a livelock.
     std::uint32_t turns = 20'000;
     std::uint64_t runs = 20'000'000;
 };
 
 struct Model {
+    enum class Of : std::uint8_t { library, checker };
     const char* name;
     void (*body)();
-    /// The fault that the checker has to find here; null where there is none.
-    const char* planted;
+    Of of;
+    /// What the checker has to say about the fault that is in it; null: it must hold.
+    const char* fault;
     Limits limits;
     Model* next = nullptr;
 };
@@ -56,12 +58,16 @@ Model* all_models() noexcept;
     } while (false)
 
 /// A model that must hold; what follows the name are fields of Limits, `.preemptions = 3`.
-#define MODEL(name, ...) ASYNCIO_MODEL(name, nullptr __VA_OPT__(, ) __VA_ARGS__)
-/// A model with a fault in it: the checker must say something that contains `words`.
-#define FAULTY_MODEL(name, words, ...) ASYNCIO_MODEL(name, words __VA_OPT__(, ) __VA_ARGS__)
+#define MODEL(name, ...) ASYNCIO_MODEL(name, library, nullptr __VA_OPT__(, ) __VA_ARGS__)
+/// Of the checker: a program with a fault, for which it must say something that contains `words`.
+#define FAULTY_MODEL(name, words, ...) \
+    ASYNCIO_MODEL(name, checker, words __VA_OPT__(, ) __VA_ARGS__)
+/// And one without.
+#define SOUND_MODEL(name, ...) ASYNCIO_MODEL(name, checker, nullptr __VA_OPT__(, ) __VA_ARGS__)
 
-#define ASYNCIO_MODEL(name, words, ...)                                                    \
-    static void name();                                                                    \
-    static ::model::Model name##_model{#name, &name, words, ::model::Limits{__VA_ARGS__}}; \
-    static const ::model::Registration name##_registration(name##_model);                  \
+#define ASYNCIO_MODEL(name, of, words, ...)                                         \
+    static void name();                                                             \
+    static ::model::Model name##_model{#name, &name, ::model::Model::Of::of, words, \
+                                       ::model::Limits{__VA_ARGS__}};               \
+    static const ::model::Registration name##_registration(name##_model);           \
     static void name()

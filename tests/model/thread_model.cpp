@@ -89,6 +89,15 @@ MODEL(a_result_comes_as_the_time_is_up) {
     MODEL_CHECK(state->wait(1ms));
 }
 
+MODEL(a_result_is_polled_for) {
+    const auto state = std::make_shared<ConcurrentState<int>>();
+    MODEL_CHECK(state->start());
+    std::thread worker([&] { state->complete_with(Outcome<int>(7)); });
+    while (!state->done()) std::this_thread::yield();
+    MODEL_CHECK(state->outcome().value() == 7);
+    worker.join();
+}
+
 MODEL(two_wait_for_a_result) {
     const auto state = std::make_shared<ConcurrentState<int>>();
     MODEL_CHECK(state->start());
@@ -348,6 +357,17 @@ MODEL(two_threads_submit, .preemptions = 1) {
     std::thread other([&] { MODEL_CHECK(pool.submit([] { return 1; }).result() == 1); });
     MODEL_CHECK(pool.submit([] { return 2; }).result() == 2);
     other.join();
+    pool.shutdown();
+}
+
+MODEL(a_job_waits_for_a_later_one) {
+    ThreadPoolExecutor pool(2);
+    const auto state = std::make_shared<ConcurrentState<int>>();
+    MODEL_CHECK(pool.submit([] { return 1; }).result() == 1);
+    ConcurrentFuture<> one = pool.submit([&] { state->wait(); });
+    ConcurrentFuture<> two = pool.submit([&] { state->complete_with(Outcome<int>(7)); });
+    one.result();
+    two.result();
     pool.shutdown();
 }
 
