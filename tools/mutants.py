@@ -11,6 +11,7 @@ A mutant is a file tests/mutants/NN_name.mutant:
     bug: an accepted descriptor is not closed when the cancel lost
     check: asyncio_kernel_tests io_uring Kernel.K3_*      PROGRAM BACKEND (or -) PATTERN; more than one may be named
     check: fuzz_replay reader                             a fuzz target's committed inputs
+    check: g06_models a_post_is_cancelled                 a model of tests/model/
     file: asyncio/kernel/io_uring_completion.cpp
     old: |
         if (result >= 0) ::close(result);
@@ -143,6 +144,8 @@ def command_of(check: list[str]) -> tuple[list[str], dict[str, str]]:
         folder = os.path.join(TREE, "tests/fuzz/corpus", check[1])
         inputs = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
         return [os.path.join(BUILD, "tests/fuzz/fuzz_replay"), check[1], *inputs], {}
+    if program == "g06_models":
+        return [os.path.join(BUILD, "tests/model/g06_models"), "--only", check[1]], {}
     environment = {} if check[1] == "-" else {"ASYNCIO_BACKEND": check[1]}
     return [os.path.join(BUILD, program), "--gtest_fail_fast", "--gtest_filter=" + ":".join(check[2:])], environment
 
@@ -159,11 +162,13 @@ def fails(check: list[str], timeout: float = TIMEOUT) -> str:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "it hangs"
-    if check[0] != "fuzz_replay" and "[==========] Running 0 tests" in output:
+    if check[0] == "g06_models" and " 1 models, " not in output:
+        raise ValueError(f"no model is called {check[1]}")
+    if check[0] not in ("fuzz_replay", "g06_models") and "[==========] Running 0 tests" in output:
         raise ValueError(f"no test is called {' '.join(check[2:])}")
     if process.returncode == 0:
         return ""
-    failed = re.findall(r"^\[  FAILED  \] ([\w./]+)", output, re.M)
+    failed = re.findall(r"^\[  FAILED  \] ([\w./]+)", output, re.M) or re.findall(r"^    \w+: (\w[^(]*) \(run", output, re.M)
     return failed[-1] if failed else f"it ends with {process.returncode}"
 
 
