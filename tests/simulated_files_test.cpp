@@ -38,6 +38,17 @@ using ::testing::UnorderedElementsAre;
 
 constexpr std::uint64_t kWorlds = 100;
 
+/// Run `world` with every seed, and say how much happened.
+template <class World>
+void tell(const char* what, World world) {
+    const std::uint64_t worlds = testing::seeds_to_try(kWorlds).size();
+    const testing::SimulationResult sum = simulate_seeds(kWorlds, world);
+    const std::string figure =
+        std::to_string(worlds) + " seeds, " + std::to_string(sum.events) + " events";
+    std::printf("%s: %s\n", what, figure.c_str());
+    ::testing::Test::RecordProperty("figure", figure);
+}
+
 /// A program alone on a host, to its end.
 template <class F>
 auto alone(F program) {
@@ -152,7 +163,7 @@ Coro<> crash_now_and_then(Simulation& sim, testing::SimulatedHost& server,
 
 TEST(SimulatedFiles, no_acknowledged_record_is_lost_whenever_the_power_goes) {
     constexpr int kRecords = 40;
-    const auto sum = simulate_seeds(kWorlds, [](Simulation& sim) -> Coro<> {
+    tell("log", [](Simulation& sim) -> Coro<> {
         std::vector<int> acknowledged;
         auto& server = sim.host("server", serve_log);
         auto& client =
@@ -165,7 +176,6 @@ TEST(SimulatedFiles, no_acknowledged_record_is_lost_whenever_the_power_goes) {
         const auto kept = records_in(server.disk().read(kLog).value_or(""), end);
         EXPECT_EQ(kept, acknowledged) << "each once, and in their order";
     });
-    std::printf("log: %llu events\n", static_cast<unsigned long long>(sum.events));
 }
 
 // --- settings ------------------------------------------------------------------------------------
@@ -173,7 +183,7 @@ TEST(SimulatedFiles, no_acknowledged_record_is_lost_whenever_the_power_goes) {
 std::string version(int number) { return std::string(2000, static_cast<char>('a' + number % 26)); }
 
 TEST(SimulatedFiles, write_atomic_leaves_the_old_one_or_the_new_one) {
-    simulate_seeds(kWorlds, [](Simulation& sim) -> Coro<> {
+    tell("settings", [](Simulation& sim) -> Coro<> {
         int begun = 0;
         int done = 0;
         auto& host = sim.host("host", [&]() -> Coro<> {
