@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "examples"
 README = FOLDER / "README.md"
 BEGIN, END = "<!-- table: written by tools/examples_table.py -->", "<!-- end of the table -->"
 LONGEST, MOST = 120, 1.5
-WITHOUT_ORIGINAL = {"simulated_network", "crash_test"}  # nothing in Python's library comes near
+WITHOUT_ORIGINAL = {"simulated_network", "power_cuts"}  # nothing in Python's library comes near
 
 
 class Example:
