@@ -224,6 +224,27 @@ TEST_F(IoUring, A7_buffers_are_conserved) {
     }
 }
 
+TEST_F(IoUring, A7_buffers_of_what_came_before_a_reclaim_are_lent_again) {
+    const auto kernel = make_faulty({.buffers = 4});
+    const Pair pair = unix_pair();
+    const Pair quiet = unix_pair();
+    for (int i = 0; i < 20; i++) {
+        TestOperation receive(Opcode::receive, pair.a.get());
+        TestOperation other(Opcode::receive, quiet.a.get());
+        ASSERT_TRUE(kernel->submit(receive));
+        ASSERT_TRUE(kernel->submit(other));
+        poll_now(*kernel, 1);
+        ASSERT_TRUE(write_all(pair.b.get(), "x"));
+        kernel->reclaim(other);    // asks the system, which says what it has received
+        kernel->reclaim(receive);  // nobody was told; its buffer goes back
+    }
+    TestOperation last(Opcode::receive, pair.a.get());
+    ASSERT_TRUE(kernel->submit(last));
+    ASSERT_TRUE(write_all(pair.b.get(), "end"));
+    ASSERT_TRUE(pump(*kernel, [&] { return last.data.ends_with("end"); }));
+    kernel->reclaim(last);
+}
+
 TEST_F(IoUring, A7_more_buffers_take_part_when_they_run_out) {
     const auto kernel = make_faulty();
     if (kernel->buffers_lent() == 0) GTEST_SKIP() << "this system has no buffer rings";

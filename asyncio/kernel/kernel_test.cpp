@@ -155,6 +155,28 @@ TEST_P(Kernel, K4_A1_reclaim_disposes_of_an_accepted_descriptor) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_P(Kernel, K4_A1_reclaim_disposes_of_what_came_meanwhile) {
+    SocketAddress address = loopback();
+    const Fd listening = listener(address);
+    const Pair quiet = unix_pair();
+    const int before = open_descriptors();
+    for (int i = 0; i < 10; i++) {
+        TestOperation accept(Opcode::accept, listening.get());
+        TestOperation other(Opcode::receive, quiet.a.get());
+        ASSERT_TRUE(kernel->submit(accept));
+        ASSERT_TRUE(kernel->submit(other));
+        poll_now(*kernel, 1);
+        const Fd client(os::stream_socket(AF_INET));
+        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
+        os::connect(client.get(), address);
+        kernel->reclaim(other);   // asks the system, which says that it has accepted
+        kernel->reclaim(accept);  // nobody was told
+        EXPECT_TRUE(accept.results.empty());
+        Fd(os::try_accept(listening.get())).reset();
+    }
+    EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_P(Kernel, K4_reclaim_keeps_what_others_were_told) {
     const Pair first = tcp_pair();
     const Pair second = tcp_pair();
@@ -497,6 +519,38 @@ TEST_P(Kernel, A12_D13_reused_descriptors_hear_only_their_own) {
         kernel->close(pair.a.release());
     }
     poll_now(*kernel);
+}
+
+TEST_P(Kernel, D13_an_event_of_the_same_wait_does_not_reach_a_new_owner) {
+    Pair pairs[] = {tcp_pair(), tcp_pair()};
+    const Pair fresh = unix_pair();
+    std::unique_ptr<TestOperation> polls[2];
+    Fd reused;
+    std::unique_ptr<TestOperation> late;
+    for (int i = 0; i < 2; i++) {
+        polls[i] = std::make_unique<TestOperation>(Opcode::poll, pairs[i].a.get());
+        polls[i]->events = POLLIN;
+        polls[i]->then = [&, i](const Completion&) {  // whichever is first, the other one goes
+            const int other = 1 - i;
+            if (late != nullptr) return;
+            kernel->reclaim(*polls[other]);
+            const int number = pairs[other].a.release();
+            kernel->close(number);
+            reused = Fd(::dup2(fresh.a.get(), number));
+            late = std::make_unique<TestOperation>(Opcode::poll, number);
+            late->events = POLLIN;
+            EXPECT_TRUE(kernel->submit(*late));
+        };
+        ASSERT_TRUE(kernel->submit(*polls[i]));
+    }
+    poll_now(*kernel);
+    for (const Pair& pair : pairs) ASSERT_TRUE(write_all(pair.b.get(), "x"));
+    ASSERT_TRUE(pump(*kernel, [&] { return late != nullptr; }));
+    poll_now(*kernel);
+    EXPECT_TRUE(late->results.empty());
+    ASSERT_TRUE(write_all(fresh.b.get(), "y"));
+    ASSERT_TRUE(pump(*kernel, [&] { return late->ended(); }));
+    kernel->close(reused.release());
 }
 
 TEST_P(Kernel, A11_destruction_takes_everything_back) {
