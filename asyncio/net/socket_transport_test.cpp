@@ -72,6 +72,28 @@ TEST(SocketTransport, WR_10_close_flushes_first) {
     });
 }
 
+TEST(SocketTransport, D5_a_write_that_finds_the_socket_full_is_kept) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        std::size_t filled = 0;
+        for (const std::size_t size : {std::size_t{1} << 16, std::size_t{1}}) {
+            const std::string piece(size, 'x');
+            while (os::try_send(peer.transport->fileno(), bytes_of(piece)) == std::ssize(piece))
+                filled += size;
+        }
+        peer.writer.write("tail");
+        EXPECT_EQ(peer.writer.write_buffer_size(), 4u);
+        std::string all;
+        while (!all.ends_with("tail") && !::testing::Test::HasFailure()) {
+            const std::string more = co_await receive_all(peer.raw, 1);
+            all += more;
+        }
+        EXPECT_GE(all.size(), filled + 4);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
 TEST(SocketTransport, WR_11_WR_13_wait_closed_with_unread_data) {
     testing::run([]() -> Coro<> {
         Peer peer;

@@ -33,7 +33,7 @@ class Shell {
 
     ExitStatus run() {
         const char* arguments[] = {"sh", "-c", script_.c_str(), nullptr};
-        request.arguments = arguments;
+        if (request.arguments == nullptr) request.arguments = arguments;
         request.descriptors = mappings_;
         spawned = spawn(request);
         in_.reset();
@@ -120,6 +120,17 @@ TEST(Spawn, P7_nothing_of_ours_leaks_into_the_child) {
     ::sigaction(SIGPIPE, &before, nullptr);
     EXPECT_EQ(shell.output,
               "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n0\n1\n2\n3\n");  // 3: ls looks
+}
+
+TEST(Spawn, P7_a_program_begins_with_no_signal_blocked) {
+    // Without a shell, which would unblock them itself; spawn() blocks all of them for a moment.
+    Shell direct("");
+    const char* candidates[] = {"/bin/grep", "/usr/bin/grep", nullptr};
+    const char* arguments[] = {"grep", "SigBlk", "/proc/self/status", nullptr};
+    direct.request.candidates = candidates;
+    direct.request.arguments = arguments;
+    EXPECT_EQ(direct.run().returncode, 0);
+    EXPECT_EQ(direct.output, "SigBlk:\t0000000000000000\n");
 }
 
 TEST(Spawn, descriptors_may_change_places) {
