@@ -16,7 +16,8 @@
 //
 //  - Preemptions. Whenever a thread cannot go on, all others are tried. One that could go on is
 //    interrupted at most so often, at any of its points. A timeout that passes although others
-//    could go on counts as one. (Musuvathi, Qadeer: almost all faults need no more than two.)
+//    could go on, or a wait for a condition variable that returns for no reason, counts as one.
+//    (Musuvathi, Qadeer: almost all faults need no more than two.)
 //  - Stale reads. A load may return any value that its memory order allows, as in the C++ memory
 //    model: each location keeps its stores, and a store is hidden only from those who know a later
 //    one, by happens-before. Sequentially consistent loads see the last such store at least.
@@ -32,10 +33,10 @@
 // held; a condition variable destroyed under its waiters; an unknown or closed descriptor.
 //
 // What it does not see: modification orders that differ from the order in which stores were made
-// here, and values out of thin air; spurious failures of compare_exchange_weak and spurious
-// wake-ups; fences (there are none: using one is an error); a signal that interrupts the same
-// thread at an arbitrary place (a model raises it where it wants); io_uring, which shares with
-// epoll all but its ring; what is compiled elsewhere (the C++ runtime, the system).
+// here, and values out of thin air; spurious failures of compare_exchange_weak; fences (there are
+// none: using one is an error); a signal that interrupts the same thread at an arbitrary place (a
+// model raises it where it wants); io_uring, which shares with epoll all but its ring; what is
+// compiled elsewhere (the C++ runtime, the system).
 //
 // The code here is not instrumented and allocates nothing in a model's threads: no std:: that the
 // library has, too.
@@ -73,6 +74,7 @@ struct Thread {
     bool yielded = false;    // goes on when another thread has changed something
     bool timed_out = false;  // how block() ended
     bool notified = false;   // in the condition variable
+    bool restless = false;   // may go on for no reason
     const void* condition = nullptr;
     int baton = 0;  // a futex: 1 when it is this thread's turn
     Clock clock;

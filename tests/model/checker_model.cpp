@@ -36,6 +36,20 @@ FAULTY_MODEL(fault_lost_wake_up, "deadlock") {
     poster.join();
 }
 
+FAULTY_MODEL(fault_a_wait_that_does_not_look, "posted") {
+    Bed bed;
+    std::unique_lock lock(bed.mutex);
+    std::thread poster([&] {
+        const std::lock_guard held(bed.mutex);
+        bed.posted.store(true);
+        bed.wake.notify_one();
+    });
+    bed.wake.wait(lock);
+    MODEL_CHECK(bed.posted.load());
+    lock.unlock();
+    poster.join();
+}
+
 SOUND_MODEL(no_fault_wake_up) {
     Bed bed;
     std::thread poster([&] {

@@ -232,7 +232,7 @@ void change_limits(Limits& limits, const char* length) {
     if (std::strcmp(length, "--nightly") == 0) {
         ++limits.preemptions;
     } else if (std::strcmp(length, "--slice") == 0) {
-        limits.preemptions = 1;
+        --limits.preemptions;
         limits.stale_reads = 0;
     }
 }

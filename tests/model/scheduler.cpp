@@ -78,11 +78,12 @@ int Scheduler::candidates(Candidate* list, const Thread& self) const noexcept {
         const Thread& other = threads[(self.number + i) % count];
         if (enabled(other)) list[found++] = {&const_cast<Thread&>(other), stays, false};
     }
-    // A deadline may pass at any time.
+    // A deadline may pass at any time, and a condition variable is left for no reason.
     for (int i = 0; i < count && found > 0 && may_preempt; ++i) {
-        const Thread& other = threads[i];
-        if (other.state == Thread::State::blocked && other.deadline != 0 && !enabled(other))
-            list[found++] = {&const_cast<Thread&>(other), true, true};
+        auto* const other = const_cast<Thread*>(&threads[i]);
+        if (other->state != Thread::State::blocked || enabled(*other)) continue;
+        if (other->deadline != 0) list[found++] = {other, true, true};
+        if (other->restless) list[found++] = {other, true, false};
     }
     return found;
 }
@@ -103,7 +104,7 @@ int Scheduler::sleepers(Candidate* list) const noexcept {
 
 void Scheduler::pick(Thread& self) noexcept {
     if (++turns_ > limits->turns) fail("livelock: too many turns");
-    Candidate list[2 * kThreads];
+    Candidate list[3 * kThreads];
     int found = candidates(list, self);
     if (found == 0) found = sleepers(list);
     if (found == 0) {  // those that wait for a change have to look once more

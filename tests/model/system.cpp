@@ -93,7 +93,9 @@ bool wait(const void* address, const void* mutex, std::int64_t deadline,
     self.condition = address;
     note("wait", address, 0, caller);
     unlock(mutex, caller);
+    self.restless = true;
     const bool in_time = scheduler.block(&is_notified, &self, "a condition variable", deadline);
+    self.restless = false;
     self.condition = nullptr;
     lock(mutex, caller, false);
     return in_time;

@@ -360,7 +360,7 @@ MODEL(two_threads_submit, .preemptions = 1) {
     pool.shutdown();
 }
 
-MODEL(a_job_waits_for_a_later_one) {
+MODEL(a_job_waits_for_a_later_one, .preemptions = 1) {
     ThreadPoolExecutor pool(2);
     const auto state = std::make_shared<ConcurrentState<int>>();
     MODEL_CHECK(pool.submit([] { return 1; }).result() == 1);
