@@ -193,8 +193,8 @@ TEST(SimulatedFiles, write_atomic_leaves_the_old_one_or_the_new_one) {
                 done = begun;
             }
         });
-        for (int i = 0; i < 10; ++i) {
-            co_await sleep(sim.random().between(1ms, 300ms));
+        for (int i = 0; i < 5; ++i) {
+            co_await sleep(sim.random().between(1ms, 200ms));
             host.crash();
             co_await sleep(1ms);
             const auto found = host.disk().read("settings");

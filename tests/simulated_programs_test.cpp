@@ -94,7 +94,7 @@ auto alone(F program) {
 Coro<> talk_to_programs() {
     Process proc = co_await create_subprocess_exec({.stdin_ = PIPE, .stdout_ = PIPE}, "upper");
     std::string input;
-    for (int i = 0; i < 5000; ++i) input += "line " + std::to_string(i) + "\n";
+    for (int i = 0; i < 1000; ++i) input += "line " + std::to_string(i) + "\n";
     auto [out, err] = co_await proc.communicate(input);
     EXPECT_EQ(out.size(), input.size());
     EXPECT_TRUE(out.starts_with("LINE 0\nLINE 1\n"));
@@ -163,6 +163,50 @@ Coro<> send_signals() {
 }
 
 TEST(SimulatedPrograms, have_signals) { simulate_seeds(kWorlds, alone(send_signals)); }
+
+Coro<int> succeed(ChildProgram& self) {
+    auto answer = [](StreamReader&, StreamWriter& writer) -> Coro<> {
+        writer.write("from the successor");
+        co_return;
+    };
+    ServerOptions options;
+    options.sock = self.inherited(std::stoi(self.arguments().at(1)));
+    Server server = co_await start_server(answer, options);
+    co_await server.serve_forever();
+    co_return 0;
+}
+
+Coro<> hand_over_a_listener() {
+    auto refuse = [](StreamReader&, StreamWriter&) -> Coro<> {
+        ADD_FAILURE() << "it has retired";
+        co_return;
+    };
+    Server server = co_await start_server(refuse, "127.0.0.1", 7777);
+    const int listener[] = {server.sockets()[0].fileno()};
+    SubprocessOptions options;
+    options.pass_fds = listener;
+    Process successor =
+        co_await create_subprocess_exec(options, "successor", std::to_string(listener[0]));
+    server.close();
+    co_await server.wait_closed();
+    auto [reader, writer] = co_await open_connection("127.0.0.1", 7777);
+    EXPECT_EQ(co_await reader.read(), "from the successor");
+    writer.close();
+    co_await writer.wait_closed();
+    successor.terminate();
+    EXPECT_EQ(co_await successor.wait(), -SIGTERM);
+}
+
+TEST(SimulatedPrograms, inherit_descriptors) {
+    static constexpr testing::NetworkFaults kGood{};
+    simulate(1,
+             [](Simulation& sim) -> Coro<> {
+                 auto& host = sim.host("host", hand_over_a_listener);
+                 host.on_program("successor", succeed);
+                 co_await host.finished();
+             },
+             {.faults = &kGood});
+}
 
 TEST(SimulatedPrograms, end_with_their_host_and_their_parent) {
     simulate(1, [](Simulation& sim) -> Coro<> {

@@ -41,8 +41,9 @@ class ChildProgram {
     /// Of the environment it was given.
     std::optional<std::string> environment(std::string_view name) const;
     int pid() const noexcept { return pid_; }
-    /// The descriptor it inherited as `number` (pass_fds); -1 if it has none. It stays its own.
-    int inherited(int number) const noexcept;
+    /// The descriptor it inherited as `number` (pass_fds), the caller's from now on; -1 if there is
+    /// none.
+    int inherited(int number) noexcept;
 
     /// What does not lead to its parent is empty, and takes everything.
     StreamReader& stdin_() noexcept { return *stdin_reader_; }
@@ -53,6 +54,7 @@ class ChildProgram {
     friend class ProgramTable;
 
     ChildProgram() = default;
+    bool has(int number) const noexcept;
     void open_streams(EventLoop& loop);
     Coro<> close_streams();
     void abort_streams() noexcept;

@@ -60,9 +60,14 @@ std::optional<std::string> ChildProgram::environment(std::string_view name) cons
     return std::nullopt;
 }
 
-int ChildProgram::inherited(int number) const noexcept {
-    for (const auto& [own, fd] : descriptors_)
-        if (own == number) return fd.get();
+bool ChildProgram::has(int number) const noexcept {
+    return std::ranges::any_of(descriptors_,
+                               [&](const auto& own) { return own.first == number && own.second; });
+}
+
+int ChildProgram::inherited(int number) noexcept {
+    for (auto& [own, fd] : descriptors_)
+        if (own == number) return fd.release();
     return -1;
 }
 
@@ -166,7 +171,7 @@ void ProgramTable::inherit(const os::SpawnRequest& request, Running& running) {
         if (fd >= 0) descriptors.emplace_back(mapping.child, os::Fd(fd));
     }
     for (int number = 0; number < 3; ++number)
-        if (running.self.inherited(number) < 0)
+        if (!running.self.has(number))
             descriptors.emplace_back(number, os::Fd(host_.open_nowhere()));
 }
 

@@ -13,5 +13,6 @@ int main(int argc, char** argv) {
     if (goal.has_seed()) ::setenv("ASYNCIO_SEED", std::to_string(goal.seed(0)).c_str(), 1);
     return asyncio::proof::run_tests(goal,
                                      "SimulatedWorlds.*:SimulatedFiles.no_acknowledged*:"
+                                     "SimulatedFiles.write_atomic*:"
                                      "SimulatedPrograms.a_supervisor*");
 }
