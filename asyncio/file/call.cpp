@@ -20,6 +20,11 @@ using Kind = os::FileCall::Kind;
 
 constexpr int kTaken = -1;
 
+/// A close nobody waits for any more is made all the same: its descriptor has no other owner.
+void close_now(const os::FileCall& what) noexcept {
+    if (what.kind == Kind::close) (void)os::perform(what);
+}
+
 void close_opened(const os::FileCall& what, int result) noexcept {
     if (what.kind == Kind::open && result >= 0) os::Fd(result).reset();
 }
@@ -60,7 +65,10 @@ CallAwaiter::CallAwaiter(const os::FileCall& what, Cancellation cancellation) no
 CallAwaiter::~CallAwaiter() {
     if (!operation_.idle()) [[unlikely]]
         loop_.kernel().reclaim(operation_);
-    if (thread_) let_go_of_thread();
+    if (thread_)
+        let_go_of_thread();
+    else if (result_ == -ENOTSUP)  // and no thread could be had
+        close_now(call_);
     close_opened(call_, result_);
 }
 
@@ -87,7 +95,8 @@ void CallAwaiter::start_thread() {
 void CallAwaiter::let_go_of_thread() noexcept {
     thread_->awaiter = nullptr;
     ConcurrentFuture<int>& job = thread_->job;
-    if (result_ == kTaken || job.cancel()) return;
+    if (result_ == kTaken) return;
+    if (job.cancel()) return close_now(call_);
     if (!call_.waits) job.wait();
     job.add_done_callback([call = call_](const ConcurrentFuture<int>& done) {
         if (!done.cancelled()) close_opened(call, done.result());

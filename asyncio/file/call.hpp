@@ -15,7 +15,8 @@
 // the end is closed; so is what a cancelled open has opened.
 //
 // A call that must happen (close, write: after(Cancellation::comes_later)) is not asked to end. Its
-// result is given, and the cancellation comes out of the task's next await.
+// result is given, and the cancellation comes out of the task's next await. A close happens even if
+// its frame is destroyed before (its loop was closed): the descriptor has no other owner.
 //
 // The threads are the room's own, so that slow disks stand in nobody else's way, and name lookups
 // not in theirs (catalogue C15).

@@ -10,6 +10,8 @@
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
+#include <asyncio/testing/descriptors.hpp>
 
 #include <atomic>
 #include <cerrno>
@@ -242,6 +244,31 @@ TEST(FileFailure, C5_a_pipe_that_nobody_reads_is_an_error_and_no_signal) {
         const auto end = co_await as_outcome(file.close());
         EXPECT_EQ(describe(end.error()), "std::system_error: write a pipe: Broken pipe");
     });
+}
+
+/// Open, then close a file, and close the loop after `turns` turns of it.
+void overtaken(const std::string& path, int turns) {
+    EventLoop loop;
+    loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});  // it tells the task
+    const auto work = [&path]() -> Coro<> {
+        File file = co_await open(path);
+        co_await file.close();
+    };
+    const Task<> task = loop.create_task(work);
+    const auto some_turns = [turns]() -> Coro<> {
+        for (int i = 0; i < turns; ++i) co_await sleep(std::chrono::seconds(0));
+    };
+    loop.run_until_complete(some_turns());
+    loop.close();
+}
+
+TEST_F(FailureTest, A1_a_close_that_the_end_of_its_loop_overtakes_is_made) {
+    put("file", "x");
+    overtaken(path("file"), 20);  // what a first time makes
+    const testing::OpenDescriptors before;
+    for (int round = 0; round < 50; ++round)
+        for (int turns = 0; turns < 12; ++turns) overtaken(path("file"), turns);
+    EXPECT_EQ(testing::OpenDescriptors::since(before), std::vector<std::string>{});
 }
 
 }  // namespace

@@ -301,5 +301,25 @@ TEST_F(FsTest, reading_small_files_lets_others_have_their_turn) {
     });
 }
 
+TEST_F(FsTest, A18_a_temporary_directory_is_gone_when_a_cancelled_task_goes_on) {
+    for (int turns = 0; turns < 30; ++turns) {
+        run([&]() -> Coro<> {
+            const auto work = [this]() -> Coro<> {
+                fs::TemporaryDirectory directory({.directory = folder});
+                const auto body = [](std::string& made) -> Coro<> {
+                    co_await fs::write_file(made + "/file", "x");
+                };
+                co_await with(std::move(directory), body);
+            };
+            const Task<> task = create_task(work);
+            for (int i = 0; i < turns; ++i) co_await sleep(std::chrono::milliseconds(0));
+            task.cancel();
+            (void)co_await as_outcome(task);
+            const std::vector<std::string> left = co_await fs::listdir(folder);
+            EXPECT_EQ(left, std::vector<std::string>{}) << turns;
+        });
+    }
+}
+
 }  // namespace
 }  // namespace asyncio

@@ -4,6 +4,8 @@
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/os/file.hpp>
 #include <asyncio/os/simulated.hpp>
+#include <asyncio/task/as_outcome.hpp>
+#include <asyncio/task/shield.hpp>
 
 #include <cerrno>
 #include <cstdlib>
@@ -110,8 +112,16 @@ Coro<std::string> TemporaryDirectory::aenter() {
     co_return path_;
 }
 
+/// Whoever is cancelled here goes on when nothing is left, and is cancelled then.
 Coro<bool> TemporaryDirectory::aexit(std::exception_ptr) {
-    co_await rmtree(path_);
+    const Task<> removing = create_task(rmtree(path_));
+    std::exception_ptr cancelled;
+    while (!removing.done()) {
+        const Outcome<void> waited = co_await as_outcome(shield(removing));
+        if (waited.cancelled() && !removing.done()) cancelled = waited.error();
+    }
+    removing.result();
+    if (cancelled) std::rethrow_exception(cancelled);
     co_return false;
 }
 

@@ -64,7 +64,8 @@ Coro<NamedFile> named_temporary_file(TemporaryOptions options = {});
 /// Make a directory; its path. The caller removes it.
 Coro<std::string> mkdtemp(TemporaryOptions options = {});
 
-/// For with(): a directory that is removed with everything in it at the end.
+/// For with(): a directory that is removed with everything in it at the end, also when the task is
+/// cancelled meanwhile: it goes on when the directory is gone.
 class TemporaryDirectory {
   public:
     explicit TemporaryDirectory(TemporaryOptions options = {});

@@ -5,6 +5,7 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_kernel.hpp>
+#include <asyncio/os/file_call.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
@@ -24,6 +25,12 @@ constexpr Duration cancel_patience = std::chrono::milliseconds(100);
 
 bool has_more(const IoUringRing::Completion& completion) noexcept {
     return (completion.flags & IORING_CQE_F_MORE) != 0;
+}
+
+/// Nobody else knows of that descriptor any more: a close is made, not taken back (K4).
+bool closes_descriptor(const Operation& operation) noexcept {
+    return operation.opcode == Opcode::file &&
+           operation.file_call->kind == os::FileCall::Kind::close;
 }
 
 [[noreturn]] void die(const char* why) noexcept {
@@ -328,10 +335,10 @@ void IoUringKernel::defer_all() noexcept {
     while (ring_->ready() != 0) deferred_.push_back(ring_->pop());
 }
 
-void IoUringKernel::wait_for_end(std::uint64_t tag) noexcept {
+void IoUringKernel::wait_for_end(std::uint64_t tag, bool may_cancel) noexcept {
     bool asked = false;
     while (!find_and_dispose(tag)) {
-        if (!asked) asked = write_cancel(tag);
+        if (!asked && may_cancel) asked = write_cancel(tag);
         if (ring_->overflown() || ring_->ready() == ring_->completion_capacity()) defer_all();
         const int result = ring_->enter(ring_->ready() + 1, cancel_patience);
         if (result == -ETIME)
@@ -344,8 +351,13 @@ void IoUringKernel::wait_for_end(std::uint64_t tag) noexcept {
 void IoUringKernel::reclaim(Operation& operation) noexcept {
     if (operation.idle()) return;
     const std::uint64_t tag = tag_of(operation);
-    const bool held = slots_.of(operation).place == Place::system;
-    if (held && !forked() && !ring_->unqueue(tag)) wait_for_end(tag);
+    const Place place = slots_.of(operation).place;
+    const bool closes = closes_descriptor(operation);
+    const bool held = place == Place::system && !forked() && !ring_->unqueue(tag);
+    if (held)
+        wait_for_end(tag, !closes);
+    else if (closes && place != Place::finished && !forked())
+        ::close(operation.file_call->fd);
     forget(operation);
 }
 

@@ -137,7 +137,7 @@ class IoUringKernel final : public Kernel {
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
     void defer_all() noexcept;
-    void wait_for_end(std::uint64_t tag) noexcept;
+    void wait_for_end(std::uint64_t tag, bool may_cancel) noexcept;
     void settle(const Completion_& completion) noexcept;
     void ask_again() noexcept;
 

@@ -13,7 +13,8 @@
 //       back instead, as reclaim() does: they are idle, and no callback runs.
 //   K3  cancel() is a request. A result that won the race is delivered, never dropped.
 //   K4  A completion that nobody owns any more (a late one for a recycled slot) is disposed of:
-//       an accepted descriptor is closed, a buffer goes back to its ring.
+//       an accepted descriptor is closed, a buffer goes back to its ring. A close that is
+//       reclaimed is made: its descriptor has no other owner.
 //   K5  Callbacks may submit, cancel and reclaim any operation, and may destroy their own
 //       operation when the completion was final.
 //   K6  Within one wait() the completions of one descriptor come input first, then output.
