@@ -26,6 +26,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -269,6 +270,21 @@ TEST_F(FailureTest, A1_a_close_that_the_end_of_its_loop_overtakes_is_made) {
     for (int round = 0; round < 50; ++round)
         for (int turns = 0; turns < 12; ++turns) overtaken(path("file"), turns);
     EXPECT_EQ(testing::OpenDescriptors::since(before), std::vector<std::string>{});
+}
+
+TEST_F(FailureTest, L2_rights_that_were_given_up_are_not_used) {
+    put("secret", "x");
+    ASSERT_EQ(::chmod(path("secret").c_str(), 0600), 0);
+    ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+    const auto give_up_and_open = [this]() -> Coro<int> {
+        (void)co_await fs::exists(folder);  // the ring, or the thread, is at work
+        if (::setresuid(65534, 65534, 65534) != 0) co_return kNotPermitted;
+        const auto opened = co_await as_outcome(open(path("secret")));
+        co_return errno_of(opened) == EACCES ? 0 : 1;
+    };
+    const int status = in_child([&] { return run(give_up_and_open()); });
+    if (status == kNotPermitted) GTEST_SKIP() << "only root can give rights up";
+    EXPECT_EQ(status, 0);
 }
 
 }  // namespace

@@ -368,5 +368,23 @@ TEST_F(FileTest, takes_descriptors_over) {
     });
 }
 
+TEST_F(FileTest, D17_a_file_beyond_four_gibibytes) {
+    constexpr std::int64_t kFar = (std::int64_t{5} << 30) + 7;  // sparse: it takes a page
+    run([&]() -> Coro<> {
+        File file = co_await open(path("far"), "w+");
+        co_await file.seek(kFar);
+        co_await file.write("here");
+        co_await file.flush();
+        const std::int64_t end = co_await file.tell();
+        EXPECT_EQ(end, kFar + 4);
+        const std::string back = co_await file.pread(100, kFar);
+        EXPECT_EQ(back, "here");
+        co_await file.seek(kFar - 1);
+        const std::string rest = co_await file.read(100);
+        EXPECT_EQ(rest, std::string(1, '\0') + "here");
+        co_await file.close();
+    });
+}
+
 }  // namespace
 }  // namespace asyncio

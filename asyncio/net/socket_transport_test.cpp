@@ -561,5 +561,25 @@ TEST(SocketTransport, pausing_in_connection_made_is_honoured) {
     });
 }
 
+TEST(SocketTransport, D17_more_lines_than_the_system_gathers_at_once) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        std::vector<std::string> lines;
+        std::string all;
+        for (int i = 0; i < 5'000; ++i) all += lines.emplace_back(std::to_string(i) + " ");
+        peer.writer.writelines(lines);
+        std::string got;
+        auto there = [&] {
+            got += raw_receive(peer.raw);
+            return got.size() >= all.size();
+        };
+        const bool in_time = co_await until(there);
+        EXPECT_TRUE(in_time);
+        EXPECT_EQ(got, all);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
 }  // namespace
 }  // namespace asyncio
