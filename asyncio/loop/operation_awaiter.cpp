@@ -2,6 +2,8 @@
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/operation_awaiter.hpp>
 
+#include <cassert>
+
 namespace asyncio::loop {
 
 OperationAwaiter::~OperationAwaiter() {
@@ -21,6 +23,7 @@ bool OperationAwaiter::submit(coro::Driver& driver) noexcept {
 void OperationAwaiter::on_completion(kernel::Operation& operation,
                                      const kernel::Completion& completion) {
     auto& self = *static_cast<OperationAwaiter*>(operation.owner);
+    assert(self.driver_ != nullptr && self.driver_->waiting_for() == &self);  // waiting, not woken
     self.result_ = completion.result;
     self.driver_->wake();
 }
