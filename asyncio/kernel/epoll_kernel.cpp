@@ -83,7 +83,7 @@ EpollKernel::Entry* EpollKernel::entry_of(int fd) noexcept {
     const auto index = static_cast<std::size_t>(fd);
     if (index >= entries_.size()) [[unlikely]] {
         try {
-            entries_.resize(std::max<std::size_t>(index + 1, entries_.size() * 2));
+            entries_.resize(std::max<std::size_t>(index + 1, entries_.size() * 3 / 2));
         } catch (const std::bad_alloc&) {
             return nullptr;
         }

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -307,10 +308,22 @@ void IoUringKernel::finish_later(Operation& operation, int result) noexcept {
 void IoUringKernel::dispose(const Completion_& completion) noexcept {
     const Kind kind = IoUringSlots::kind_of(completion.tag);
     const bool descriptor = kind == Kind::accept || kind == Kind::open;
-    if (descriptor && completion.result >= 0) ::close(completion.result);
+    if (descriptor && completion.result >= 0 && !keep_accepted(completion.result))
+        ::close(completion.result);
     const auto& buffers = kind == Kind::receive_from ? datagram_buffers_ : buffers_;
     if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers != nullptr)
         buffers->give_back(completion.flags);
+}
+
+/// False unless reclaim_accept() is at work.
+bool IoUringKernel::keep_accepted(int fd) noexcept {
+    if (accepted_ == nullptr) return false;
+    try {
+        accepted_->push_back(fd);
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
 }
 
 /// If this completion is for `tag`: dispose of it, keep others from finding it. True when final.
@@ -359,6 +372,14 @@ void IoUringKernel::reclaim(Operation& operation) noexcept {
     else if (closes && place != Place::finished && !forked())
         ::close(operation.file_call->fd);
     forget(operation);
+}
+
+std::vector<int> IoUringKernel::reclaim_accept(Operation& operation) noexcept {
+    std::vector<int> accepted;
+    accepted_ = &accepted;
+    reclaim(operation);  // looks at no other operation's completions
+    accepted_ = nullptr;
+    return accepted;
 }
 
 /// Nothing of ours stays in the system's hands (catalogue A11). Without operations the only thing

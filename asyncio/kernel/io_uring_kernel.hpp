@@ -60,6 +60,7 @@ class IoUringKernel final : public Kernel {
     bool submit(Operation& operation) noexcept override;
     void cancel(Operation& operation) noexcept override;
     void reclaim(Operation& operation) noexcept override;
+    std::vector<int> reclaim_accept(Operation& operation) noexcept override;
     void close(int fd) noexcept override;
     bool may_have_events() const noexcept override;
     void wait(std::optional<Duration> timeout) override;
@@ -134,6 +135,7 @@ class IoUringKernel final : public Kernel {
 
     // Taking back.
     void dispose(const Completion_& completion) noexcept;
+    bool keep_accepted(int fd) noexcept;
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
     void defer_all() noexcept;
@@ -153,6 +155,7 @@ class IoUringKernel final : public Kernel {
     pthread_t owner_ = {};  // of the enabled ring
     bool wake_armed_ = false;
     std::size_t in_flight_ = 0;
+    std::vector<int>* accepted_ = nullptr;  // where reclaim_accept() wants what it finds
     IoUringSlots slots_;
     List backlog_;
     List cancels_;

@@ -35,6 +35,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace asyncio::kernel {
 
@@ -69,6 +70,12 @@ class Kernel {
     /// destructors; bounded by the time the system needs to answer the cancel. Other operations'
     /// completions that arrive meanwhile are kept for the next wait().
     virtual void reclaim(Operation& operation) noexcept = 0;
+
+    /// The same for an accept: the descriptors it had accepted and not delivered are the caller's.
+    [[nodiscard]] virtual std::vector<int> reclaim_accept(Operation& operation) noexcept {
+        reclaim(operation);
+        return {};
+    }
 
     /// Forget everything known of `fd` and close it. REQUIRES: no operation on it in flight.
     virtual void close(int fd) noexcept = 0;

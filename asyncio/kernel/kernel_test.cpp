@@ -177,6 +177,44 @@ TEST_P(Kernel, K4_A1_reclaim_disposes_of_what_came_meanwhile) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
+TEST_P(Kernel, K4_reclaim_accept_hands_over_what_was_accepted) {
+    SocketAddress address = loopback();
+    const Fd listening = listener(address);
+    const Pair pair = unix_pair();
+    int handed_over = 0;
+    for (int i = 0; i < 50; i++) {
+        TestOperation accept(Opcode::accept, listening.get());
+        TestOperation other(Opcode::receive, pair.a.get());
+        ASSERT_TRUE(kernel->submit(accept));
+        ASSERT_TRUE(kernel->submit(other));
+        poll_now(*kernel, 1);
+        const Fd client(os::stream_socket(AF_INET));
+        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
+        os::connect(client.get(), address);
+        kernel->reclaim(other);  // io_uring accepts meanwhile, but cannot tell yet
+        std::vector<Fd> accepted;
+        for (const int fd : kernel->reclaim_accept(accept)) accepted.emplace_back(fd);
+        EXPECT_TRUE(accept.idle());
+        EXPECT_TRUE(accept.results.empty());
+        handed_over += static_cast<int>(accepted.size());
+        if (accepted.empty()) accepted.emplace_back(os::try_accept(listening.get()));
+        ASSERT_EQ(accepted.size(), 1u);
+        ASSERT_TRUE(accepted[0]);
+        ASSERT_TRUE(write_all(accepted[0].get(), "a"));
+        char byte = 0;
+        pollfd ready = {client.get(), POLLIN, 0};
+        ASSERT_EQ(::poll(&ready, 1, 10'000), 1);
+        EXPECT_EQ(::recv(client.get(), &byte, 1, 0), 1);
+    }
+    const bool accepts_ahead = !is_epoll() && GetParam().options.multishot;
+    if (!accepts_ahead) {
+        EXPECT_EQ(handed_over, 0);
+    }
+    if (accepts_ahead && GetParam().options.deferred) {
+        EXPECT_GT(handed_over, 0);
+    }
+}
+
 TEST_P(Kernel, K4_reclaim_keeps_what_others_were_told) {
     const Pair first = tcp_pair();
     const Pair second = tcp_pair();

@@ -88,12 +88,12 @@ class Operation : public IntrusiveListNode<Operation> {
     State state = State::idle;  // written by kernels only
     bool is_socket = true;      // receive, send: else a pipe or terminal, non-blocking
     std::uint32_t slot = 0;     // the kernel's own index, with a generation kept beside it
+    std::uint32_t count = 0;    // connect: bytes of the address; send: number of buffers
     union {
         const sockaddr* address;  // connect
         const iovec* buffers;     // send
         const os::FileCall* file_call;
     };
-    std::uint32_t count = 0;   // connect: bytes of the address; send: number of buffers
     std::uint32_t events = 0;  // poll
     int inline_result = 0;     // set when submit() returned false
 

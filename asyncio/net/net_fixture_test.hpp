@@ -150,10 +150,15 @@ inline Coro<std::string> ask(std::uint16_t port, std::string question) {
     co_return answer;
 }
 
+/// Close and wait; where something does not end, the test fails instead of hanging.
 inline Coro<> end(const Server& server) {
     server.close();
     server.abort_clients();
-    co_await server.wait_closed();
+    Task<> closed = create_task(server.wait_closed());
+    auto is_closed = [&] { return closed.done(); };
+    const bool in_time = co_await until(is_closed);
+    EXPECT_TRUE(in_time) << "a handler or a connection of this server does not end";
+    if (!in_time) closed.cancel();
 }
 
 }  // namespace asyncio::net_tests

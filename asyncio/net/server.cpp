@@ -22,10 +22,9 @@ void report_handler(EventLoop& loop, const stream::Transport& transport) {
 }
 
 /// The task of one connection. Owns the streams, unless the handler took them over; a handler that
-/// fails loses the connection in either case. `server` keeps the handler.
-Coro<> serve_client(Ref<ServerCore> server, ClientHandler& handler, StreamReader reader,
+/// fails loses the connection in either case. `running` keeps the handler.
+Coro<> serve_client(ServerCore::RunningHandler running, ClientHandler& handler, StreamReader reader,
                     StreamWriter writer) {
-    const ServerCore::RunningHandler running(*server);
     const Ref<stream::Transport> transport(writer.transport());
     try {
         co_await handler.call(reader, writer);
@@ -36,7 +35,7 @@ Coro<> serve_client(Ref<ServerCore> server, ClientHandler& handler, StreamReader
         transport->close();
         throw;
     } catch (...) {
-        report_handler(server->loop(), *transport);
+        report_handler(running.server().loop(), *transport);
         transport->close();
     }
     if (writer.valid()) writer.close();
@@ -50,12 +49,12 @@ class StreamAcceptor final : public Acceptor {
 
     Ref<stream::Protocol> make_protocol() override {
         const Ref<stream::StreamCore> core(new stream::StreamCore(limit_));
-        core->server_side = true;
+        core->set_server_side();
         return core;
     }
     void connected(ServerCore& server, stream::Transport&, stream::Protocol& protocol) override {
         const Ref<stream::StreamCore> core(&static_cast<stream::StreamCore&>(protocol));
-        (void)server.loop().create_task(serve_client(Ref<ServerCore>(&server), *handler_,
+        (void)server.loop().create_task(serve_client(ServerCore::RunningHandler(server), *handler_,
                                                      StreamReader(core), StreamWriter(core)));
     }
 

@@ -2,7 +2,6 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/server_core.hpp>
-#include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
 
@@ -36,6 +35,13 @@ class ServerCore::Listener {
         }
     }
 
+    /// What the system has accepted already still gets through.
+    void stop() {
+        retry_.cancel();
+        for (const int fd : server_.loop_.kernel().reclaim_accept(accept_))
+            server_.accepted(os::Fd(fd));
+    }
+
     void accept_later() {
         retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { accept(); });
     }
@@ -64,31 +70,6 @@ class ServerCore::Listener {
     SocketFile file_;
     kernel::Operation accept_{kernel::Opcode::accept, &on_accept};
     Handle retry_;
-};
-
-/// One connection, from accept to connection_lost.
-class ServerCore::Client final : public IntrusiveListNode<Client>,
-                                 public LossListener,
-                                 private loop::Member {
-  public:
-    Client(Ref<ServerCore> owner, Ref<SocketTransport> connection)
-        : server(std::move(owner)), transport(std::move(connection)) {
-        transport->on_lost = this;
-        server->loop_.members().push_back(*this);
-        server->clients_.push_back(*this);
-    }
-    ~Client() { transport->on_lost = nullptr; }
-
-    Ref<ServerCore> server;
-    Ref<SocketTransport> transport;
-
-  private:
-    void connection_lost() noexcept override {
-        const std::unique_ptr<Client> self(this);
-        IntrusiveListNode<Client>::unlink();
-        if (server->finished()) server->changed_.wake_all();
-    }
-    void loop_closed() noexcept override { delete this; }
 };
 
 ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor,
@@ -125,7 +106,7 @@ void ServerCore::accepted(os::Fd fd) {
     try {
         const Ref<stream::Protocol> protocol = acceptor_->make_protocol();
         transport = SocketTransport::create(loop_, std::move(fd), protocol);
-        new Client(Ref<ServerCore>(this), transport);  // until the connection is lost
+        transport->belong_to(*this, clients_);
         transport->start();
         acceptor_->connected(*this, *transport, *protocol);
     } catch (...) {  // out of memory, or the factory failed: the server goes on
@@ -135,6 +116,10 @@ void ServerCore::accepted(os::Fd fd) {
         if (transport) transport->abort();
         loop_.call_exception_handler(report);
     }
+}
+
+void ServerCore::connection_lost() noexcept {
+    if (finished()) changed_.wake_all();
 }
 
 void ServerCore::accept_failed(Listener& listener, int errno_value) {
@@ -151,6 +136,7 @@ void ServerCore::close() {
     const Ref<ServerCore> keep(this);
     const bool was_serving = is_serving();
     stage_ = Stage::closed;
+    for (const auto& listener : listeners_) listener->stop();
     listeners_.clear();
     changed_.wake_all();
     loop::Member::unlink();
@@ -158,14 +144,13 @@ void ServerCore::close() {
 }
 
 void ServerCore::close_clients() {
-    clients_.for_each([](Client& client) {
-        if (stream::Protocol* protocol = client.transport->get_protocol())
-            protocol->close_connection(*client.transport);
+    clients_.for_each([](SocketTransport& client) {
+        if (stream::Protocol* protocol = client.get_protocol()) protocol->close_connection(client);
     });
 }
 
 void ServerCore::abort_clients() {
-    clients_.for_each([](Client& client) { client.transport->abort(); });
+    clients_.for_each([](SocketTransport& client) { client.abort(); });
 }
 
 std::vector<int> ServerCore::sockets() const {

@@ -5,10 +5,12 @@
 //     created --start_serving()--> serving --close()--> closed
 //        '------------------------close()----------------^
 //
-// Each listening socket has one multishot accept operation. A connection becomes a transport and a
-// Client record here; what sits on the transport is up to the Acceptor: streams and a task for
-// their handler (server.cpp), or a protocol of the user (create_server.hpp). The record leaves when
-// the connection is lost, whatever became of the task; the server has ended when both are gone.
+// Each listening socket has one multishot accept operation. A connection becomes a transport in the
+// list here; what sits on the transport is up to the Acceptor: streams and a task for their handler
+// (server.cpp), or a protocol of the user (create_server.hpp). It leaves the list when the
+// connection is lost, whatever became of the task; the server has ended when both are gone.
+// What the system has accepted when the server is closed is served as any other connection; what
+// waits to be accepted is reset by the system, or stays for others who have the listening socket.
 //
 // A unix server's socket file goes with its listener, if it still is the file that was bound.
 //
@@ -24,6 +26,7 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/unix_socket.hpp>
 #include <asyncio/stream/secure.hpp>
@@ -74,10 +77,10 @@ class Acceptor {
 
 inline constexpr Duration kAcceptRetryDelay = std::chrono::seconds(1);
 
-class ServerCore final : public RefCounted, private loop::Member {
+class ServerCore final : public LossListener, private loop::Member {
   public:
     ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor, ServerOptions options) noexcept;
-    void destroy() noexcept { delete this; }
+    void destroy() noexcept override { delete this; }
 
     /// A socket file, to be removed with its listener.
     struct SocketFile {
@@ -101,21 +104,24 @@ class ServerCore final : public RefCounted, private loop::Member {
     /// Woken by close(), and when the last connection of a closed server has ended.
     task::WaitList& changed() noexcept { return changed_; }
 
-    /// Counts a handler while it runs: what it refers to must outlive it, so wait_closed() waits.
+    /// Counts a handler from its task's creation to its end: what it refers to must outlive it, so
+    /// wait_closed() waits.
     class RunningHandler {
       public:
-        explicit RunningHandler(ServerCore& server) noexcept : server_(server) {
-            ++server_.handlers_;
+        explicit RunningHandler(ServerCore& server) noexcept : server_(&server) {
+            ++server.handlers_;
         }
-        RunningHandler(const RunningHandler&) = delete;
-        RunningHandler& operator=(const RunningHandler&) = delete;
+        RunningHandler(RunningHandler&&) noexcept = default;
+        RunningHandler& operator=(RunningHandler&&) = delete;
         ~RunningHandler() {
-            --server_.handlers_;
-            if (server_.finished()) server_.changed_.wake_all();
+            if (!server_) return;
+            --server_->handlers_;
+            if (server_->finished()) server_->changed_.wake_all();
         }
+        ServerCore& server() const noexcept { return *server_; }
 
       private:
-        ServerCore& server_;
+        Ref<ServerCore> server_;
     };
 
     bool served_forever = false;  // a task is in serve_forever()
@@ -123,10 +129,10 @@ class ServerCore final : public RefCounted, private loop::Member {
   private:
     enum class Stage : std::uint8_t { created, serving, closed };
     class Listener;
-    class Client;
 
     ~ServerCore();
     void accepted(os::Fd fd);
+    void connection_lost() noexcept override;
     void accept_failed(Listener& listener, int errno_value);
     void loop_closed() noexcept override;
 
@@ -135,8 +141,8 @@ class ServerCore final : public RefCounted, private loop::Member {
     ServerOptions options_;
     ContextSlot context_;  // of who started serving; each connection has a copy
     std::vector<std::unique_ptr<Listener>> listeners_;
-    IntrusiveList<Client> clients_;
-    std::size_t handlers_ = 0;  // that run
+    IntrusiveList<SocketTransport> clients_;  // until they are lost
+    std::size_t handlers_ = 0;                // that run
     task::WaitList changed_;
     Stage stage_ = Stage::created;
 };

@@ -326,6 +326,37 @@ TEST(Server, SRV_08_close_leaves_connections_alone) {
     });
 }
 
+TEST(Server, SRV_08_who_was_accepted_when_the_server_closed_is_served) {
+    testing::run([]() -> Coro<> {
+        int served = 0;
+        int answered = 0;
+        auto handler = [&](StreamReader& reader, StreamWriter& writer) -> Coro<> {
+            ++served;
+            co_await echo(reader, writer);
+        };
+        for (int i = 0; i < 20; ++i) {
+            Server server = co_await start_server(handler, "127.0.0.1", 0);
+            co_await sleep(0s);
+            Fd client = raw_connect(port_of(server));
+            server.close();
+            const std::ptrdiff_t sent = os::try_send(client.get(), bytes_of("x"));
+            std::ptrdiff_t result = 0;
+            auto over = [&] {
+                std::byte answer[1];
+                result = os::try_receive(client.get(), answer);
+                return result != -EAGAIN;
+            };
+            EXPECT_TRUE(co_await until(over));
+            const bool was_reset = sent < 0 || (result < 0 && result != -EAGAIN);
+            EXPECT_TRUE(was_reset || result == 1) << "accepted, but not served";
+            if (result == 1) ++answered;
+            reset(client);
+            co_await end(server);
+        }
+        EXPECT_EQ(served, answered);
+    });
+}
+
 TEST(Server, SRV_09_SRV_10_wait_closed_waits_for_both_in_either_order) {
     testing::run([]() -> Coro<> {
         for (const bool close_first : {true, false}) {

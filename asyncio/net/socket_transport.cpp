@@ -90,13 +90,17 @@ SocketTransport::SocketTransport(EventLoop& loop, int fd, Ref<stream::Protocol> 
       loop_(loop),
       protocol_(std::move(protocol)),
       context_(ContextSlot::copy_current()),
-      fd_(fd) {
+      foreign_protocol_(protocol_->runs_foreign_code()) {
     receive_.owner = send_.owner = this;
     receive_.fd = send_.fd = fd;
-    listen_for_protocol();
 }
 
 SocketTransport::~SocketTransport() = default;
+
+void SocketTransport::belong_to(LossListener& owner, IntrusiveList<SocketTransport>& connections) {
+    owner_ = Ref<LossListener>(&owner);
+    connections.push_back(*this);
+}
 
 // --- reading -----------------------------------------------------------------------------------
 
@@ -117,34 +121,21 @@ void SocketTransport::receive() {
     if (!loop_.kernel().submit(receive_)) receiving_ended(receive_.inline_result);
 }
 
-/// What a protocol of a user needs with each piece of data, the library's own do without.
-void SocketTransport::listen_for_protocol() noexcept {
-    receive_.callback = protocol_->runs_foreign_code() ? &on_receive : &on_receive_within;
-}
-
-void SocketTransport::on_receive_within(kernel::Operation& operation,
-                                        const kernel::Completion& completion) {
+void SocketTransport::on_receive(kernel::Operation& operation,
+                                 const kernel::Completion& completion) {
     auto& self = *static_cast<SocketTransport*>(operation.owner);
     if (self.stage_ != Stage::open || !completion.more) [[unlikely]]
-        return on_receive(operation, completion);
-    try {
+        return self.receiving_ended(completion.result);
+    if (self.foreign_protocol_) return self.received(completion.data);
+    try {  // what a user's protocol needs, one of the library's own does without
         self.protocol_->data_received(completion.data);
     } catch (...) {
         self.receiver_failed();
     }
 }
 
-void SocketTransport::on_receive(kernel::Operation& operation,
-                                 const kernel::Completion& completion) {
-    auto& self = *static_cast<SocketTransport*>(operation.owner);
-    const ContextScope scope(self.context_);
-    if (self.stage_ == Stage::open && completion.more) [[likely]]
-        self.received(completion.data);
-    else
-        self.receiving_ended(completion.result);
-}
-
 void SocketTransport::received(std::span<const std::byte> data) {
+    const ContextScope scope(context_);
     const Ref<stream::Protocol> protocol = protocol_;  // it may be replaced by what is called
     try {
         protocol->data_received(data);
@@ -163,6 +154,7 @@ void SocketTransport::receiver_failed() {
 /// The last completion: end of stream, error, or because it was asked to end; or one that comes too
 /// late for the protocol.
 void SocketTransport::receiving_ended(int result) {
+    const ContextScope scope(context_);
     if (stage_ == Stage::losing) finish_if_idle();
     if (stage_ != Stage::open) return;
     if (direction_ == Direction::write) {
@@ -209,7 +201,7 @@ void SocketTransport::reader_gone() {
 void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
     if (stage_ == Stage::lost) return;
     protocol_ = std::move(protocol);
-    listen_for_protocol();
+    foreign_protocol_ = protocol_->runs_foreign_code();
 }
 
 void SocketTransport::close() {
@@ -268,9 +260,10 @@ void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
 }
 
 void SocketTransport::close_descriptor() noexcept {
-    if (make_blocking_again_) os::set_blocking(fd_);  // others may share it, a shell its terminal
-    loop_.own_descriptor(fd_, false);
-    loop_.kernel().close(std::exchange(fd_, -1));
+    if (make_blocking_again_)
+        os::set_blocking(receive_.fd);  // others may share it, a shell its terminal
+    loop_.own_descriptor(receive_.fd, false);
+    loop_.kernel().close(std::exchange(receive_.fd, -1));
 }
 
 void SocketTransport::call_connection_lost() {
@@ -287,7 +280,8 @@ void SocketTransport::call_connection_lost() {
     } catch (...) {
         report("protocol.connection_lost() failed");
     }
-    if (on_lost != nullptr) on_lost->connection_lost();
+    InServer::unlink();
+    if (const Ref<LossListener> owner = std::move(owner_)) owner->connection_lost();
 }
 
 /// The loop closes under an open connection: take the operations back and close the socket. What
@@ -306,6 +300,8 @@ void SocketTransport::loop_closed() noexcept {
     close_descriptor();
     stage_ = Stage::lost;
     begin_closing();
+    InServer::unlink();
+    owner_ = Ref<LossListener>();
     protocol_ = Ref<stream::Protocol>();
     (void)drop_ref();
 }
@@ -313,9 +309,9 @@ void SocketTransport::loop_closed() noexcept {
 const SocketTransport::Addresses& SocketTransport::addresses() const {
     if (!addresses_) {
         addresses_ = std::make_unique<Addresses>();
-        if (fd_ >= 0) {
-            os::peer_address(fd_, addresses_->peer);
-            os::local_address(fd_, addresses_->local);
+        if (receive_.fd >= 0) {
+            os::peer_address(receive_.fd, addresses_->peer);
+            os::local_address(receive_.fd, addresses_->local);
         }
     }
     return *addresses_;

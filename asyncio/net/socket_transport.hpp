@@ -48,10 +48,11 @@
 
 namespace asyncio::net {
 
-/// Hears that a connection is over, after its protocol did; for the server that counts it.
-class LossListener {
+/// Hears that a connection of its own is over, after its protocol did: the server.
+class LossListener : public RefCounted {
   public:
     virtual void connection_lost() noexcept = 0;
+    virtual void destroy() noexcept = 0;
 
   protected:
     ~LossListener() = default;
@@ -85,6 +86,7 @@ class DirectSend {
 };
 
 class SocketTransport final : public stream::Transport,
+                              public IntrusiveListNode<SocketTransport>,
                               private loop::PollHook,
                               private loop::Member,
                               private Runnable {
@@ -109,7 +111,8 @@ class SocketTransport final : public stream::Transport,
     static Ref<SocketTransport> open_pipe(EventLoop& loop, int fd, Ref<stream::Protocol> protocol,
                                           Direction direction);
 
-    LossListener* on_lost = nullptr;
+    /// Stands among `connections`, and `owner` lives, until the connection is lost.
+    void belong_to(LossListener& owner, IntrusiveList<SocketTransport>& connections);
 
     using stream::Transport::write;
     void write(std::span<const std::byte> data) override;
@@ -131,7 +134,7 @@ class SocketTransport final : public stream::Transport,
     EventLoop& loop() const noexcept override { return loop_; }
     const SocketAddress& peername() const override;
     const SocketAddress& sockname() const override;
-    int fileno() const noexcept override { return fd_; }
+    int fileno() const noexcept override { return receive_.fd; }
     void destroy() noexcept override { delete this; }
 
   private:
@@ -144,8 +147,6 @@ class SocketTransport final : public stream::Transport,
     ~SocketTransport();
 
     static void on_receive(kernel::Operation& operation, const kernel::Completion& completion);
-    static void on_receive_within(kernel::Operation& operation,
-                                  const kernel::Completion& completion);
     static void on_send(kernel::Operation& operation, const kernel::Completion& completion);
     static void take_turn(Runnable& runnable, Turn turn);
 
@@ -166,7 +167,6 @@ class SocketTransport final : public stream::Transport,
     void receive();
     void received(std::span<const std::byte> data);
     void receiver_failed();
-    void listen_for_protocol() noexcept;
     void receiving_ended(int result);
     void received_eof();
     void before_poll() noexcept override;
@@ -184,7 +184,10 @@ class SocketTransport final : public stream::Transport,
     void report(const char* what) noexcept;
     const Addresses& addresses() const;
 
+    using InServer = IntrusiveListNode<SocketTransport>;
+
     EventLoop& loop_;
+    Ref<LossListener> owner_;
     Ref<stream::Protocol> protocol_;
     ContextSlot context_;  // what the protocol is called in: a copy of the opener's
     kernel::Operation receive_{kernel::Opcode::receive, &on_receive};
@@ -198,8 +201,6 @@ class SocketTransport final : public stream::Transport,
     DirectSend* direct_ = nullptr;   // who has the sending side, if anybody
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
-    int fd_;
-    int lost_writes_ = 0;
     std::uint32_t write_iteration_ = 0;  // the last one with small writes
     Stage stage_ = Stage::open;
     Direction direction_ = Direction::both;
@@ -210,7 +211,9 @@ class SocketTransport final : public stream::Transport,
     bool eof_seen_ = false;
     bool writing_paused_ = false;
     bool turn_queued_ = false;
-    bool wrote_again_ = false;  // more than once in write_iteration_
+    std::uint8_t lost_writes_ = 0;
+    bool foreign_protocol_ = false;  // its data_received() runs code of a user's
+    bool wrote_again_ = false;       // more than once in write_iteration_
 };
 
 }  // namespace asyncio::net

@@ -53,7 +53,8 @@ bool SocketTransport::is_single_write() noexcept {
 /// What is written to a connection that is closed is dropped.
 void SocketTransport::refuse_write() {
     if (refusal_ != nullptr) throw std::logic_error(refusal_);
-    if (++lost_writes_ >= kLostWritesToReport)
+    if (lost_writes_ < kLostWritesToReport) ++lost_writes_;
+    if (lost_writes_ == kLostWritesToReport)
         log(LogLevel::warning, "write() on a connection that is closed");
 }
 
@@ -96,13 +97,14 @@ bool SocketTransport::try_send(const iovec* parts, std::size_t count, std::size_
 
 inline std::ptrdiff_t SocketTransport::system_send(std::span<const std::byte> data) noexcept {
     if (send_.is_socket) [[likely]]
-        return os::send_now(fd_, data);
+        return os::send_now(send_.fd, data);
     const iovec part = iovec_of(data);
-    return os::try_write(fd_, &part, 1);
+    return os::try_write(send_.fd, &part, 1);
 }
 
 std::ptrdiff_t SocketTransport::system_send(const iovec* parts, std::size_t count) noexcept {
-    return send_.is_socket ? os::try_send(fd_, parts, count) : os::try_write(fd_, parts, count);
+    return send_.is_socket ? os::try_send(send_.fd, parts, count)
+                           : os::try_write(send_.fd, parts, count);
 }
 
 /// How many of the lines' bytes the system takes now. If the connection is lost with it: all.
@@ -202,7 +204,7 @@ void SocketTransport::flushed() {
     if (direct_ != nullptr) direct_->changed.wake_all();
     if (eof_wanted_ && !eof_sent_) {
         eof_sent_ = true;
-        os::shutdown(fd_, os::Shutdown::write);
+        os::shutdown(send_.fd, os::Shutdown::write);
     }
     if (stage_ == Stage::closing) lose(nullptr);
 }

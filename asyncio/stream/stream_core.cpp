@@ -22,18 +22,18 @@ bool ReadWait::cancel(const std::string& message) noexcept {
 
 void StreamCore::set_error(std::exception_ptr error) {
     error_ = std::move(error);
-    over_ = eof_ || error_;
+    ends_ = static_cast<std::uint8_t>(error_ ? ends_ | kError : ends_ & kEof);
     set_obstacle(kFailed, static_cast<bool>(error_));
     ask_reader_again();
 }
 
 void StreamCore::feed_eof() {
-    eof_ = over_ = true;
+    ends_ |= kEof;
     ask_reader_again();
 }
 
 void StreamCore::feed(std::span<const std::byte> data) {
-    if (eof_) throw std::logic_error("feed_data after feed_eof");
+    if (eof()) throw std::logic_error("feed_data after feed_eof");
     data_received(data);
 }
 
@@ -114,13 +114,13 @@ bool StreamCore::eof_received() {
 
 void StreamCore::connection_lost(std::exception_ptr error) {
     const Ref<StreamCore> keep(this);
-    lost_ = true;
     set_obstacle(kLost, true);
-    lost_error_ = error;
-    if (error)
-        set_error(error);
-    else
+    if (error) {
+        set_error(std::move(error));
+        ends_ |= kLostWithError;
+    } else {
         feed_eof();
+    }
     drained_.wake_all();
     closed_.wake_all();
 }

@@ -85,13 +85,13 @@ class StreamCore final : public Protocol {
     Buffer& buffer() noexcept { return buffer_; }
     const Buffer& buffer() const noexcept { return buffer_; }
     std::size_t limit() const noexcept { return limit_; }
-    bool eof() const noexcept { return eof_; }
+    bool eof() const noexcept { return (ends_ & kEof) != 0; }
     const std::exception_ptr& error() const noexcept { return error_; }
     void set_error(std::exception_ptr error);
     void feed(std::span<const std::byte> data);
     void feed_eof();
     /// The stream is over, in one way or the other: no read has to wait any more.
-    bool over() const noexcept { return over_; }
+    bool over() const noexcept { return ends_ != 0; }
     void throw_if_failed() const {
         if (error_) [[unlikely]]
             std::rethrow_exception(error_);
@@ -129,18 +129,20 @@ class StreamCore final : public Protocol {
     /// Null for a reader that is fed by hand.
     Transport* transport() const noexcept { return transport_.get(); }
     bool paused() const noexcept { return (write_obstacles_ & kPaused) != 0; }
-    bool lost() const noexcept { return lost_; }
-    bool is_closing() const noexcept { return lost_ || !transport_ || transport_->is_closing(); }
+    bool lost() const noexcept { return (write_obstacles_ & kLost) != 0; }
+    bool is_closing() const noexcept { return lost() || !transport_ || transport_->is_closing(); }
     /// Nothing stands in the way of writing more.
     bool may_write() const noexcept { return write_obstacles_ == 0 && !transport_->is_closing(); }
-    const std::exception_ptr& lost_error() const noexcept { return lost_error_; }
+    /// It ended with error().
+    bool lost_with_error() const noexcept { return (ends_ & kLostWithError) != 0; }
     task::WaitList& drained() noexcept { return drained_; }
     task::WaitList& closed() noexcept { return closed_; }
 
     // --- start_tls() -----------------------------------------------------------------------
 
     /// The connection was accepted, not opened.
-    bool server_side = false;
+    bool server_side() const noexcept { return server_side_; }
+    void set_server_side() noexcept { server_side_ = true; }
     /// What a client connected to, for the name in the server's certificate; may be null.
     std::unique_ptr<const std::string> host;
     /// Put `layer`, which has this protocol above, in front of the transport. What was received and
@@ -158,7 +160,16 @@ class StreamCore final : public Protocol {
     void resume_writing() override;
     void destroy() noexcept override { delete this; }
 
+    static void* operator new(std::size_t size) { return coro::FramePool::allocate(size); }
+    static void operator delete(void* memory, std::size_t size) noexcept {
+        coro::FramePool::deallocate(memory, size);
+    }
+
   private:
+    // What ends the reading.
+    static constexpr std::uint8_t kEof = 1;
+    static constexpr std::uint8_t kError = 2;
+    static constexpr std::uint8_t kLostWithError = 4;
     // What drain() has to look at.
     static constexpr std::uint8_t kPaused = 1;
     static constexpr std::uint8_t kFailed = 2;
@@ -182,19 +193,18 @@ class StreamCore final : public Protocol {
     void pause_transport();
     void resume_transport();
 
+    // In the padding of the bases; one of these for each idle connection.
+    std::uint8_t ends_ = 0;
+    std::uint8_t write_obstacles_ = kNoTransport;
+    bool read_paused_ = false;
+    bool server_side_ = false;
     Buffer buffer_;
     std::size_t limit_;
     ReadWait* reader_ = nullptr;  // waits, or is woken and not resumed yet
     Ref<Transport> transport_;
     std::exception_ptr error_;
-    std::exception_ptr lost_error_;
     task::WaitList drained_;
     task::WaitList closed_;
-    bool eof_ = false;
-    bool over_ = false;  // eof_ or error_
-    bool read_paused_ = false;
-    bool lost_ = false;
-    std::uint8_t write_obstacles_ = kNoTransport;
 };
 
 }  // namespace asyncio::stream

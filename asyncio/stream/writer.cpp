@@ -107,7 +107,7 @@ Coro<> StreamWriter::start_tls(const stream::SecureContext& context,
     if (core_->transport() == nullptr)
         throw std::logic_error("start_tls: this stream has no connection");
     const stream::SecureArguments arguments = stream::arguments_of(context, options);
-    const bool server_side = options.server_side.value_or(core_->server_side);
+    const bool server_side = options.server_side.value_or(core_->server_side());
     const std::string_view host = core_->host ? std::string_view(*core_->host) : "";
     return upgrade(core_, server_side ? stream::server_security(arguments)
                                       : stream::client_security(arguments, host));

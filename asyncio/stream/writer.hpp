@@ -86,7 +86,7 @@ class ClosedAwaiter final : public task::ListWait {
     }
     void await_resume() {
         resume();
-        if (core_->lost_error()) std::rethrow_exception(core_->lost_error());
+        if (core_->lost_with_error()) std::rethrow_exception(core_->error());
     }
     const char* what() const noexcept override { return "wait_closed"; }
 

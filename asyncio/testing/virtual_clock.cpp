@@ -47,6 +47,12 @@ void VirtualClock::reclaim(kernel::Operation& operation) noexcept {
     forget(operation);
 }
 
+std::vector<int> VirtualClock::reclaim_accept(kernel::Operation& operation) noexcept {
+    std::vector<int> accepted = real_->reclaim_accept(operation);
+    forget(operation);
+    return accepted;
+}
+
 /// Give the operation its own callback back.
 void VirtualClock::forget(kernel::Operation& operation) noexcept {
     const auto it = callbacks_.find(&operation);

@@ -30,6 +30,7 @@
 #include <optional>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace asyncio::testing {
 
@@ -57,6 +58,7 @@ class VirtualClock final : public kernel::Kernel {
     bool submit(kernel::Operation& operation) noexcept override;
     void cancel(kernel::Operation& operation) noexcept override { real_->cancel(operation); }
     void reclaim(kernel::Operation& operation) noexcept override;
+    std::vector<int> reclaim_accept(kernel::Operation& operation) noexcept override;
     void close(int fd) noexcept override { real_->close(fd); }
     bool may_have_events() const noexcept override { return real_->may_have_events(); }
     void wait(std::optional<Duration> timeout) override;
