@@ -12,6 +12,7 @@ usage: ./dev bench [NAME] [ARGUMENT...]
   echo           throughput and server CPU, on io_uring and epoll
   idle           memory of an idle connection
   udp            UDP echo, beside raw epoll, libuv and Asio where they are installed
+  tls            TLS echo, handshakes and idle memory, beside raw OpenSSL and Asio where they are installed
   cost           user instructions per message, on io_uring and epoll; with hardware counters and peers
                  system calls, too, else by single-stepping
   proc           starting programs, also from a parent with 4 GiB in use
@@ -177,14 +178,40 @@ udp() {
     python3 bench/servers.py --rounds "$ROUNDS" "$BIN/bench_udp_load" "${1:-1:64,64:64,64:1400}" "${servers[@]}"
 }
 
+# Rows of 0 bytes are handshakes.
+tls() {
+    local folder name server port servers=()
+    folder=$(mktemp -d)
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+        -keyout "$folder/key.pem" -out "$folder/cert.pem" 2>/dev/null
+    build_peer tls_epoll -lssl -lcrypto
+    build_peer tls_asio -pthread -lssl -lcrypto
+    for name in io_uring epoll; do
+        servers+=("asyncio-$name=ASYNCIO_BACKEND=$name $BIN/bench_tls_echo $folder/cert.pem $folder/key.pem")
+    done
+    for name in tls_epoll tls_asio; do
+        [ ! -x "$BIN/peers/$name" ] || servers+=("$name=$BIN/peers/$name $folder/cert.pem $folder/key.pem")
+    done
+    python3 bench/servers.py --rounds "$ROUNDS" "$BIN/bench_tls_load" "${1:-1:64,64:64,64:16384,64:0}" "${servers[@]}"
+    for server in "${servers[@]}"; do
+        port=$((20000 + RANDOM % 10000))
+        # shellcheck disable=SC2086
+        env ${server#*=} "$port" &
+        "$BIN/bench_tls_load" --idle 1000 --impl "${server%%=*}" --pid $! "$port"
+        kill -TERM $!
+        wait $! 2>/dev/null || true
+    done
+    rm -rf "$folder"
+}
+
 compile_time() { python3 bench/compile_time.py "$@"; }
 
 name=${1:-all}
 [ $# -eq 0 ] || shift
 case $name in
-    micro | sync | idle | cost | udp | proc | file | compile_time) "$name" "$@" ;;
+    micro | sync | idle | cost | udp | tls | proc | file | compile_time) "$name" "$@" ;;
     echo) echo_ "$@" ;;
-    all) for name in micro sync echo_ idle cost udp proc file compile_time; do
+    all) for name in micro sync echo_ idle cost udp tls proc file compile_time; do
         printf '\n== %s\n' "${name%_}"
         "$name"
     done ;;
