@@ -247,10 +247,14 @@ void BlockingTransport::abort() {
 }
 
 void BlockingTransport::report(const char* what) noexcept {
-    ExceptionContext context;
-    context.message = what;
-    context.exception = std::current_exception();
-    loop_.call_exception_handler(context);
+    try {
+        ExceptionContext context;
+        context.message = what;
+        context.exception = std::current_exception();
+        loop_.call_exception_handler(context);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, what);
+    }
 }
 
 void BlockingTransport::lose(std::exception_ptr error) {

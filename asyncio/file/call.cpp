@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/log.hpp>
 #include <asyncio/file/call.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/inbox.hpp>
@@ -10,6 +11,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <stdexcept>
 
 namespace asyncio::file {
@@ -77,6 +79,7 @@ bool CallAwaiter::submit(coro::Driver& driver) {
         result_ = operation_.inline_result;
         if (result_ != -ENOTSUP) return false;
         start_thread();
+        if (!thread_) return false;
     }
     driver_ = &driver;
     driver.suspend_in(*this);
@@ -87,8 +90,21 @@ void CallAwaiter::start_thread() {
     const auto thread = std::make_shared<OnThread>(*this, loop_);
     thread->job = threads().submit([thread] { return os::perform(thread->call); });
     thread_ = thread;  // from here on the destructor sees to it, whatever is thrown
-    thread->job.add_done_callback(
-        [thread](const ConcurrentFuture<int>&) { OnThread::notify(thread); });
+    try {
+        thread->job.add_done_callback(
+            [thread](const ConcurrentFuture<int>&) { OnThread::notify(thread); });
+    } catch (const std::bad_alloc&) {
+        take_back();
+    }
+}
+
+/// Nobody will hear of the thread's end: it does not begin, or we wait for it here.
+void CallAwaiter::take_back() {
+    const auto thread = std::move(thread_);
+    thread->awaiter = nullptr;
+    if (thread->job.cancel()) throw std::bad_alloc();
+    thread->job.wait();
+    result_ = thread->job.result();
 }
 
 /// The caller's memory goes: no thread may touch it any more.
@@ -98,9 +114,14 @@ void CallAwaiter::let_go_of_thread() noexcept {
     if (result_ == kTaken) return;
     if (job.cancel()) return close_now(call_);
     if (!call_.waits) job.wait();
-    job.add_done_callback([call = call_](const ConcurrentFuture<int>& done) {
-        if (!done.cancelled()) close_opened(call, done.result());
-    });
+    if (job.done()) return close_opened(call_, job.cancelled() ? -ECANCELED : job.result());
+    try {
+        job.add_done_callback([call = call_](const ConcurrentFuture<int>& done) {
+            if (!done.cancelled()) close_opened(call, done.result());
+        });
+    } catch (const std::bad_alloc&) {
+        log(LogLevel::error, "no memory to close what a cancelled open() will give");
+    }
 }
 
 void CallAwaiter::on_completion(kernel::Operation& operation,

@@ -65,6 +65,7 @@ class CallAwaiter final : public coro::Wait {
     static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
     bool submit(coro::Driver& driver);
     void start_thread();
+    void take_back();
     void let_go_of_thread() noexcept;
 
     os::FileCall call_;

@@ -287,8 +287,9 @@ File::~File() = default;
 
 File File::from_fd(int fd, std::string_view name, OpenOptions options) {
     const int flags = file::check(os::open_flags(fd), "take over", name);
-    return File(
-        Ref<file::FileCore>(new file::FileCore(os::Fd(fd), std::string(name), flags, options)));
+    os::Fd owned(fd);
+    return File(Ref<file::FileCore>(
+        new file::FileCore(std::move(owned), std::string(name), flags, options)));
 }
 
 const Ref<file::FileCore>& File::core() const {

@@ -76,7 +76,8 @@ class File {
     File& operator=(File&& other) noexcept;
     ~File();
 
-    /// Takes over a descriptor. `name` is for errors. std::system_error if it is none.
+    /// Takes over a descriptor, and closes it if this throws. `name` is for errors.
+    /// std::system_error if it is none.
     static File from_fd(int fd, std::string_view name, OpenOptions options = {});
 
     /// Everything from here to the end.

@@ -187,6 +187,16 @@ Coro<std::size_t> FileCore::write_some(std::string_view data) {
     co_return static_cast<std::size_t>(count);
 }
 
+void FileCore::report_lost(int errno_value) const noexcept {
+    try {
+        log(LogLevel::error,
+            "lost " + std::to_string(written_.size()) + " bytes written to " + name_ +
+                ", which was not closed: " + std::generic_category().message(errno_value));
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, "lost bytes written to a file that was not closed");
+    }
+}
+
 /// The last chance of what was buffered: nobody can wait any more.
 void FileCore::blocking_flush() noexcept {
     while (!written_.empty()) {
@@ -195,12 +205,7 @@ void FileCore::blocking_flush() noexcept {
                                        .memory = written_.data(),
                                        .size = written_.size(),
                                        .offset = seekable_ && !append_ ? position_ : -1});
-        if (count <= 0) {
-            log(LogLevel::error,
-                "lost " + std::to_string(written_.size()) + " bytes written to " + name_ +
-                    ", which was not closed: " + std::generic_category().message(-count));
-            return;
-        }
+        if (count <= 0) return report_lost(-count);
         position_ += count;
         written_.erase(0, static_cast<std::size_t>(count));
     }
@@ -261,12 +266,14 @@ Coro<std::size_t> FileCore::write_at(std::string_view data, std::int64_t offset)
 }
 
 Coro<> FileCore::close() {
-    const int fd = fd_.release();
+    os::Fd fd = std::move(fd_);  // closes if the call cannot be made
     if (seekable_) {
-        const os::FileCall close{.kind = Kind::close, .fd = fd};
-        check(co_await Call(close, Cancellation::comes_later), "close", name_);
+        const os::FileCall close{.kind = Kind::close, .fd = fd.get()};
+        const int result = co_await Call(close, Cancellation::comes_later);
+        (void)fd.release();
+        check(result, "close", name_);
     } else {
-        get_running_loop().kernel().close(fd);
+        get_running_loop().kernel().close(fd.release());
     }
 }
 

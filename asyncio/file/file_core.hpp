@@ -97,6 +97,7 @@ class FileCore : public RefCounted {
     Coro<int> transfer(os::FileCall what);
     Coro<int> transfer_when_ready(os::FileCall what);
     void blocking_flush() noexcept;
+    void report_lost(int errno_value) const noexcept;
 
     Ref<loop::Core> loop_;
     os::Fd fd_;

@@ -2,6 +2,7 @@
 #include <asyncio/file/call.hpp>
 #include <asyncio/file/directory.hpp>
 #include <asyncio/file/temporary.hpp>
+#include <asyncio/os/fd.hpp>
 #include <asyncio/os/file.hpp>
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/task/as_outcome.hpp>
@@ -74,7 +75,10 @@ Coro<File> make_unnamed(std::string directory, std::string start) {
                         .mode = kOnlyUs,
                         .path = directory.c_str()};
     const int result = co_await file::Call(call);
-    if (result >= 0) co_return File::from_fd(result, directory + "/(temporary)");
+    if (os::Fd made(result); made) {
+        const std::string name = directory + "/(temporary)";
+        co_return File::from_fd(made.release(), name);
+    }
     if (result != -EOPNOTSUPP && result != -EISDIR && result != -EINVAL)
         file::check(result, "open a temporary file in", directory);
     // A file system without O_TMPFILE: a name that is gone at once.

@@ -45,6 +45,7 @@ IoUringKernel::IoUringKernel(const IoUringOptions& options)
       wake_(WakeChannel::Mode::blocking) {
     make_ring();
     outputs_ = std::make_unique<Completion_[]>(ring_->completion_capacity());
+    deferred_.reserve(ring_->completion_capacity());  // reclaim() may not throw
     arm_wake();
 }
 

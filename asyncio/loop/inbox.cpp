@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/loop/inbox.hpp>
 
+#include <chrono>
 #include <memory>
+#include <new>
 #include <stdexcept>
+#include <thread>
 
 namespace asyncio::loop {
 
@@ -49,7 +52,13 @@ std::uint64_t Inbox::post(Function&& function, ContextSlot&& context) {
 
 bool Inbox::try_post(Function function) {
     ContextSlot none;
-    return put(function, none) != 0;
+    for (;;) {
+        try {
+            return put(function, none) != 0;
+        } catch (const std::bad_alloc&) {  // a result on its way: others wait for it
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
 }
 
 /// Its number, or 0 if closed; then `function` is left alone.

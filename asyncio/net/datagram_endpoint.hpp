@@ -46,7 +46,7 @@ class DatagramCore final : public DatagramProtocol {
   public:
     using Item = std::pair<std::string, SocketAddress>;
 
-    explicit DatagramCore(std::size_t limit) noexcept : limit_(limit) {}
+    explicit DatagramCore(std::size_t limit) : limit_(limit) {}
 
     /// A recvfrom() that waits.
     class Wait : public task::ListWait {

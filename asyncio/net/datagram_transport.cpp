@@ -291,11 +291,15 @@ void DatagramTransport::abort() {
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
 void DatagramTransport::report(const char* what) noexcept {
-    ExceptionContext context;
-    context.message = what;
-    context.exception = std::current_exception();
-    context.transport = local_.to_string();
-    loop_.call_exception_handler(context);
+    try {
+        ExceptionContext context;
+        context.message = what;
+        context.exception = std::current_exception();
+        context.transport = local_.to_string();
+        loop_.call_exception_handler(context);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, what);
+    }
 }
 
 void DatagramTransport::lose(std::exception_ptr error) {

@@ -202,6 +202,7 @@ Coro<ReceivedDescriptors> recv_fds(int sock, std::size_t n, std::size_t most_fds
     ReceivedDescriptors got;
     got.data.resize(n);
     std::vector<int> numbers(std::min(most_fds, os::most_passed_descriptors));
+    got.fds.reserve(numbers.size());  // what has arrived must find its place
     auto call = [&] {
         const os::Received received =
             os::try_receive_descriptors(sock, net::memory_of(got.data), numbers);

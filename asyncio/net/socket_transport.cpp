@@ -221,11 +221,15 @@ void SocketTransport::abort() {
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
 void SocketTransport::report(const char* what) noexcept {
-    ExceptionContext context;
-    context.message = what;
-    context.exception = std::current_exception();
-    context.transport = peername().to_string();
-    loop_.call_exception_handler(context);
+    try {
+        ExceptionContext context;
+        context.message = what;
+        context.exception = std::current_exception();
+        context.transport = peername().to_string();
+        loop_.call_exception_handler(context);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, what);
+    }
 }
 
 void SocketTransport::lose_by(int errno_value, const char* what) {

@@ -154,7 +154,11 @@ void SocketTransport::write_eof() {
 
 void SocketTransport::before_poll() noexcept {
     const ContextScope scope(context_);
-    if (stage_ <= Stage::closing && send_.idle()) send_buffered();
+    try {
+        if (stage_ <= Stage::closing && send_.idle()) send_buffered();
+    } catch (...) {  // out of memory
+        lose(std::current_exception());
+    }
 }
 
 /// Send until the kernel keeps the operation, or nothing is left. REQUIRES: send_ is idle.

@@ -2,6 +2,7 @@
 #include <asyncio/os/cpu.hpp>
 #include <asyncio/os/error.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -17,7 +18,7 @@ constexpr std::size_t kMostCores = 8192;
 constexpr std::size_t kNameBytes = 16;  // with the terminating zero
 
 /// The numbers of the cores this thread may use; empty if the system does not say.
-std::vector<int> allowed_cores() noexcept {
+std::vector<int> allowed_cores() {
     std::vector<int> cores;
     alignas(cpu_set_t) unsigned char bytes[CPU_ALLOC_SIZE(kMostCores)] = {};
     auto* mask = reinterpret_cast<cpu_set_t*>(bytes);
@@ -30,8 +31,10 @@ std::vector<int> allowed_cores() noexcept {
 }  // namespace
 
 int usable_cores() noexcept {
-    const auto count = static_cast<int>(allowed_cores().size());
-    return count > 0 ? count : 1;
+    alignas(cpu_set_t) unsigned char bytes[CPU_ALLOC_SIZE(kMostCores)] = {};
+    const auto* mask = reinterpret_cast<const cpu_set_t*>(bytes);
+    if (::sched_getaffinity(0, sizeof bytes, reinterpret_cast<cpu_set_t*>(bytes)) != 0) return 1;
+    return std::max(CPU_COUNT_S(sizeof bytes, mask), 1);
 }
 
 void pin_to_core(int index) {

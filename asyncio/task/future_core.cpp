@@ -2,6 +2,8 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/task/future_core.hpp>
 
+#include <new>
+
 namespace asyncio::task {
 
 namespace {
@@ -88,7 +90,10 @@ void FutureCore::abandon_all_waiters() noexcept {
 
 void FutureCore::set_message(const std::string& message) {
     if (message.empty() && !story_) return;
-    story().message = message;
+    try {
+        story().message = message;
+    } catch (const std::bad_alloc&) {  // the cancellation matters more than its message
+    }
 }
 
 const std::string& FutureCore::message() const noexcept { return story_ ? story_->message : kNone; }
@@ -124,6 +129,17 @@ void FutureCore::fill_context(ExceptionContext& context) const {
 
 void FutureCore::report_unretrieved_now() noexcept {
     unretrieved_ = false;
+    try {
+        report_exception();
+    } catch (const FatalException& e) {  // cannot leave a destructor
+        log(LogLevel::error, e.what());
+    } catch (...) {
+        log(LogLevel::error,
+            "an exception was never retrieved, and there is no memory to report it");
+    }
+}
+
+void FutureCore::report_exception() {
     ExceptionContext context;
     context.message =
         std::string(driver() != nullptr ? "Task" : "Future") + " exception was never retrieved";
@@ -134,11 +150,7 @@ void FutureCore::report_unretrieved_now() noexcept {
     }
     ContextSlot* slot = context_slot();
     const ContextScope scope(slot != nullptr ? *slot : ContextSlot::current());
-    try {
-        core_->loop->call_exception_handler(context);
-    } catch (const FatalException& e) {  // cannot leave a destructor
-        log(LogLevel::error, std::string("in the exception handler: ") + e.what());
-    }
+    core_->loop->call_exception_handler(context);
 }
 
 }  // namespace asyncio::task

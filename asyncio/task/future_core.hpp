@@ -157,6 +157,7 @@ class FutureCore : public RefCounted {
         if (!waiters_.empty()) schedule_waiters();
     }
     void report_unretrieved_now() noexcept;
+    void report_exception();
     void abandon_all_waiters() noexcept;
     void schedule_waiters() noexcept;
     void keep_trace() noexcept;

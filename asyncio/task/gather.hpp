@@ -81,6 +81,16 @@ class GatherVector final : public WithResult<std::vector<Gathered<T, Outcomes>>,
     }
 };
 
+/// If gather cannot begin (out of memory, a future of another loop), the tasks it has made already
+/// never do: what they refer to goes with the caller's frame.
+template <class... As>
+void cancel_made(const std::array<Ref<FutureCore>, sizeof...(As)>& children) {
+    const std::array<bool, sizeof...(As)> made{
+        !std::is_base_of_v<AnyFuture, std::remove_cvref_t<As>>...};
+    for (std::size_t i = 0; i < children.size(); ++i)
+        if (made[i] && children[i]) children[i]->cancel({});
+}
+
 template <bool Outcomes, class... As>
 auto gather_all(As&&... awaitables) {
     using State = GatherTuple<Outcomes, AwaitResult<As>...>;
@@ -88,9 +98,15 @@ auto gather_all(As&&... awaitables) {
     ((loop = loop != nullptr ? loop : loop_of(awaitables)), ...);
     if (loop == nullptr) loop = &get_running_loop();
     Ref<State> state(new State(loop->core()));
-    std::array<Ref<FutureCore>, sizeof...(As)> children{
-        ensure_future(*loop, std::forward<As>(awaitables))...};
-    state->start(children, Outcomes);
+    std::array<Ref<FutureCore>, sizeof...(As)> children;
+    try {
+        std::size_t next = 0;
+        ((children[next++] = ensure_future(*loop, std::forward<As>(awaitables))), ...);
+        state->start(children, Outcomes);
+    } catch (...) {
+        cancel_made<As...>(children);
+        throw;
+    }
     return Future<std::tuple<Gathered<AwaitResult<As>, Outcomes>...>>(
         Ref<FutureCore>(std::move(state)));
 }
@@ -103,9 +119,16 @@ auto gather_range(std::vector<A> awaitables) {
     Ref<State> state(new State(loop->core()));
     std::vector<Ref<FutureCore>> children;
     children.reserve(awaitables.size());
-    for (A& awaitable : awaitables) children.push_back(ensure_future(*loop, std::move(awaitable)));
-    awaitables.clear();
-    state->start(children, Outcomes);
+    try {
+        for (A& awaitable : awaitables)
+            children.push_back(ensure_future(*loop, std::move(awaitable)));
+        awaitables.clear();
+        state->start(children, Outcomes);
+    } catch (...) {
+        for (const Ref<FutureCore>& child : children)
+            if (!std::is_base_of_v<AnyFuture, A> && child) child->cancel({});
+        throw;
+    }
     return Future<std::vector<Gathered<AwaitResult<A>, Outcomes>>>(
         Ref<FutureCore>(std::move(state)));
 }

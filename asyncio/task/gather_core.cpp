@@ -39,9 +39,10 @@ void GatherCore::start(std::span<Ref<FutureCore>> children, bool return_exceptio
         complete_all();
         return;
     }
-    size_ = children.size();
-    children_ = std::make_unique<Child[]>(size_);
     std::vector<FutureCore*> already_done;  // these count at once
+    already_done.reserve(children.size());
+    children_ = std::make_unique<Child[]>(children.size());
+    size_ = children.size();  // nothing is thrown from here on
     for (std::size_t i = 0; i < size_; ++i) {
         Child& child = children_[i];
         child.gather = this;

@@ -4,6 +4,7 @@
 #include <asyncio/task/run.hpp>
 
 #include <csignal>
+#include <cstdio>
 #include <vector>
 
 namespace asyncio {
@@ -113,15 +114,22 @@ void MainRun::until_done(const AnyFuture& main) {
 
 }  // namespace task
 
+/// In a destructor: it may be memory that is missing.
+static void log_failed_close(const char* error) noexcept {
+    char text[256];
+    std::snprintf(text, sizeof text, "while closing a Runner: %s", error);
+    log(LogLevel::error, text);
+}
+
 Runner::~Runner() {
     try {
         close();
     } catch (const FatalException& e) {
-        log(LogLevel::error, std::string("while closing a Runner: ") + e.what());
+        log_failed_close(e.what());
     } catch (const std::exception& e) {
-        log(LogLevel::error, std::string("while closing a Runner: ") + e.what());
+        log_failed_close(e.what());
     } catch (...) {
-        log(LogLevel::error, "while closing a Runner: unknown exception");
+        log_failed_close("unknown exception");
     }
 }
 

@@ -166,19 +166,26 @@ void TaskCore::leave_loop() noexcept {
     if (drop_ref()) destroy();
 }
 
-void TaskCore::loop_closed() noexcept {
-    const Ref<TaskCore> keep(this);  // and with it the context
-    const ContextScope scope(context_);
-    if (report_if_destroyed_pending_) {
+void TaskCore::report_pending() noexcept {
+    static constexpr const char* kMessage = "Task was destroyed but it is pending!";
+    try {
         ExceptionContext context;
-        context.message = "Task was destroyed but it is pending!";
+        context.message = kMessage;
         fill_context(context);
         context.task = name();
         context.call_stack = format_stack(get_stack(*this, kWholeStack, created_));
         context.source_location =
             std::string(created_.file_name()) + ":" + std::to_string(created_.line());
         core().loop->call_exception_handler(context);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, kMessage);
     }
+}
+
+void TaskCore::loop_closed() noexcept {
+    const Ref<TaskCore> keep(this);  // and with it the context
+    const ContextScope scope(context_);
+    if (report_if_destroyed_pending_) report_pending();
     destroy_chain();
     abandon_waiters();
     if (drop_ref()) destroy();

@@ -90,6 +90,7 @@ class TaskCore : public FutureCore, public loop::Member, public coro::Driver {
     void finish();
     void end_cancelled(std::exception_ptr error) noexcept;
     void leave_loop() noexcept;
+    void report_pending() noexcept;
     void loop_closed() noexcept override;
     void set_cancel_message(const std::string& message) final { set_message(message); }
     const std::string& cancel_message() const noexcept final { return message(); }

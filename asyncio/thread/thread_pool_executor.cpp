@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -41,15 +42,17 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     }
 
     void close(bool drop) {
-        std::deque<UniqueFunction<void()>> dropped;  // after the lock: futures of users
+        // Dropped after the lock: futures of users. Made when needed: an empty deque allocates.
+        std::optional<std::deque<UniqueFunction<void()>>> dropped;
+        if (drop) dropped.emplace();
         {
             const std::lock_guard lock(mutex_);
             closed_ = true;
-            if (drop) dropped.swap(jobs_);
+            if (dropped) dropped->swap(jobs_);
             dropped_ = dropped_ || drop;
         }
         available_.notify_all();
-        dropped.clear();
+        dropped.reset();
         finish_if_over();
     }
 

@@ -207,9 +207,14 @@ int Engine::choose_context() {
     return SSL_TLSEXT_ERR_OK;
 }
 
-void Engine::keep_rest() {
+void Engine::keep_rest() noexcept {
     const std::span<const std::byte> rest = std::exchange(lent_, {});
-    if (!rest.empty()) kept_.append(rest);
+    if (rest.empty()) return;
+    try {
+        kept_.append(rest);
+    } catch (const std::bad_alloc&) {
+        lost_input_ = true;
+    }
 }
 
 // --- the machine -------------------------------------------------------------------------------

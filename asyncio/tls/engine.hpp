@@ -71,6 +71,8 @@ class Engine final : public ssl::SSLObject {
       private:
         Engine& engine_;
     };
+    /// There was no memory for what was not used: the stream has a hole.
+    bool lost_input() const noexcept { return lost_input_; }
     /// The connection below has ended: after the input comes nothing more.
     void end_input() noexcept { input_ended_ = true; }
 
@@ -117,7 +119,8 @@ class Engine final : public ssl::SSLObject {
     void set_up(const ssl::SSLContext& context);
     void ask_for_name();
     void resume_session();
-    void keep_rest();
+    void keep_rest() noexcept;
+    bool lost_input_ = false;
     void keep_session(ssl_session_st* session);
     int choose_context();
     bool said_goodbye() const noexcept;

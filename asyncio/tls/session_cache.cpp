@@ -19,8 +19,10 @@ void SessionCache::store(const std::string& key, SSL_SESSION* session) {
     const std::lock_guard lock(mutex_);
     if (const auto found = by_key_.find(key); found != by_key_.end()) erase(found->second);
     if (entries_.size() == kSessions) erase(std::prev(entries_.end()));
-    entries_.push_front(Entry{key, session});
-    by_key_[key] = entries_.begin();
+    std::list<Entry> fresh;  // both or none: whoever gave the session frees it if this throws
+    fresh.push_front(Entry{key, session});
+    by_key_[key] = fresh.begin();
+    entries_.splice(entries_.begin(), fresh);
 }
 
 SSL_SESSION* SessionCache::take(const std::string& key) {

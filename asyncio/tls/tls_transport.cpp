@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -21,8 +22,14 @@ constexpr std::size_t kPiece = 65536;  // encrypted before it is handed down
 constexpr int kLostWritesToReport = 5;
 constexpr std::size_t kMostAnswers = 65536;  // that wait for a peer who takes nothing
 
-std::exception_ptr system_error(int errno_value, const std::string& what) {
-    return std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what));
+/// Never throws: out of memory is an error, too.
+std::exception_ptr system_error(int errno_value, std::string_view what) noexcept {
+    try {
+        return std::make_exception_ptr(
+            std::system_error(errno_value, std::generic_category(), std::string(what)));
+    } catch (...) {
+        return std::current_exception();
+    }
 }
 
 std::string seconds(Duration duration) {
@@ -89,7 +96,13 @@ void TlsTransport::set_listener(std::unique_ptr<stream::HandshakeListener> liste
 void TlsTransport::tell_listener(std::exception_ptr error) noexcept {
     handshake_error_ = error;
     const auto listener = std::move(listener_);
-    if (listener) listener->handshake_over(std::move(error));
+    if (!listener) return;
+    try {
+        listener->handshake_over(std::move(error));
+    } catch (...) {
+        report("the connection could not be handed over after its TLS handshake");
+        below_->abort();
+    }
 }
 
 // --- reading -----------------------------------------------------------------------------------
@@ -97,8 +110,11 @@ void TlsTransport::tell_listener(std::exception_ptr error) noexcept {
 void TlsTransport::received(std::span<const std::byte> ciphertext) {
     if (stage_ >= Stage::ending) return;
     const Ref<TlsTransport> keep(this);
-    const Engine::Input lend(*engine_, ciphertext);
-    advance();
+    {
+        const Engine::Input lend(*engine_, ciphertext);
+        advance();
+    }
+    if (engine_->lost_input()) fail(std::make_exception_ptr(std::bad_alloc()), true);
 }
 
 bool TlsTransport::ended() {
@@ -130,6 +146,8 @@ void TlsTransport::advance() {
         if (stage_ == Stage::open) deliver();
         if (stage_ == Stage::open && !writing_) write_backlog();
         if (stage_ == Stage::shutting && engine_->shutdown()) end(false);
+    } catch (const std::bad_alloc&) {  // nor is there any to say goodbye with
+        fail(std::current_exception(), true);
     } catch (...) {
         fail(std::current_exception(), false);
     }
@@ -250,7 +268,13 @@ void TlsTransport::close_if_written() {
 void TlsTransport::flush() {
     while (engine_ && !engine_->output().empty()) {
         stream::Buffer out = std::exchange(engine_->output(), stream::Buffer());
-        below_->write(out.bytes());
+        try {
+            below_->write(out.bytes());
+        } catch (const std::bad_alloc&) {  // what is encrypted cannot be encrypted again
+            fail(std::current_exception(), true);
+            below_->abort();
+            return;
+        }
         out.clear();
         if (engine_ && engine_->output().empty()) engine_->output() = std::move(out);
     }
@@ -307,7 +331,11 @@ void TlsTransport::close() {
         return;
     }
     begin_closing();
-    say_goodbye();
+    try {
+        say_goodbye();
+    } catch (const std::bad_alloc&) {  // nobody would end what has begun to close
+        abort();
+    }
 }
 
 /// Shut down, once all is encrypted.
@@ -352,7 +380,12 @@ void TlsTransport::end(bool abort_below) {
         below_->abort();
         return;
     }
-    arm(shutdown_timeout_);
+    try {
+        arm(shutdown_timeout_);
+    } catch (const std::bad_alloc&) {  // a goodbye without a time limit could last for ever
+        below_->abort();
+        return;
+    }
     below_->close();
 }
 
@@ -406,11 +439,15 @@ void TlsTransport::detached() noexcept {
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
 void TlsTransport::report(const char* what) {
-    ExceptionContext context;
-    context.message = what;
-    context.exception = std::current_exception();
-    context.transport = "TLS connection";
-    loop().call_exception_handler(context);
+    try {
+        ExceptionContext context;
+        context.message = what;
+        context.exception = std::current_exception();
+        context.transport = "TLS connection";
+        loop().call_exception_handler(context);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+        log(LogLevel::error, what);
+    }
 }
 
 }  // namespace asyncio::tls
