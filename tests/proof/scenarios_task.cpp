@@ -2,7 +2,6 @@
 //
 // Scenarios of tasks, time, locks, threads and signals.
 #include <csignal>
-#include <thread>
 
 #include "scenarios.hpp"
 
@@ -35,11 +34,11 @@ Coro<> tasks_and_futures() {
         co_await sleep(0s);
         future.set_result(2);
     });
+    co_await setter;
     const int value = co_await future;
     expect(value == 2, "the future has its result");
     const int first = co_await task;
     expect(first == 1, "the task has its result");
-    co_await setter;
     Task<int> cancelled = create_task(soon(3, 1h));
     co_await sleep(0s);
     cancelled.cancel("not wanted");
@@ -105,7 +104,11 @@ Coro<> queues() {
             bytes += item->size();
         }
     };
-    co_await gather(produce(), consume());
+    co_await with(TaskGroup(), [&](TaskGroup& group) -> Coro<> {
+        (void)group.create_task(produce());
+        (void)group.create_task(consume());
+        co_return;
+    });
     expect(bytes == 800, "no item is lost");
     PriorityQueue<int> priorities;
     for (const int i : {3, 1, 2}) priorities.put_nowait(i);
@@ -138,7 +141,13 @@ Coro<> locks() {
         co_await sleep(0s);
         event.set();
     };
-    co_await gather(work(), work(), work(), work(), all_in(), open(), meet(), meet(), meet());
+    co_await with(TaskGroup(), [&](TaskGroup& group) -> Coro<> {
+        for (int i = 0; i < 4; i++) (void)group.create_task(work());
+        for (int i = 0; i < 3; i++) (void)group.create_task(meet());
+        (void)group.create_task(all_in());
+        (void)group.create_task(open());
+        co_return;
+    });
 }
 
 Coro<> timeouts() {
@@ -204,52 +213,21 @@ Coro<> threads() {
     expect(failed, "an exception crosses");
 }
 
-/// A thread of the test's own that is joined whatever happens.
-class Helper {
-  public:
-    template <class F>
-    explicit Helper(F f) : thread_(start(std::move(f))) {}
-    Helper(const Helper&) = delete;
-    Helper& operator=(const Helper&) = delete;
-    ~Helper() { thread_.join(); }
-
-  private:
-    template <class F>
-    static std::thread start(F f) {
-        try {
-            return std::thread(std::move(f));
-        } catch (const std::system_error& error) {
-            throw std::system_error(error.code(), "start the scenario's thread");
-        }
-    }
-    std::thread thread_;
-};
-
 Coro<> from_other_threads() {
     EventLoop& loop = get_running_loop();
-    Event done;
-    int answer = 0;
-    std::exception_ptr error;
-    {
-        auto started = std::make_unique<Helper>([&] {
-            try {
-                auto future = run_coroutine_threadsafe(soon(5), loop);
-                answer = future.result();
-            } catch (...) {
-                error = std::current_exception();
-            }
-            try {
-                loop.call_soon_threadsafe([&] { done.set(); });
-            } catch (...) {
-                error = std::current_exception();
-            }
-        });
-        const auto waited = co_await as_outcome(wait_for(done.wait(), 500ms));
-        co_await to_thread([&] { started.reset(); });
-        if (error) std::rethrow_exception(error);
-        expect(bool(waited), "the call of the other thread arrives");
-    }
+    Event called;
+    auto there = [&]() -> int {
+        loop.call_soon_threadsafe([&] { called.set(); });
+        auto future = run_coroutine_threadsafe(soon(5), loop);
+        try {
+            return future.result();
+        } catch (const CancelledError&) {  // it never got to the loop
+            throw std::bad_alloc();
+        }
+    };
+    const int answer = co_await to_thread(there);
     expect(answer == 5, "the other thread has the result");
+    co_await called.wait();
 }
 
 void all_cores(const Environment& environment) {
@@ -280,19 +258,17 @@ Coro<> cancel_everything() {
     co_await lock.acquire();
     Event event;
     Queue<int> queue(1);
-    std::vector<Task<>> tasks;
-    tasks.push_back(create_task([&]() -> Coro<> { co_await lock.acquire(); }));
-    tasks.push_back(create_task([&]() -> Coro<> { co_await event.wait(); }));
-    tasks.push_back(create_task([&]() -> Coro<> { (void)co_await queue.get(); }));
-    tasks.push_back(create_task([&]() -> Coro<> { (void)co_await soon(1, 1h); }));
-    tasks.push_back(
-        create_task([&]() -> Coro<> { (void)co_await gather(soon(1, 1h), soon(2, 1h)); }));
-    co_await sleep(1ms);
-    for (const auto& task : tasks) task.cancel();
-    for (const auto& task : tasks) {
-        const auto end = co_await as_outcome(task);
-        expect(end.cancelled(), "each ends cancelled");
-    }
+    co_await with(TaskGroup(), [&](TaskGroup& group) -> Coro<> {
+        std::vector<Task<>> tasks;
+        tasks.push_back(group.create_task([&]() -> Coro<> { co_await lock.acquire(); }));
+        tasks.push_back(group.create_task([&]() -> Coro<> { co_await event.wait(); }));
+        tasks.push_back(group.create_task([&]() -> Coro<> { (void)co_await queue.get(); }));
+        tasks.push_back(group.create_task([&]() -> Coro<> { (void)co_await soon(1, 1h); }));
+        tasks.push_back(group.create_task(
+            [&]() -> Coro<> { (void)co_await gather(soon(1, 1h), soon(2, 1h)); }));
+        co_await sleep(1ms);
+        for (const auto& task : tasks) task.cancel();
+    });
     lock.release();
 }
 
