@@ -280,7 +280,7 @@ class Proof {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             ::setpgid(0, 0);
             if (std::getenv("PROOF_VERBOSE") == nullptr)
-                (void)std::freopen("/dev/null", "w", stderr);
+                if (std::freopen("/dev/null", "w", stderr) == nullptr) ::_exit(4);
             Trial trial(scenario, environment_, *progress_);
             work(trial);
             ::_exit(0);
