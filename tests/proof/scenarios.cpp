@@ -20,7 +20,8 @@ class Hung final : public std::exception {
 
 Coro<> within_deadline(Coro<> (*body)(), Duration deadline) {
     auto work = create_task(body);
-    const auto [done, pending] = co_await wait(std::vector{work}, {.timeout = deadline});
+    const std::vector<Task<>> works(1, work);
+    const auto [done, pending] = co_await wait(works, {.timeout = deadline});
     if (done.empty()) throw Hung();
     co_await work;
 }

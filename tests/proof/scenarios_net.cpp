@@ -229,7 +229,8 @@ Coro<> datagram_protocols() {
         {.remote = {"127.0.0.1", receiving->sockname().port()}});
     sending->sendto("ping");
     // What fails is told to the sender's protocol.
-    auto first = co_await wait(std::vector{done, unused}, {.return_when = FIRST_COMPLETED});
+    const std::vector<Future<>> futures{done, unused};
+    auto first = co_await wait(futures, {.return_when = FIRST_COMPLETED});
     sending->close();
     receiving->close();
     co_await sleep(0s);
@@ -277,7 +278,8 @@ Coro<> pass_descriptors() {
     const Fd right(ends[1]);
     auto receiving = create_task(recv_fds(right.get(), 16, 4));
     co_await sleep(0s);
-    co_await send_fds(left.get(), "two", {0, 2});
+    const std::vector<int> outputs{0, 2};
+    co_await send_fds(left.get(), "two", outputs);
     const ReceivedDescriptors received = co_await std::move(receiving);
     expect(received.data == "two" && received.fds.size() == 2, "descriptors arrive");
 }
