@@ -43,10 +43,26 @@ class ServerCore::Listener {
     }
 
     void accept_later() {
-        retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { accept(); });
+        retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { resume(); });
+        paused_ = true;
+    }
+    /// A descriptor has come free: a pause is over.
+    void accept_soon() noexcept {
+        if (!paused_) return;
+        try {
+            Handle soon = server_.loop_.call_soon([this] { resume(); });
+            retry_.cancel();
+            retry_ = std::move(soon);
+            paused_ = false;
+        } catch (const std::bad_alloc&) {  // the pause ends by itself
+        }
     }
 
   private:
+    void resume() {
+        paused_ = false;
+        accept();
+    }
     static void on_accept(kernel::Operation& operation, const kernel::Completion& completion) {
         auto& self = *static_cast<Listener*>(operation.owner);
         const Ref<ServerCore> keep(&self.server_);
@@ -70,6 +86,7 @@ class ServerCore::Listener {
     SocketFile file_;
     kernel::Operation accept_{kernel::Opcode::accept, &on_accept};
     Handle retry_;
+    bool paused_ = false;  // until retry_
 };
 
 ServerCore::ServerCore(EventLoop& loop, std::unique_ptr<Acceptor> acceptor,
@@ -119,6 +136,7 @@ void ServerCore::accepted(os::Fd fd) {
 }
 
 void ServerCore::connection_lost() noexcept {
+    for (const auto& listener : listeners_) listener->accept_soon();
     if (finished()) changed_.wake_all();
 }
 

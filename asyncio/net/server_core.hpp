@@ -15,8 +15,9 @@
 // A unix server's socket file goes with its listener, if it still is the file that was bound.
 //
 // Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, and accepting pauses for
-// kAcceptRetryDelay instead of spinning. The server keeps itself alive from start_serving() to
-// close(). The end of the loop closes it, and drops the records of its connections.
+// kAcceptRetryDelay instead of spinning, or until a connection of the server ends: its descriptor
+// is free again. The server keeps itself alive from start_serving() to close(). The end of the loop
+// closes it, and drops the records of its connections.
 //
 // Threads: the loop's.
 #pragma once
