@@ -63,18 +63,29 @@ inline void IoUringKernel::on_receive(Operation& operation, const Completion_& c
         dispose(completion);
 }
 
-/// One wait() delivers what was there when it began, at most one ring full.
+/// One wait() delivers what was there when it began, at most one ring full. A callback that takes
+/// an operation back may move the rest of the ring to deferred_: what the ring has from then on is
+/// newer, and waits for the next turn.
 void IoUringKernel::dispatch() {
     finish_all(finished_inputs_);
-    std::size_t left = ring_->completion_capacity();
-    for (Completion_ completion; left != 0 && next_deferred(completion); left--)
+    const std::size_t left = deliver_deferred(ring_->completion_capacity());
+    const std::size_t most = std::min<std::size_t>(left, ring_->ready());
+    const std::size_t missed = ring_->take_ready(most, [this](const Completion_& completion) {
         on_completion(completion);
-    ring_->take_ready(std::min<std::size_t>(left, ring_->ready()),
-                      [this](const Completion_& completion) { on_completion(completion); });
+        return deferred_.empty();
+    });
+    deliver_deferred(missed);
     // By index and copied: a callback may strike out a later one.
     for (std::size_t i = 0; i < output_count_; i++) deliver(Completion_(outputs_[i]));
     output_count_ = 0;
     finish_all(finished_outputs_);
+}
+
+/// What remains of the limit.
+std::size_t IoUringKernel::deliver_deferred(std::size_t limit) {
+    for (Completion_ completion; limit != 0 && next_deferred(completion); limit--)
+        on_rarer_completion(completion);
+    return limit;
 }
 
 void IoUringKernel::finish_all(List& list) {

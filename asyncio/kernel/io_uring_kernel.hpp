@@ -110,6 +110,7 @@ class IoUringKernel final : public Kernel {
     bool next_completion(Completion_& completion) noexcept;
     bool next_deferred(Completion_& completion) noexcept;
     void dispatch();
+    std::size_t deliver_deferred(std::size_t limit);
     void finish_all(List& list);
 
     // Completions.

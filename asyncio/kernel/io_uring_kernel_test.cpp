@@ -165,6 +165,40 @@ TEST_F(IoUring, A9_reclaim_finds_its_own_behind_an_overflow) {
     for (int i = 0; i < 100; i++) EXPECT_EQ(polls[i]->finals, i % 2);
 }
 
+TEST_F(IoUring, A9_bytes_stay_in_order_when_a_callback_reclaims_in_an_overflow) {
+    const auto kernel = make_faulty({.submission_entries = 8, .completion_entries = 8});
+    const Pair first = unix_pair();
+    const Pair pair = unix_pair();
+    const Pair quiet = unix_pair();
+    const Pair crowd = unix_pair();
+    TestOperation gate(Opcode::receive, first.a.get());
+    TestOperation receive(Opcode::receive, pair.a.get());
+    TestOperation held(Opcode::receive, quiet.a.get());
+    std::vector<std::unique_ptr<TestOperation>> polls;
+    for (TestOperation* operation : {&gate, &receive, &held})
+        ASSERT_TRUE(kernel->submit(*operation));
+    for (int i = 0; i < 9; i++) {
+        polls.push_back(std::make_unique<TestOperation>(Opcode::poll, crowd.a.get()));
+        polls.back()->events = POLLIN;
+        ASSERT_TRUE(kernel->submit(*polls.back()));
+    }
+    poll_now(*kernel);
+    gate.then = [&](const Completion&) {
+        // Newer completions, which the system tells while this takes back what it still holds.
+        EXPECT_TRUE(write_all(pair.b.get(), "newer"));
+        EXPECT_EQ(::shutdown(pair.b.get(), SHUT_WR), 0);
+        kernel->reclaim(held);
+    };
+    ASSERT_TRUE(write_all(first.b.get(), "x"));
+    ASSERT_TRUE(write_all(pair.b.get(), "older, "));
+    ASSERT_TRUE(write_all(crowd.b.get(), "x"));  // more than the ring holds
+    ASSERT_TRUE(pump(*kernel, [&] { return receive.ended() && kernel->in_flight() == 1; }));
+    EXPECT_EQ(receive.data, "older, newer");
+    EXPECT_EQ(receive.last(), 0);
+    for (const auto& poll : polls) EXPECT_EQ(poll->results, std::vector<int>{POLLIN});
+    kernel->reclaim(gate);
+}
+
 TEST_F(IoUring, A10_a_full_queue_delays_and_loses_nothing) {
     const auto kernel = make_faulty({.submission_entries = 1, .completion_entries = 2});
     exercise(*kernel);

@@ -93,19 +93,23 @@ class IoUringRing {
         io_uring_smp_store_release(ring_.cq.khead, *ring_.cq.khead + 1);
         return completion;
     }
-    /// Take up to `limit` of those in memory, one by one: `take` may change what is left.
+    /// Take up to `limit` of those in memory, one by one, as long as `take` returns true; it may
+    /// change what is left. What remains of the limit.
     template <class Take>
-    void take_ready(std::size_t limit, Take&& take) {
+    std::size_t take_ready(std::size_t limit, Take&& take) {
         // In registers: nothing that `take` calls moves the rings.
         unsigned* const head = ring_.cq.khead;
         unsigned* const tail = ring_.cq.ktail;
         const auto* const entries = reinterpret_cast<const Completion*>(ring_.cq.cqes);
         const unsigned mask = ring_.cq.ring_mask;
-        for (; limit != 0 && *head != io_uring_smp_load_acquire(tail); limit--) {
+        while (limit != 0 && *head != io_uring_smp_load_acquire(tail)) {
             const Completion completion = entries[*head & mask];
             io_uring_smp_store_release(head, *head + 1);
-            take(completion);
+            limit--;
+            if (!take(completion)) [[unlikely]]
+                break;
         }
+        return limit;
     }
     unsigned completion_capacity() const noexcept { return ring_.cq.ring_entries; }
 
