@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
 #include <asyncio/loop/event_loop.hpp>
+#include <asyncio/loop/inbox.hpp>
 #include <asyncio/sync/queue_core.hpp>
 #include <asyncio/sync/thread_queue_core.hpp>
 #include <asyncio/task/task_core.hpp>
@@ -238,11 +239,9 @@ void ThreadQueueAwaiter::post() noexcept {
         driver_->ready_queue().push(*this);
         return;
     }
-    try {
-        loop_->call_soon_threadsafe([this] { driver_->ready_queue().push(*this); });
-    } catch (const std::logic_error&) {
-        // The loop is closing: it destroys this waiter soon, which passes the wake-up on.
-    }
+    // Waits for memory. False when the loop is closing: it destroys this waiter soon, which passes
+    // the wake-up on.
+    (void)loop_->inbox()->try_post([this] { driver_->ready_queue().push(*this); });
 }
 
 void ThreadQueueAwaiter::take_turn(Runnable& runnable, Turn turn) {
