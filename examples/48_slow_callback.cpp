@@ -19,7 +19,7 @@ using asyncio::Coro;
 
 Coro<> load() {
     std::puts("loading");
-    std::this_thread::sleep_for(80ms);  // blocks the loop: co_await asyncio::sleep(80ms) would not
+    std::this_thread::sleep_for(400ms);  // blocks the loop: co_await asyncio::sleep() would not
     std::puts("loaded");
     co_return;
 }
@@ -28,7 +28,7 @@ Coro<> program() {
     asyncio::set_log_sink([](asyncio::LogLevel, std::string_view text) {
         std::printf("%.*s\n", static_cast<int>(text.size()), text.data());
     });
-    asyncio::get_running_loop().slow_callback_duration = 50ms;
+    asyncio::get_running_loop().slow_callback_duration = 200ms;
     co_await asyncio::create_task(load(), {.name = "loader"});
 }
 
