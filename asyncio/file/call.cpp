@@ -22,7 +22,8 @@ using Kind = os::FileCall::Kind;
 
 constexpr int kTaken = -1;
 
-/// A close nobody waits for any more is made all the same: its descriptor has no other owner.
+/// A close that nobody waits for any more, or that the kernel did not take, is made all the same:
+/// its descriptor has no other owner.
 void close_now(const os::FileCall& what) noexcept {
     if (what.kind == Kind::close) (void)os::perform(what);
 }
@@ -77,7 +78,10 @@ CallAwaiter::~CallAwaiter() {
 bool CallAwaiter::submit(coro::Driver& driver) {
     if (!loop_.kernel().submit(operation_)) {
         result_ = operation_.inline_result;
-        if (result_ != -ENOTSUP) return false;
+        if (result_ != -ENOTSUP) {
+            if (result_ < 0) close_now(call_);
+            return false;
+        }
         start_thread();
         if (!thread_) return false;
     }

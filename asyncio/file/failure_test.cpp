@@ -27,9 +27,34 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+namespace {
+
+/// Descriptors that were closed and not open: somebody closed them twice.
+std::atomic<int> closed_twice = 0;
+
+}  // namespace
+
+// ThreadSanitizer has a close() of its own.
+#if defined(__SANITIZE_THREAD__)
+#define ASYNCIO_TEST_COUNTS_CLOSES 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ASYNCIO_TEST_COUNTS_CLOSES 0
+#endif
+#endif
+#ifndef ASYNCIO_TEST_COUNTS_CLOSES
+/// The system's, which counts.
+extern "C" int close(int fd) {
+    const long result = ::syscall(SYS_close, fd);
+    if (result < 0 && errno == EBADF) ++closed_twice;
+    return static_cast<int>(result);
+}
+#endif
 
 namespace asyncio {
 namespace {
@@ -270,6 +295,40 @@ TEST_F(FailureTest, A1_a_close_that_the_end_of_its_loop_overtakes_is_made) {
     for (int round = 0; round < 50; ++round)
         for (int turns = 0; turns < 12; ++turns) overtaken(path("file"), turns);
     EXPECT_EQ(testing::OpenDescriptors::since(before), std::vector<std::string>{});
+    EXPECT_EQ(closed_twice, 0);
+}
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+TEST_F(FailureTest, A1_a_close_that_a_forked_child_asks_its_parents_loop_for_is_made) {
+    run([&]() -> Coro<> {
+        File file = co_await open(path("file"), "w");
+        const int fd = file.fileno();
+        std::fflush(nullptr);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const auto closed = co_await as_outcome(file.close());
+            ::_exit(!closed && file.closed() && !is_open(fd) && closed_twice == 0 ? 0 : 1);
+        }
+        int status = -1;
+        EXPECT_EQ(::waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+        co_await file.close();
+    });
+}
+
+TEST_F(FailureTest, A1_a_close_that_gets_no_thread_is_made_once) {
+    put("file", "x");
+    const auto close_without_threads = [this]() -> Coro<int> {
+        const int fd = ::open(path("file").c_str(), O_RDONLY | O_CLOEXEC);
+        File file = File::from_fd(fd, "a file");
+        const rlimit none = {0, 0};
+        ::setrlimit(RLIMIT_NPROC, &none);
+        if (::setresuid(65534, 65534, 65534) != 0) co_return kNotPermitted;
+        (void)co_await as_outcome(file.close());  // the ring does it
+        co_return file.closed() && !is_open(fd) && closed_twice == 0 ? 0 : 1;
+    };
+    EXPECT_DONE(in_child([&] { return run(close_without_threads()); }));
 }
 
 TEST_F(FailureTest, L2_rights_that_were_given_up_are_not_used) {

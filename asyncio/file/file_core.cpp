@@ -266,14 +266,12 @@ Coro<std::size_t> FileCore::write_at(std::string_view data, std::int64_t offset)
 }
 
 Coro<> FileCore::close() {
-    os::Fd fd = std::move(fd_);  // closes if the call cannot be made
     if (seekable_) {
-        const os::FileCall close{.kind = Kind::close, .fd = fd.get()};
-        const int result = co_await Call(close, Cancellation::comes_later);
-        (void)fd.release();
-        check(result, "close", name_);
+        // The call owns it from here on, and closes it whatever happens to us.
+        const os::FileCall close{.kind = Kind::close, .fd = fd_.release()};
+        check(co_await Call(close, Cancellation::comes_later), "close", name_);
     } else {
-        get_running_loop().kernel().close(fd.release());
+        get_running_loop().kernel().close(fd_.release());
     }
 }
 

@@ -171,6 +171,8 @@ void SimulatedKernel::forget_file(Operation& operation) noexcept {
     assert(file != files_.end());
     if (file->result && *file->result >= 0 && operation.file_call->kind == os::FileCall::Kind::open)
         host_.close(*file->result);
+    else if (!file->result && operation.file_call->kind == os::FileCall::Kind::close)
+        host_.close(operation.file_call->fd);  // made, not taken back
     files_.erase(file);
 }
 
