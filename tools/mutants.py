@@ -113,7 +113,10 @@ def check_all(names: list[str]) -> int:
 
 def synchronise() -> None:
     """The copy is as ROOT is; files that are the same keep their times."""
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
+    try:
+        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        sys.exit("mutants: git says which files to copy: install it, and run this in a checkout of the repository")
     wanted = {path for path in listed.stdout.split("\n") if path and os.path.isfile(os.path.join(ROOT, path))}
     for path in wanted:
         there = os.path.join(TREE, path)

@@ -6,8 +6,9 @@ usage: proof.py [GOAL...] [--nightly | --slice] [--list] [--no-build] [--backend
 A GOAL is its number (G7, g07, 7) or a part of its program's name (stack); without one, all. What there
 is stands in tests/proof/CMakeLists.txt, which writes build/release/proof.json. Each goal runs once a
 backend and preset, within a time of its own; two at a time, those that measure time or memory alone.
-A run that fails is shown whole, with the command that repeats it.
-Exit: 0 when every goal holds, 1 when not, 2 on wrong usage.
+A run that fails is shown whole, with the command that repeats it. What could not be done on this machine
+is shown as skipped, with the reason, and counted in the last line.
+Exit: 0 when every goal that ran holds, 1 when not or when none could run, 2 on wrong usage.
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIGURE = re.compile(r"^[GM]\d+ .*: ")
+SKIPPED = "    skipped: "
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -44,9 +46,12 @@ class Run:
     output: list[str] = field(default_factory=list)
 
     @property
+    def title(self) -> str:
+        return title(self.goal)
+
+    @property
     def number(self) -> str:
-        letter, digits = re.match(r"([gm])0*(\d+)", self.goal["name"]).groups()
-        return letter.upper() + digits
+        return self.title.split()[0]
 
     @property
     def command(self) -> list[str]:
@@ -55,6 +60,10 @@ class Run:
     @property
     def figures(self) -> list[str]:
         return [line for line in self.output if FIGURE.match(line)]
+
+    @property
+    def skipped(self) -> list[str]:
+        return [line for line in self.output if line.startswith(SKIPPED)]
 
     @property
     def holds(self) -> bool:
@@ -78,14 +87,19 @@ class Run:
         return self
 
     def say(self) -> None:
-        lines = self.figures if self.holds else self.output[-200:]
+        lines = [line for line in self.output if line in self.figures or line in self.skipped] if self.holds else self.output[-200:]
         if not self.holds:
             backend = "" if self.goal["backend"] == "none" else f", {self.goal['backend']}"
             if not any(line.endswith("MISSED") for line in lines):
-                lines = [*lines, f"{self.number} {self.goal['name'][4:]}{backend}: ended with {self.status} MISSED"]
+                lines = [*lines, f"{self.title}{backend}: ended with {self.status} MISSED"]
             lines = [*lines, f"    again: {shlex.join(self.command)}"]
         note = "" if self.preset == "release" else f" [{self.preset}]"
         print("\n".join(line + note if FIGURE.match(line) else line for line in lines), flush=True)
+
+
+def title(goal: dict) -> str:
+    letter, digits, name = re.match(r"([gm])0*(\d+)_(.*)", goal["name"]).groups()
+    return f"{letter.upper()}{digits} {name.replace('_', ' ')}"
 
 
 def matches(goal: dict, words: list[str]) -> bool:
@@ -128,11 +142,13 @@ def main() -> int:
     begin = time.monotonic()
     if not options.no_build:
         build("release", ["build.ninja"])  # configure again if a CMakeLists.txt changed
-    goals = [goal for goal in read_goals() if matches(goal, options.goals) and options.backend in (None, goal["backend"])]
+    wanted = [goal for goal in read_goals() if matches(goal, options.goals)]
+    absent = [goal for goal in wanted if "absent" in goal]
+    goals = [goal for goal in wanted if "absent" not in goal and options.backend in (None, goal["backend"])]
     if options.list:
-        print("\n".join(dict.fromkeys(goal["name"] for goal in goals)))
+        print("\n".join(dict.fromkeys(goal["name"] + (f" (skipped: {goal['absent']})" if "absent" in goal else "") for goal in absent + goals)))
         return 0
-    if not goals:
+    if not goals and not absent:
         print(f"proof: no goal is called {' '.join(options.goals)}; --list shows them", file=sys.stderr)
         return 2
     if not options.no_build:
@@ -149,11 +165,15 @@ def main() -> int:
     for run in runs:
         if run.goal["alone"] == "TRUE":
             run.start(run.goal[limit])
+    for goal in absent:
+        print(f"{title(goal)}: skipped: {goal['absent']}")
     missed = {run.number for run in runs if not run.holds}
     held = {run.number for run in runs} - missed
-    slowest = max(runs, key=lambda run: run.seconds)
-    print(f"{len(held)} goals hold, {len(missed)} missed ({time.monotonic() - begin:.0f} s, the slowest {slowest.goal['name']} {slowest.seconds:.0f} s)")
-    return 1 if missed else 0
+    skipped = len(absent) + len({(run.title, line) for run in runs for line in run.skipped})
+    slowest = max(runs, key=lambda run: run.seconds, default=None)
+    seconds = f"{time.monotonic() - begin:.0f} s" + (f", the slowest {slowest.goal['name']} {slowest.seconds:.0f} s" if slowest else "")
+    print(f"{len(held)} goals hold, {len(missed)} missed, {skipped} skipped whole or in part ({seconds})")
+    return 1 if missed or not held else 0
 
 
 if __name__ == "__main__":

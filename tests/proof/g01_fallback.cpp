@@ -115,7 +115,7 @@ int main(int argc, char** argv) {
     for (const Mode& mode : modes) {
         if (!goal.wants(mode.name)) continue;
         if (&mode == &modes[3] && ::geteuid() != 0) {
-            goal.note(std::string(mode.name) + ": left out, only root can become nobody");
+            goal.note("skipped: " + std::string(mode.name) + ": only root can become nobody");
             continue;
         }
         const int failures = failures_in(mode, directory);

@@ -14,15 +14,10 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 import fuzz  # noqa: E402
+import rotation  # noqa: E402
 
 PER_PUSH, SECONDS, NIGHTLY_SECONDS = 4, 60, 600
 LEAST_COVERAGE = 90.0  # percent
-
-
-def rotated(names: list[str]) -> list[str]:
-    counted = subprocess.run(["git", "-C", ROOT, "rev-list", "--count", "HEAD"], capture_output=True, text=True)
-    first = int(counted.stdout or 0) * PER_PUSH
-    return [names[(first + i) % len(names)] for i in range(PER_PUSH)]
 
 
 def figure(text: str, holds: bool) -> bool:
@@ -60,7 +55,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         print(__doc__, file=sys.stderr)
         return 2
-    return 0 if run(rotated(names), SECONDS, 1) else 1
+    return 0 if run(rotation.rotated(names, PER_PUSH), SECONDS, 1) else 1
 
 
 if __name__ == "__main__":

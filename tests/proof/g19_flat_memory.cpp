@@ -149,15 +149,12 @@ void perform(proof::Goal& goal, int divisor, const std::string& where) {
     }
 }
 
-/// A memory control group (version 1) of 64 MiB, while it lives.
+/// A memory control group of 64 MiB, while it lives; of version 1 or 2, as the system has them.
 class SmallGroup {
   public:
-    SmallGroup() : path_("/sys/fs/cgroup/memory/asyncio-proof-" + std::to_string(::getpid())) {
-        std::error_code error;
-        if (!std::filesystem::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes", error)) return;
-        if (!std::filesystem::create_directory(path_, error)) return;
-        std::ofstream(path_ + "/memory.limit_in_bytes") << (64u << 20);
-        made_ = true;
+    SmallGroup() {
+        made_ = make("/sys/fs/cgroup/memory", "memory.limit_in_bytes") ||
+                make("/sys/fs/cgroup", "memory.max");
     }
     ~SmallGroup() {
         if (made_) ::rmdir(path_.c_str());
@@ -173,6 +170,18 @@ class SmallGroup {
     bool made() const { return made_; }
 
   private:
+    bool make(const std::string& parent, const char* limit) {
+        std::error_code error;
+        if (!std::filesystem::exists(parent + "/cgroup.procs", error)) return false;
+        path_ = parent + "/asyncio-proof-" + std::to_string(::getpid());
+        if (!std::filesystem::create_directory(path_, error)) return false;
+        std::ofstream file(path_ + "/" + limit);  // version 2 may not give its children memory's
+        file << (64u << 20);
+        if (file.flush()) return true;
+        ::rmdir(path_.c_str());
+        return false;
+    }
+
     std::string path_;
     bool made_ = false;
 };

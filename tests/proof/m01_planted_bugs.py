@@ -8,20 +8,14 @@ Per push a few of the bugs of tests/mutants/ are planted, other ones with each c
 --slice: they can be planted.
 """
 import os
-import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tools"))
 import mutants  # noqa: E402
+import rotation  # noqa: E402
 
 PER_PUSH = 5
-
-
-def rotated(names: list[str]) -> list[str]:
-    counted = subprocess.run(["git", "-C", ROOT, "rev-list", "--count", "HEAD"], capture_output=True, text=True)
-    first = int(counted.stdout or 0) * PER_PUSH
-    return [names[(first + i) % len(names)] for i in range(PER_PUSH)]
 
 
 def main(arguments: list[str]) -> int:
@@ -33,7 +27,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--nightly"]):
         print(__doc__, file=sys.stderr)
         return 2
-    return mutants.main(names if arguments else rotated(names))
+    return mutants.main(names if arguments else rotation.rotated(names, PER_PUSH))
 
 
 if __name__ == "__main__":
