@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -317,6 +318,38 @@ TEST_F(FsTest, A18_a_temporary_directory_is_gone_when_a_cancelled_task_goes_on) 
             (void)co_await as_outcome(task);
             const std::vector<std::string> left = co_await fs::listdir(folder);
             EXPECT_EQ(left, std::vector<std::string>{}) << turns;
+        });
+    }
+}
+
+/// The one task beside the current one and `known`; none: null.
+std::optional<AnyTask> third_task(const AnyTask& known) {
+    for (const AnyTask& task : all_tasks())
+        if (task != known && task != current_task()) return task;
+    return std::nullopt;
+}
+
+TEST_F(FsTest, A18_a_cancellation_while_a_temporary_directory_goes_is_not_lost) {
+    for (int turns = 0; turns < 4; ++turns) {
+        run([&]() -> Coro<> {
+            const auto work = [this]() -> Coro<> {
+                const auto body = [](std::string&) -> Coro<> { co_return; };
+                co_await with(fs::TemporaryDirectory({.directory = folder}), body);
+            };
+            const Task<> task = create_task(work);
+            std::optional<AnyTask> removing;
+            while (!removing && !task.done()) {
+                co_await sleep(Duration::zero());
+                removing = third_task(task);
+            }
+            while (removing && !removing->done()) co_await sleep(Duration::zero());
+            for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
+            const bool asked = task.cancel();
+            (void)co_await as_outcome(task);
+            EXPECT_TRUE(removing.has_value());
+            EXPECT_EQ(task.cancelled(), asked) << turns;
+            EXPECT_TRUE(asked || turns > 0);
+            EXPECT_TRUE(stdfs::is_empty(folder));
         });
     }
 }

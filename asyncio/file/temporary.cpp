@@ -122,7 +122,8 @@ Coro<bool> TemporaryDirectory::aexit(std::exception_ptr) {
     std::exception_ptr cancelled;
     while (!removing.done()) {
         const Outcome<void> waited = co_await as_outcome(shield(removing));
-        if (waited.cancelled() && !removing.done()) cancelled = waited.error();
+        // Also between the end of the task and ours. Cancelled itself, it says so below.
+        if (waited.cancelled() && !removing.cancelled()) cancelled = waited.error();
     }
     removing.result();
     if (cancelled) std::rethrow_exception(cancelled);
