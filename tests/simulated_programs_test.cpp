@@ -227,6 +227,33 @@ TEST(SimulatedPrograms, end_with_their_host_and_their_parent) {
     });
 }
 
+Coro<int> start_and_wait_for(const char* program) {
+    Process proc = co_await create_subprocess_exec(program);
+    const int code = co_await proc.wait();
+    co_return code;
+}
+
+ASYNCIO_CORO_WRAPPER Coro<int> parent(ChildProgram&) { return start_and_wait_for("wait"); }
+ASYNCIO_CORO_WRAPPER Coro<int> grandparent(ChildProgram&) { return start_and_wait_for("parent"); }
+
+TEST(SimulatedPrograms, of_three_generations_can_be_killed_at_once) {
+    simulate_seeds(kWorlds, [](Simulation& sim) -> Coro<> {
+        auto& host = sim.host("host", []() -> Coro<> {
+            const int code = co_await start_and_wait_for("grandparent");
+            EXPECT_EQ(code, -SIGKILL);
+        });
+        add_programs(host);
+        host.on_program("parent", parent);
+        host.on_program("grandparent", grandparent);
+        co_await sleep(1s);
+        for (const char* name : {"grandparent", "parent", "wait"}) {
+            EXPECT_EQ(host.send_signal(name, SIGKILL), 1) << name;
+        }
+        co_await host.finished();
+        EXPECT_EQ(host.send_signal("wait", 0), 0);
+    });
+}
+
 TEST(SimulatedPrograms, fail_the_world_by_an_exception) {
     try {
         simulate(1, [](Simulation& sim) -> Coro<> {

@@ -113,6 +113,7 @@ struct ProgramTable::Running {
     ProgramStub* stub = nullptr;
     std::shared_ptr<SimulatedExit> exit;
     bool stopped = false;
+    bool closed = false;
     int signal = 0;                 // the last one that cancelled it
     std::optional<int> returncode;  // empty: cancelled before it began
     SimulatedProcess process;       // before all it uses
@@ -232,15 +233,18 @@ void ProgramTable::end(Running& program, int returncode) noexcept {
     host_.note_change();
 }
 
+/// Who is closed looks for its own children here, to kill them: none leaves before all are closed.
 void ProgramTable::bury_the_dead() {
-    std::vector<std::unique_ptr<Running>> dead;
-    for (auto& program : running_) {
+    for (const auto& program : running_) {
         const bool killed = program->exit->ended;
         if (!killed && !program->process.ended()) continue;
         program->process.close(killed);
         if (!killed) end(*program, program->returncode.value_or(-program->signal));
-        dead.push_back(std::move(program));
+        program->closed = true;
     }
+    std::vector<std::unique_ptr<Running>> dead;
+    for (auto& program : running_)
+        if (program->closed) dead.push_back(std::move(program));
     if (dead.empty()) return;
     std::erase(running_, nullptr);
     const OnHost here(host_);
