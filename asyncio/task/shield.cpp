@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/task/shield.hpp>
 
+#include <new>
+
 namespace asyncio::task {
 
 namespace {
@@ -12,12 +14,14 @@ class ReportFailure final : public Runnable, public DoneWaiter {
     void scheduled(FutureCore& future) noexcept override { future_ = Ref<FutureCore>(&future); }
     void abandoned() noexcept override { delete this; }
 
-    static void add_to(FutureCore& future) {
+    static void add_to(FutureCore& future) noexcept {
         bool there = false;
         future.for_each_waiter([&](DoneWaiter& waiter) {
             if (dynamic_cast<ReportFailure*>(&waiter) != nullptr) there = true;
         });
-        if (!there) future.add_waiter(*new ReportFailure);
+        if (there) return;
+        // Without memory the future reports it itself, when it goes: nobody has retrieved it.
+        if (auto* const report = new (std::nothrow) ReportFailure) future.add_waiter(*report);
     }
 
   private:

@@ -150,6 +150,27 @@ Coro<> locks() {
     });
 }
 
+Coro<> cancelled_shields() {
+    auto inner = create_task(soon(7, 1h));
+    bool late = false;
+    try {
+        (void)co_await wait_for(shield(inner), 1ms);
+    } catch (const TimeoutError&) {
+        late = true;
+    }
+    expect(late, "wait_for a shield is in time");
+    auto wait = [&inner]() -> Coro<int> { co_return co_await shield(inner); };
+    Task<int> waiting = create_task(wait);
+    co_await sleep(0s);
+    waiting.cancel();
+    const auto outcome = co_await as_outcome(waiting);
+    if (!outcome && !outcome.cancelled()) std::rethrow_exception(outcome.error());
+    expect(outcome.cancelled(), "who waits for a shield can be cancelled");
+    expect(!inner.done(), "a task goes on when its shields are cancelled");
+    inner.cancel();
+    (void)co_await as_outcome(inner);
+}
+
 Coro<> timeouts() {
     bool late = false;
     try {
@@ -168,6 +189,7 @@ Coro<> timeouts() {
     auto inner = create_task(soon(7, 2ms));
     const int value = co_await wait_for(shield(inner), 1s);
     expect(value == 7, "a shielded task goes on");
+    co_await cancelled_shields();
 }
 
 AsyncGenerator<int> count_to(int n) {
