@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/file/blocking_transport.hpp>
 #include <asyncio/file/call.hpp>
 #include <asyncio/kernel/kernel.hpp>
@@ -14,7 +15,6 @@
 #include <cerrno>
 #include <climits>
 #include <stdexcept>
-#include <system_error>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -135,8 +135,7 @@ void BlockingTransport::done(Job& job) {
         if (direction_ == Direction::write) pending_.prepend(std::as_bytes(std::span(job.data)));
     } else if (job.result < 0) {
         const char* what = direction_ == Direction::read ? "read" : "write";
-        return lose(std::make_exception_ptr(
-            std::system_error(static_cast<int>(-job.result), std::generic_category(), what)));
+        return lose(make_system_error(static_cast<int>(-job.result), what));
     } else if (direction_ == Direction::write) {
         written(job);
     } else if (job.result == 0) {

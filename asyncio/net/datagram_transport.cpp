@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/datagram.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/datagram_transport.hpp>
@@ -9,7 +10,6 @@
 
 #include <cerrno>
 #include <stdexcept>
-#include <system_error>
 
 #include <poll.h>
 
@@ -140,8 +140,7 @@ void DatagramTransport::deliver(const kernel::Completion& completion) {
 
 void DatagramTransport::receive_failed(int errno_value) {
     if (is_fatal_here(errno_value)) {
-        lose(std::make_exception_ptr(
-            std::system_error(errno_value, std::generic_category(), "receive")));
+        lose(make_system_error(errno_value, "receive"));
         return;
     }
     error(errno_value, "receive");
@@ -149,8 +148,7 @@ void DatagramTransport::receive_failed(int errno_value) {
 
 void DatagramTransport::error(int errno_value, const char* what) {
     try {
-        protocol_->error_received(
-            std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what)));
+        protocol_->error_received(make_system_error(errno_value, what));
     } catch (...) {
         lose(std::current_exception());
         report("Fatal error: protocol.error_received() call failed.");

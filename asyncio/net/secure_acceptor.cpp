@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/base/log.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/secure_acceptor.hpp>
 
 #include <utility>
@@ -24,25 +24,13 @@ class Handshake final : public stream::HandshakeListener {
             acceptor_.connected(*server_, transport_, *protocol_);
         } catch (...) {
             transport_.abort();
-            report();
+            loop::report_error(server_->loop(),
+                               "Error on transport creation for incoming connection",
+                               std::current_exception());
         }
     }
 
   private:
-    /// Inside a catch.
-    void report() const noexcept {
-        static constexpr const char* kMessage =
-            "Error on transport creation for incoming connection";
-        try {
-            ExceptionContext context;
-            context.message = kMessage;
-            context.exception = std::current_exception();
-            server_->loop().call_exception_handler(context);
-        } catch (const std::bad_alloc&) {  // no memory to say more
-            log(LogLevel::error, kMessage);
-        }
-    }
-
     Ref<ServerCore> server_;  // which owns the acceptor
     Acceptor& acceptor_;
     stream::Transport& transport_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/server_core.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
@@ -11,7 +13,7 @@
 namespace asyncio::net {
 
 /// A listening socket and its accept operation.
-class ServerCore::Listener {
+class ServerCore::Listener final : private loop::PollHook {
   public:
     Listener(ServerCore& server, os::Fd fd, SocketFile file)
         : fd_(fd.release()), server_(server), file_(std::move(file)) {
@@ -42,9 +44,14 @@ class ServerCore::Listener {
             server_.accepted(os::Fd(fd));
     }
 
-    void accept_later() {
-        retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { resume(); });
+    /// Without memory for a timer the pause lasts one iteration of the loop.
+    void accept_later() noexcept {
         paused_ = true;
+        try {
+            retry_ = server_.loop_.call_later(kAcceptRetryDelay, [this] { resume(); });
+        } catch (const std::bad_alloc&) {
+            server_.loop_.before_poll(*this);
+        }
     }
     /// A descriptor has come free: a pause is over.
     void accept_soon() noexcept {
@@ -63,6 +70,7 @@ class ServerCore::Listener {
         paused_ = false;
         accept();
     }
+    void before_poll() noexcept override { resume(); }
     static void on_accept(kernel::Operation& operation, const kernel::Completion& completion) {
         auto& self = *static_cast<Listener*>(operation.owner);
         const Ref<ServerCore> keep(&self.server_);
@@ -127,11 +135,9 @@ void ServerCore::accepted(os::Fd fd) {
         transport->start();
         acceptor_->connected(*this, *transport, *protocol);
     } catch (...) {  // out of memory, or the factory failed: the server goes on
-        ExceptionContext report;
-        report.message = "Error on transport creation for incoming connection";
-        report.exception = std::current_exception();
         if (transport) transport->abort();
-        loop_.call_exception_handler(report);
+        loop::report_error(loop_, "Error on transport creation for incoming connection",
+                           std::current_exception());
     }
 }
 
@@ -141,12 +147,9 @@ void ServerCore::connection_lost() noexcept {
 }
 
 void ServerCore::accept_failed(Listener& listener, int errno_value) {
-    ExceptionContext context;
-    context.message = "socket.accept() out of system resource";
-    context.exception =
-        std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), "accept"));
     listener.accept_later();
-    loop_.call_exception_handler(context);
+    loop::report_error(loop_, "socket.accept() out of system resource",
+                       make_system_error(errno_value, "accept"));
 }
 
 void ServerCore::close() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
@@ -11,7 +12,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <stdexcept>
-#include <system_error>
 
 #include <poll.h>
 #include <sys/uio.h>
@@ -233,7 +233,7 @@ void SocketTransport::report(const char* what) noexcept {
 }
 
 void SocketTransport::lose_by(int errno_value, const char* what) {
-    lose(std::make_exception_ptr(std::system_error(errno_value, std::generic_category(), what)));
+    lose(make_system_error(errno_value, what));
 }
 
 /// The connection is over: `error`, or null if it was ended in order.
