@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/tls/context.hpp>
 #include <asyncio/tls/error.hpp>
 #include <asyncio/tls/tls_layer.hpp>
@@ -11,7 +12,6 @@
 #include <new>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <utility>
 
 namespace asyncio::tls {
@@ -22,21 +22,29 @@ constexpr std::size_t kPiece = 65536;  // encrypted before it is handed down
 constexpr int kLostWritesToReport = 5;
 constexpr std::size_t kMostAnswers = 65536;  // that wait for a peer who takes nothing
 
-/// Never throws: out of memory is an error, too.
-std::exception_ptr system_error(int errno_value, std::string_view what) noexcept {
-    try {
-        return std::make_exception_ptr(
-            std::system_error(errno_value, std::generic_category(), std::string(what)));
-    } catch (...) {
-        return std::current_exception();
-    }
-}
-
 std::string seconds(Duration duration) {
     std::string text = std::to_string(std::chrono::duration<double>(duration).count());
     text.erase(text.find_last_not_of('0') + 1);
     if (text.back() == '.') text += '0';
     return text;
+}
+
+std::exception_ptr too_slow(Duration limit) noexcept {
+    try {
+        return make_system_error(ECONNABORTED, "SSL handshake is taking longer than " +
+                                                   seconds(limit) +
+                                                   " seconds: aborting the connection");
+    } catch (const std::bad_alloc&) {
+        return std::current_exception();
+    }
+}
+
+void log_handshake_failed(const std::exception_ptr& error) noexcept {
+    try {
+        log(LogLevel::debug, "SSL handshake failed: " + describe(error));
+    } catch (const std::bad_alloc&) {  // no memory to say why
+        log(LogLevel::debug, "SSL handshake failed");
+    }
 }
 
 }  // namespace
@@ -121,7 +129,8 @@ bool TlsTransport::ended() {
     const Ref<TlsTransport> keep(this);
     switch (stage_) {
         case Stage::handshaking:
-            fail(system_error(ECONNRESET, "TLS handshake: the peer closed the connection"), false);
+            fail(make_system_error(ECONNRESET, "TLS handshake: the peer closed the connection"),
+                 false);
             break;
         case Stage::open:
             engine_->end_input();
@@ -356,18 +365,19 @@ void TlsTransport::abort() {
     const bool handshaking = stage_ == Stage::handshaking;
     end(true);
     if (handshaking)
-        tell_listener(system_error(ECONNABORTED, "TLS handshake: the connection was closed"));
+        tell_listener(make_system_error(ECONNABORTED, "TLS handshake: the connection was closed"));
 }
 
 /// The connection fails with `error`. An alert for the peer goes out unless it is aborted.
 void TlsTransport::fail(std::exception_ptr error, bool abort_below) {
     if (stage_ >= Stage::ending) return;
+    const Ref<TlsTransport> keep(this);
     error_ = error;
     const bool handshaking = stage_ == Stage::handshaking;
     end(abort_below);
     if (!handshaking) return;
-    if (loop().get_debug()) log(LogLevel::debug, "SSL handshake failed: " + describe(error));
-    tell_listener(std::move(error));
+    tell_listener(error);
+    if (loop().get_debug()) log_handshake_failed(error);
 }
 
 void TlsTransport::end(bool abort_below) {
@@ -397,12 +407,9 @@ void TlsTransport::arm(Duration delay) {
 void TlsTransport::expired() {
     const Ref<TlsTransport> keep(this);
     if (stage_ == Stage::handshaking)
-        fail(system_error(ECONNABORTED, "SSL handshake is taking longer than " +
-                                            seconds(handshake_timeout_) +
-                                            " seconds: aborting the connection"),
-             true);
+        fail(too_slow(handshake_timeout_), true);
     else if (stage_ <= Stage::shutting)
-        fail(system_error(ETIMEDOUT, "SSL shutdown timed out"), true);
+        fail(make_system_error(ETIMEDOUT, "SSL shutdown timed out"), true);
     else
         below_->abort();
 }
@@ -413,7 +420,8 @@ void TlsTransport::lost(std::exception_ptr error) {
     const Stage was = std::exchange(stage_, Stage::lost);
     begin_closing();
     if (was == Stage::handshaking)
-        error_ = error ? error : system_error(ECONNRESET, "TLS handshake: the connection was lost");
+        error_ =
+            error ? error : make_system_error(ECONNRESET, "TLS handshake: the connection was lost");
     else if (!error_)
         error_ = std::move(error);
     if (was == Stage::handshaking) tell_listener(error_);
