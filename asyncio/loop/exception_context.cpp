@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
-#include <asyncio/base/log.hpp>
+#include <asyncio/base/log_parts.hpp>
 #include <asyncio/coro/error_trace.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/exception_context.hpp>
@@ -83,8 +83,13 @@ void loop::SlowReport::finish(EventLoop& loop, std::string_view what, Describe d
     if (took < loop.slow_callback_duration) return;
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.3f", std::chrono::duration<double>(took).count());
-    const std::string who = describe != nullptr ? describe(subject) : std::string(what);
-    log(LogLevel::warning, "Executing " + who + " took " + seconds + " seconds");
+    std::string described;
+    try {
+        if (describe != nullptr) described = describe(subject);
+    } catch (const std::bad_alloc&) {  // no memory to say more
+    }
+    const std::string_view who = described.empty() ? what : described;
+    log_parts(LogLevel::warning, {"Executing ", who, " took ", seconds, " seconds"});
 }
 
 }  // namespace asyncio

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/base/log.hpp>
+#include <asyncio/base/log_parts.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/subprocess/child.hpp>
@@ -45,6 +45,12 @@ class Orphans {
     std::vector<os::Fd> pidfds_;
 };
 
+void report_lost_status(int pid) noexcept {
+    const std::string number = std::to_string(pid);  // short enough to need no memory
+    log_parts(LogLevel::warning, {"child process pid ", number,
+                                  " exit status already read: will report returncode 255"});
+}
+
 }  // namespace
 
 Ref<Child> Child::make(EventLoop& loop, std::string program) {
@@ -79,13 +85,11 @@ void Child::on_completion(kernel::Operation& operation, const kernel::Completion
     const os::ExitStatus status = os::reap(self.pidfd_);
     if (!status.ended) {
         if (completion.result >= 0) return self.wait_for_exit();
-        log(LogLevel::error, "cannot watch " + self.program_ + ": it is killed");
         self.kill_and_reap();
+        log_parts(LogLevel::error, {"cannot watch ", self.program_, ": it is killed"});
         return self.ended(*self.returncode_);
     }
-    if (status.lost)
-        log(LogLevel::warning, "child process pid " + std::to_string(self.pid_) +
-                                   " exit status already read: will report returncode 255");
+    if (status.lost) report_lost_status(self.pid_);
     self.ended(status.returncode);
 }
 
@@ -119,8 +123,8 @@ void Child::kill_and_reap() noexcept {
     const os::ExitStatus status = os::reap(pidfd.get());
     returncode_ = status.ended ? status.returncode : -SIGKILL;
     if (status.ended) return loop_.kernel().close(pidfd.release());
-    log(LogLevel::warning, program_ + " was killed and does not go away");
     Orphans::instance().add(std::move(pidfd));
+    log_parts(LogLevel::warning, {program_, " was killed and does not go away"});
 }
 
 void Child::loop_closed() noexcept {

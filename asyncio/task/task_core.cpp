@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/base/log.hpp>
+#include <asyncio/base/log_parts.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/task/future_awaiter.hpp>
 #include <asyncio/task/task.hpp>
@@ -30,9 +30,9 @@ std::uint32_t next_task_number() noexcept {
 void report_never_awaited(const std::source_location& created) noexcept {
     const EventLoop* loop = get_running_loop_or_null();
     if (loop == nullptr || !loop->get_debug()) return;
-    log(LogLevel::warning, "coroutine '" + std::string(created.function_name()) + "' (" +
-                               created.file_name() + ":" + std::to_string(created.line()) +
-                               ") was never awaited");
+    const std::string line = std::to_string(created.line());  // short enough to need no memory
+    log_parts(LogLevel::warning, {"coroutine '", created.function_name(), "' (",
+                                  created.file_name(), ":", line, ") was never awaited"});
 }
 
 [[maybe_unused]] const bool installed = [] {
