@@ -8,8 +8,9 @@
 //   - cancelled at each change of where its tasks stand, however late that is;
 //   - with its loop closed under it after k turns.
 //
-// It must end with its result or CancelledError, at once; leave no task and no descriptor; and its
-// own check must hold: no byte, lock or item lost.
+// It must end at once, with CancelledError if cancel() said so; leave no task and no descriptor;
+// and its own check must hold: no byte, lock or item lost. No operation may answer instead: there
+// are no exceptions.
 //
 //   --only NAME   one operation
 #include <asyncio/testing/descriptors.hpp>
@@ -101,6 +102,8 @@ Coro<> see_outcome(const Task<>& task, Ending& ending, bool asked) {
         require(asked, "ended as cancelled, and nobody asked");
     else if (task.exception())
         require(false, "ended with " + describe(task.exception()));
+    else
+        require(!asked, "a cancel was granted and did not arrive");
 }
 
 Coro<> perform(const Operation& operation, Point point, Ending& ending) {

@@ -271,9 +271,11 @@ Coro<Scene> serve_forever() {
         served->client.reset();  // cancelled, it waits for its clients
         served->server->close();
     });
-    co_return Scene{
-        [served]() -> Coro<> { (void)co_await as_outcome(served->server->serve_forever()); },
-        server_ends(served)};
+    auto serves = [served]() -> Coro<> {
+        const Outcome<void> outcome = co_await as_outcome(served->server->serve_forever());
+        if (current_task().cancelling() > 0) outcome.value();  // else the close cancelled it
+    };
+    co_return Scene{serves, server_ends(served)};
 }
 
 Coro<Scene> server_wait_closed() {

@@ -265,7 +265,10 @@ void add_task_operations(Operations& all) {
     all.push_back({"shield", shielded});
     all.push_back(simple("TaskGroup", group));
     all.push_back(simple("TaskGroup in a TaskGroup", groups));
-    all.push_back(simple("as_outcome", []() -> Coro<> { (void)co_await as_outcome(slow(1)); }));
+    all.push_back(simple("as_outcome", []() -> Coro<> {
+        const Outcome<int> outcome = co_await as_outcome(slow(1));
+        (void)outcome.value();
+    }));
     all.push_back({"with_cleanup", cleanup});
     all.push_back({"with a manager", context_manager});
     all.push_back({"AsyncExitStack", exit_stack});
