@@ -4,6 +4,7 @@
 #include <asyncio/kernel/epoll_kernel.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
+#include <asyncio/os/unix_socket.hpp>
 
 #include <cassert>
 #include <cerrno>
@@ -57,10 +58,18 @@ void EpollKernel::try_input(Operation& operation) {
     }
 }
 
-std::ptrdiff_t EpollKernel::try_receive(const Operation& operation,
-                                        std::span<std::byte> buffer) noexcept {
-    return operation.is_socket ? os::receive_now(operation.fd, buffer)
-                               : os::try_read(operation.fd, buffer);
+/// `more` is set if a short receive does not mean that nothing is left.
+inline std::ptrdiff_t EpollKernel::try_receive(const Operation& operation, const Entry& entry,
+                                               std::span<std::byte> buffer, bool& more) noexcept {
+    if (!operation.is_socket) [[unlikely]] {
+        more = true;
+        return os::try_read(operation.fd, buffer);
+    }
+    if (!entry.is_unix) [[likely]]
+        return os::receive_now(operation.fd, buffer);
+    const os::Received received = os::receive_bytes_now(operation.fd, buffer);
+    more |= received.truncated;
+    return received.bytes;
 }
 
 void EpollKernel::on_output(int fd, std::uint32_t events) {
@@ -89,11 +98,12 @@ inline void EpollKernel::receive(Operation& operation, Entry& entry) {
         return;
     }
     const std::span scratch(scratch_.get(), scratch_size);
-    const auto received = try_receive(operation, scratch);
+    bool more = entry.ended;
+    const auto received = try_receive(operation, entry, scratch, more);
     if (received > 0) [[likely]] {
         const auto size = static_cast<std::size_t>(received);
         received_ += size;
-        entry.readable = size == scratch_size || entry.ended || !operation.is_socket;
+        entry.readable = more || size == scratch_size;
         if (entry.readable) [[unlikely]]
             ready_.push_back(operation);
         operation.callback(operation, Completion{.result = static_cast<int>(received),

@@ -112,6 +112,7 @@ int EpollKernel::watch(int fd, Entry& entry) noexcept {
     if (entry.registered) return 0;
     const int result = control(EPOLL_CTL_ADD, fd, entry.generation);
     entry.registered = result == 0;
+    entry.is_unix = os::is_unix_socket(fd);
     return result;
 }
 

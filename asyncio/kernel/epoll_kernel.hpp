@@ -7,7 +7,9 @@
 //   receive   one recv per descriptor and wait() into a scratch buffer all share (fairness; idle
 //             connections cost no buffer). A short one means that the socket is empty: the next
 //             byte brings an edge. That does not hold once the peer ended the stream, since end of
-//             stream and last bytes may share an edge, so then it is read until it says so.
+//             stream and last bytes may share an edge, so then it is read until it says so. Nor
+//             where a unix peer passed descriptors: the system ends a receive behind the bytes they
+//             came with, and the call that unix sockets are given tells.
 //   receive_from  one recvmmsg per descriptor and wait()
 //   accept    up to accept_burst connections per wait()
 //   send      tried at once in submit(), which then finishes inline; else when an edge says so
@@ -76,6 +78,7 @@ class EpollKernel final : public Kernel {
         std::uint32_t generation = 0;
         bool registered = false;
         bool readable = false;
+        bool is_unix = false;
         bool ended = false;  // the peer ended its side, or an error is pending
     };
 
@@ -92,8 +95,8 @@ class EpollKernel final : public Kernel {
     bool put_in_flight(Operation& operation) noexcept;
     static std::ptrdiff_t try_send(const Operation& operation) noexcept;
     static int begin_connect(const Operation& operation) noexcept;
-    static std::ptrdiff_t try_receive(const Operation& operation,
-                                      std::span<std::byte> buffer) noexcept;
+    static std::ptrdiff_t try_receive(const Operation& operation, const Entry& entry,
+                                      std::span<std::byte> buffer, bool& more) noexcept;
     bool submit_poll(Operation& operation) noexcept;
     void finish_later(Operation& operation, int result) noexcept;
     void finish(Operation& operation, int result);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/kernel/kernel_fixture_test.hpp>
+#include <asyncio/os/unix_socket.hpp>
 
 #include <atomic>
 #include <csignal>
+#include <span>
 #include <stdexcept>
 #include <thread>
 
@@ -75,6 +77,20 @@ TEST_P(Kernel, K2_a_peer_that_closes_ends_the_receive) {
     ASSERT_TRUE(kernel->submit(receive));
     ASSERT_TRUE(pump(*kernel, [&] { return receive.ended(); }));
     EXPECT_EQ(receive.last(), 0);
+}
+
+TEST_P(Kernel, K2_bytes_behind_passed_descriptors_arrive) {
+    const Pair pair = unix_pair();
+    TestOperation receive(Opcode::receive, pair.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    poll_now(*kernel);
+    const int passed = pair.b.get();
+    const std::string text = "with it, ";
+    ASSERT_GT(os::try_send_descriptors(pair.b.get(), std::as_bytes(std::span(text)), {&passed, 1}),
+              0);
+    ASSERT_TRUE(write_all(pair.b.get(), "behind it"));  // the system says both by one edge
+    EXPECT_TRUE(pump(*kernel, [&] { return receive.data == "with it, behind it"; }));
+    kernel->reclaim(receive);
 }
 
 TEST_P(Kernel, K2_a_reset_is_reported) {

@@ -147,11 +147,12 @@ bool is_stream_socket(int fd) noexcept {
     return get_option(fd, SOL_SOCKET, SO_TYPE, type) == 0 && type == SOCK_STREAM;
 }
 
-bool is_unix_stream_socket(int fd) noexcept {
+bool is_unix_socket(int fd) noexcept {
     int domain = 0;
-    return is_stream_socket(fd) && get_option(fd, SOL_SOCKET, SO_DOMAIN, domain) == 0 &&
-           domain == AF_UNIX;
+    return get_option(fd, SOL_SOCKET, SO_DOMAIN, domain) == 0 && domain == AF_UNIX;
 }
+
+bool is_unix_stream_socket(int fd) noexcept { return is_stream_socket(fd) && is_unix_socket(fd); }
 
 bool is_datagram_socket(int fd) noexcept {
     int type = 0;

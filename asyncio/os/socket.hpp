@@ -51,6 +51,7 @@ int get_option(int fd, int level, int name, int& value) noexcept;
 
 /// These are false also for what is no socket.
 bool is_stream_socket(int fd) noexcept;
+bool is_unix_socket(int fd) noexcept;
 bool is_unix_stream_socket(int fd) noexcept;
 bool is_datagram_socket(int fd) noexcept;
 

@@ -91,6 +91,15 @@ Received try_receive_descriptors(int fd, std::span<std::byte> data,
 
 // Paths of simulated sockets are names only: no file stands behind them.
 
+Received receive_bytes_now(int fd, std::span<std::byte> data) noexcept {
+    iovec part = {data.data(), data.size()};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const std::ptrdiff_t bytes = result_of(::recvmsg(fd, &message, MSG_DONTWAIT));
+    return {.bytes = bytes, .truncated = bytes >= 0 && (message.msg_flags & MSG_CTRUNC) != 0};
+}
+
 FileIdentity identity_of(const std::string& path) noexcept {
     if (simulated_system != nullptr) return {};
     struct stat status = {};

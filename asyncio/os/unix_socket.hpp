@@ -42,6 +42,11 @@ struct Received {
 Received try_receive_descriptors(int fd, std::span<std::byte> data,
                                  std::span<int> descriptors) noexcept;
 
+/// Receive bytes of a stream only. `truncated`: more than bytes came with them (descriptors,
+/// credentials) and is gone; there the system ends a receive, whatever is behind it. A signal's
+/// -EINTR is told.
+Received receive_bytes_now(int fd, std::span<std::byte> data) noexcept;
+
 /// Which file a path names; {0, 0} for none.
 struct FileIdentity {
     std::uint64_t device = 0;
