@@ -95,6 +95,29 @@ Coro<> tls_upgrade() {
         [&]() -> Coro<> { co_await end(server); });
 }
 
+/// The other side takes what comes, and never answers.
+Coro<> tls_handshake_limit() {
+    const SSLContext theirs = client_context();
+    auto ignore = [](StreamReader& reader, StreamWriter&) -> Coro<> {
+        (void)co_await reader.read();
+    };
+    Server server = co_await start_server(ignore, "127.0.0.1", 0);
+    co_await with_cleanup(
+        [&]() -> Coro<> {
+            bool ended = false;
+            try {
+                (void)co_await open_connection(
+                    "127.0.0.1", port_of(server),
+                    {.ssl = &theirs, .server_hostname = "localhost", .ssl_handshake_timeout = 2ms});
+            } catch (const std::system_error& error) {
+                ended = error.code() == std::errc::connection_aborted;
+                if (!ended) throw;
+            }
+            expect(ended, "a handshake without an answer ends");
+        },
+        [&]() -> Coro<> { co_await end(server); });
+}
+
 }  // namespace
 
 void prepare_scenarios() { (void)certificates(); }
@@ -103,6 +126,7 @@ std::span<const Scenario> tls_scenarios() {
     static constexpr Scenario list[] = {
         {"tls_echo", on_loop<tls_echo>},
         {"tls_upgrade", on_loop<tls_upgrade>},
+        {"tls_handshake_limit", on_loop<tls_handshake_limit>},
     };
     return list;
 }
