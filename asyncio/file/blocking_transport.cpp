@@ -5,6 +5,7 @@
 #include <asyncio/file/call.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/inbox.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket_address.hpp>
@@ -246,14 +247,7 @@ void BlockingTransport::abort() {
 }
 
 void BlockingTransport::report(const char* what) noexcept {
-    try {
-        ExceptionContext context;
-        context.message = what;
-        context.exception = std::current_exception();
-        loop_.call_exception_handler(context);
-    } catch (const std::bad_alloc&) {  // no memory to say more
-        log(LogLevel::error, what);
-    }
+    loop::report_error(loop_, what, std::current_exception());
 }
 
 void BlockingTransport::lose(std::exception_ptr error) {

@@ -3,6 +3,7 @@
 #include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/datagram.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/datagram_transport.hpp>
 #include <asyncio/os/datagram.hpp>
 #include <asyncio/os/error.hpp>
@@ -289,15 +290,8 @@ void DatagramTransport::abort() {
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
 void DatagramTransport::report(const char* what) noexcept {
-    try {
-        ExceptionContext context;
-        context.message = what;
-        context.exception = std::current_exception();
-        context.transport = local_.to_string();
-        loop_.call_exception_handler(context);
-    } catch (const std::bad_alloc&) {  // no memory to say more
-        log(LogLevel::error, what);
-    }
+    loop::report_error(loop_, what, std::current_exception(),
+                       [&](ExceptionContext& context) { context.transport = local_.to_string(); });
 }
 
 void DatagramTransport::lose(std::exception_ptr error) {

@@ -3,6 +3,7 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
@@ -221,15 +222,9 @@ void SocketTransport::abort() {
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
 void SocketTransport::report(const char* what) noexcept {
-    try {
-        ExceptionContext context;
-        context.message = what;
-        context.exception = std::current_exception();
+    loop::report_error(loop_, what, std::current_exception(), [&](ExceptionContext& context) {
         context.transport = peername().to_string();
-        loop_.call_exception_handler(context);
-    } catch (const std::bad_alloc&) {  // no memory to say more
-        log(LogLevel::error, what);
-    }
+    });
 }
 
 void SocketTransport::lose_by(int errno_value, const char* what) {

@@ -495,10 +495,12 @@ struct ThrowingProtocol final : stream::Protocol {
     void resume_writing() override { fail(In::pause); }
     void destroy() noexcept override { delete this; }
     void fail(In in) const {
+        if (in == where && fatal) throw SystemExit(3);
         if (in == where) throw std::runtime_error("protocol");
     }
 
     In where;
+    bool fatal = false;
     std::size_t received = 0;
     int losses = 0;
     std::exception_ptr error;
@@ -540,6 +542,40 @@ TEST(SocketTransport, what_a_protocol_throws_is_reported) {
         }
         EXPECT_EQ(open_descriptors(), before);
     });
+}
+
+/// A peer that speaks and goes; `prepare(protocol)` says what is wrong about it.
+template <class Prepare>
+Coro<> meet_a_protocol_that_ends_all(ThrowingProtocol::In where, Prepare prepare) {
+    auto sockets = tcp_pair();
+    const Ref<ThrowingProtocol> protocol(new ThrowingProtocol(where));
+    prepare(*protocol);
+    const auto transport =
+        net::SocketTransport::open(get_running_loop(), std::move(sockets.first), protocol);
+    transport->write(
+        bytes_of(std::string(where == ThrowingProtocol::In::pause ? 16 << 20 : 0, 'x')));
+    raw_send(sockets.second, "x");
+    sockets.second.reset();
+    co_await sleep(10s);  // a deadline; the SystemExit comes before
+}
+
+TEST(SocketTransport, a_SystemExit_of_a_protocol_leaves_the_loop) {
+    using In = ThrowingProtocol::In;
+    for (const In where : {In::data, In::eof, In::lost, In::pause}) {
+        const auto make_fatal = [](ThrowingProtocol& protocol) { protocol.fatal = true; };
+        EXPECT_THROW(asyncio::run(meet_a_protocol_that_ends_all(where, make_fatal)), SystemExit);
+    }
+}
+
+TEST(SocketTransport, a_SystemExit_of_the_exception_handler_leaves_the_loop) {
+    using In = ThrowingProtocol::In;
+    for (const In where : {In::data, In::eof, In::lost, In::pause}) {
+        const auto exit_on_error = [](ThrowingProtocol&) {
+            get_running_loop().set_exception_handler(
+                [](EventLoop&, const ExceptionContext&) { throw SystemExit(4); });
+        };
+        EXPECT_THROW(asyncio::run(meet_a_protocol_that_ends_all(where, exit_on_error)), SystemExit);
+    }
 }
 
 TEST(SocketTransport, pausing_in_connection_made_is_honoured) {

@@ -504,6 +504,18 @@ TEST_F(Subprocess, SUB_26_SUB_27_the_order_of_a_protocols_events) {
     });
 }
 
+TEST_F(Subprocess, a_SystemExit_of_a_protocol_leaves_the_loop) {
+    struct Exits : Recorder {
+        void process_exited() override { throw SystemExit(5); }
+    };
+    const auto main = []() -> Coro<> {
+        const auto child = co_await get_running_loop().subprocess_shell(
+            [] { return std::make_shared<Exits>(); }, {}, "exit 0");
+        co_await sleep(10s);  // a deadline; the SystemExit comes before
+    };
+    EXPECT_THROW(asyncio::run(main), SystemExit);
+}
+
 TEST_F(Subprocess, SUB_25_closing_the_transport_kills) {
     asyncio::run([]() -> Coro<> {
         auto [transport, protocol] = co_await get_running_loop().subprocess_exec(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/subprocess/subprocess_transport.hpp>
 
@@ -113,7 +114,7 @@ void SubprocessTransport::tell(const char* what, Call&& call) noexcept {
     try {
         call();
     } catch (...) {
-        loop_.callback_failed(what, Handle());
+        loop::report_error(loop_, what, std::current_exception());
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/sync/wait_queue.hpp>
 #include <asyncio/task/task_core.hpp>
 
@@ -79,12 +80,15 @@ void WaitQueue::orphan_all() noexcept {
     }
 }
 
-void WaitQueue::report() const {
-    ExceptionContext context;
-    context.message = kind_of(first_->what()) + " was destroyed while tasks were waiting for it";
-    for (const Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_)
-        context.task += (context.task.empty() ? "" : ", ") + waiter->task_name();
-    bound_.loop()->call_exception_handler(context);
+void WaitQueue::report() const noexcept {
+    const auto fill = [this](ExceptionContext& context) {
+        context.message =
+            kind_of(first_->what()) + " was destroyed while tasks were waiting for it";
+        for (const Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next_)
+            context.task += (context.task.empty() ? "" : ", ") + waiter->task_name();
+    };
+    loop::report_error(*bound_.loop(), "a primitive was destroyed while tasks were waiting for it",
+                       nullptr, fill);
 }
 
 }  // namespace asyncio::sync

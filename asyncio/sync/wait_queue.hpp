@@ -160,7 +160,7 @@ class WaitQueue {
         waiter.driver_->ready_queue().push(*waiter.target_);
     }
     void orphan_all() noexcept;
-    void report() const;
+    void report() const noexcept;
 
     LoopBound& bound_;
     Waiter* first_ = nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log_parts.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/task/future_awaiter.hpp>
 #include <asyncio/task/task.hpp>
@@ -167,19 +168,14 @@ void TaskCore::leave_loop() noexcept {
 }
 
 void TaskCore::report_pending() noexcept {
-    static constexpr const char* kMessage = "Task was destroyed but it is pending!";
-    try {
-        ExceptionContext context;
-        context.message = kMessage;
+    const auto fill = [this](ExceptionContext& context) {
         fill_context(context);
         context.task = name();
         context.call_stack = format_stack(get_stack(*this, kWholeStack, created_));
         context.source_location =
             std::string(created_.file_name()) + ":" + std::to_string(created_.line());
-        core().loop->call_exception_handler(context);
-    } catch (const std::bad_alloc&) {  // no memory to say more
-        log(LogLevel::error, kMessage);
-    }
+    };
+    loop::report_error(*core().loop, "Task was destroyed but it is pending!", nullptr, fill);
 }
 
 void TaskCore::loop_closed() noexcept {

@@ -2,6 +2,7 @@
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/log.hpp>
 #include <asyncio/base/system_error.hpp>
+#include <asyncio/loop/report_error.hpp>
 #include <asyncio/tls/context.hpp>
 #include <asyncio/tls/error.hpp>
 #include <asyncio/tls/tls_layer.hpp>
@@ -446,16 +447,9 @@ void TlsTransport::detached() noexcept {
 }
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.
-void TlsTransport::report(const char* what) {
-    try {
-        ExceptionContext context;
-        context.message = what;
-        context.exception = std::current_exception();
-        context.transport = "TLS connection";
-        loop().call_exception_handler(context);
-    } catch (const std::bad_alloc&) {  // no memory to say more
-        log(LogLevel::error, what);
-    }
+void TlsTransport::report(const char* what) noexcept {
+    loop::report_error(loop(), what, std::current_exception(),
+                       [](ExceptionContext& context) { context.transport = "TLS connection"; });
 }
 
 }  // namespace asyncio::tls

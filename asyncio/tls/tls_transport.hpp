@@ -74,7 +74,7 @@ class TlsTransport final : public stream::Transport {
     void tell_listener(std::exception_ptr error) noexcept;
     void arm(Duration delay);
     void expired();
-    void report(const char* what);
+    void report(const char* what) noexcept;
 
     Ref<stream::Transport> below_;  // kept for its addresses when lost
     Ref<stream::Protocol> above_;
