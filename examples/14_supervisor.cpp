@@ -49,7 +49,7 @@ Coro<> supervise(asyncio::Event& stop) {
 
 Coro<> program() {
     asyncio::Event stop;
-    asyncio::get_running_loop().call_later(150ms, [&] { stop.set(); });
+    asyncio::get_running_loop().call_later(800ms, [&] { stop.set(); });
     co_await supervise(stop);
 }
 

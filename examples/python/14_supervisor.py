@@ -34,7 +34,7 @@ async def supervise(stop):
 
 async def program():
     stop = asyncio.Event()
-    asyncio.get_running_loop().call_later(0.15, stop.set)
+    asyncio.get_running_loop().call_later(0.8, stop.set)
     await supervise(stop)
 
 
