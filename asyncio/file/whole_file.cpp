@@ -64,15 +64,13 @@ Coro<std::string> read_to_the_end(os::Fd fd, std::string path) {
 /// All of a small file, if the system has it in memory: that costs less than asking anybody.
 std::optional<std::string> read_if_cached(int fd) {
     char buffer[kMostHereAndNow];
-    FileCall read{.kind = FileCall::Kind::read,
-                  .fd = fd,
-                  .memory = buffer,
-                  .size = sizeof buffer,
-                  .offset = 0};
-    const int got = os::perform_if_cached(read);
+    const int got = os::perform_if_cached({.kind = FileCall::Kind::read,
+                                           .fd = fd,
+                                           .memory = buffer,
+                                           .size = sizeof buffer,
+                                           .offset = 0});
     if (got <= 0 || got == static_cast<int>(sizeof buffer)) return std::nullopt;
-    read.offset = got;
-    if (os::perform_if_cached(read) != 0) return std::nullopt;  // not the end
+    if (os::seek(fd, 0, SEEK_END) != got) return std::nullopt;  // not all is in memory, or it grows
     return std::string(buffer, static_cast<std::size_t>(got));
 }
 
