@@ -11,6 +11,7 @@
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/wait.hpp>
 #include <asyncio/testing/descriptors.hpp>
 
 #include <atomic>
@@ -258,6 +259,56 @@ TEST_F(FailureTest, C4_calls_that_signals_interrupt_are_made_again) {
                   return 0;
               }),
               0);
+}
+
+/// Both ends blocking, as a program has them from a shell.
+void make_pipe(File (&ends)[2]) {
+    int fds[2] = {};
+    ASSERT_EQ(::pipe2(fds, O_CLOEXEC), 0);
+    for (int i = 0; i < 2; i++) ends[i] = File::from_fd(fds[i], "a pipe");
+}
+
+TEST(FileFailure, B12_who_finds_a_blocking_pipe_empty_again_waits_on) {
+    asyncio::run([]() -> Coro<> {
+        File ends[2];
+        make_pipe(ends);
+        File other = File::from_fd(::dup(ends[0].fileno()), "the same pipe");
+        // Both are told that it can be read; the first takes all.
+        auto first = create_task(ends[0].read(1));
+        auto second = create_task(other.read(1));
+        co_await sleep(std::chrono::milliseconds(0));
+        EXPECT_EQ(::write(ends[1].fileno(), "1", 1), 1);
+        const std::vector<Task<std::string>> both = {first, second};
+        const auto [done, pending] = co_await wait(both, {.return_when = FIRST_COMPLETED});
+        EXPECT_EQ(done.size(), 1u);
+        EXPECT_EQ(pending.size(), 1u);
+        EXPECT_EQ(::write(ends[1].fileno(), "2", 1), 1);
+        auto [a, b] = co_await gather(first, second);
+        EXPECT_TRUE((a == "1" && b == "2") || (a == "2" && b == "1")) << a << b;
+    });
+}
+
+TEST(FileFailure, B12_who_finds_a_blocking_pipe_full_again_waits_on) {
+    asyncio::run([]() -> Coro<> {
+        File ends[2];
+        make_pipe(ends);
+        File other = File::from_fd(::dup(ends[1].fileno()), "the same pipe");
+        const std::string page(4096, 'x');
+        for (int i = 1; i < 16; i++) EXPECT_EQ(::write(other.fileno(), page.data(), 4096), 4096);
+        auto flush = [&page](File& file) -> Coro<> {
+            co_await file.write(page);
+            co_await file.flush();
+        };
+        auto first = create_task(flush(ends[1]));
+        auto second = create_task(flush(other));
+        const std::vector<Task<>> both = {first, second};
+        const auto [done, pending] = co_await wait(both, {.return_when = FIRST_COMPLETED});
+        EXPECT_EQ(done.size(), 1u);
+        EXPECT_EQ(pending.size(), 1u);
+        char room[4096];
+        EXPECT_EQ(::read(ends[0].fileno(), room, sizeof room), 4096);
+        co_await gather(first, second);
+    });
 }
 
 TEST(FileFailure, C5_a_pipe_that_nobody_reads_is_an_error_and_no_signal) {

@@ -226,7 +226,9 @@ Coro<int> FileCore::transfer(os::FileCall what) {
 
 Coro<int> FileCore::transfer_when_ready(os::FileCall what) {
     const unsigned events = what.kind == Kind::read ? POLLIN : POLLOUT;
-    if (!nonblocking_) what.size = std::min<std::size_t>(what.size, PIPE_BUF);  // cannot block then
+    what.at_once = !nonblocking_;
+    // As much as a pipe that polls as writable takes, where the system cannot be asked more.
+    if (!nonblocking_) what.size = std::min<std::size_t>(what.size, PIPE_BUF);
     int result = -EAGAIN;
     while (result == -EAGAIN) {
         co_await ready_for(fd_.get(), events);

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -20,23 +21,45 @@ namespace {
 
 constexpr std::uint64_t kResolveCached = 0x20;  // RESOLVE_CACHED, since Linux 5.12
 
+bool is_ready(int fd, short events) noexcept {
+    pollfd look = {fd, events, 0};
+    return ::poll(&look, 1, 0) != 0;  // when that fails: what follows says why
+}
+
+/// A system that cannot be asked not to wait has only poll() to ask.
+long at_once(const FileCall& call, short events, ssize_t (*transfer)(int, const iovec&, int)) {
+    const iovec part = {call.memory, std::min(call.size, FileCall::kLongest)};
+    const ssize_t result = transfer(call.fd, part, RWF_NOWAIT);
+    if (result >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)) return result;
+    if (is_ready(call.fd, events)) return transfer(call.fd, part, 0);
+    errno = EAGAIN;
+    return -1;
+}
+
+ssize_t read_stream(int fd, const iovec& part, int flags) {
+    return ::preadv2(fd, &part, 1, -1, flags);
+}
+
+/// It may be a pipe that nobody reads any more.
+ssize_t write_stream(int fd, const iovec& part, int flags) {
+    WithoutSigpipe without_sigpipe;
+    const ssize_t result = ::pwritev2(fd, &part, 1, -1, flags);
+    without_sigpipe.raised =
+        result < 0 ? errno == EPIPE : static_cast<std::size_t>(result) < part.iov_len;
+    return result;
+}
+
 long read(const FileCall& call) noexcept {
     const std::size_t size = std::min(call.size, FileCall::kLongest);
+    if (call.at_once) return at_once(call, POLLIN, &read_stream);
     if (call.offset < 0) return ::read(call.fd, call.memory, size);
     return ::pread(call.fd, call.memory, size, call.offset);
 }
 
-/// What has no positions may be a pipe that nobody reads any more.
-long write_to_stream(int fd, const void* memory, std::size_t size) noexcept {
-    WithoutSigpipe without_sigpipe;
-    const ssize_t result = ::write(fd, memory, size);
-    without_sigpipe.raised = result < 0 ? errno == EPIPE : static_cast<std::size_t>(result) < size;
-    return result;
-}
-
 long write(const FileCall& call) noexcept {
     const std::size_t size = std::min(call.size, FileCall::kLongest);
-    if (call.offset < 0) return write_to_stream(call.fd, call.memory, size);
+    if (call.at_once) return at_once(call, POLLOUT, &write_stream);
+    if (call.offset < 0) return write_stream(call.fd, {call.memory, size}, 0);
     return ::pwrite(call.fd, call.memory, size, call.offset);
 }
 

@@ -56,6 +56,10 @@ struct FileCall {
     /// with O_NONBLOCK first, and takes what that says for the answer (ENXIO here).
     bool waits = false;
 
+    /// read and write of what has no positions (a pipe, a terminal): -EAGAIN where they would have
+    /// to wait. poll() does not promise that they need not: another process may have been faster.
+    bool at_once = false;
+
     /// The system call's name, for errors and stack dumps: "open", "read".
     const char* name() const noexcept;
 };
