@@ -34,6 +34,12 @@ bool closes_descriptor(const Operation& operation) noexcept {
            operation.file_call->kind == os::FileCall::Kind::close;
 }
 
+/// What was interrupted is made again, as os::perform() and the calls of os/socket.hpp do. Not a
+/// close, which is done then, and not a connect, which goes on by itself.
+bool may_be_made_again(const Operation& operation) noexcept {
+    return operation.opcode != Opcode::connect && !closes_descriptor(operation);
+}
+
 [[noreturn]] void die(const char* why) noexcept {
     std::fprintf(stderr, "asyncio: %s\n", why);
     std::abort();
@@ -153,8 +159,17 @@ void IoUringKernel::deliver(const Completion_& completion) {
             if (slots_.of(*operation).by_readiness) return on_ready(*operation, completion);
             [[fallthrough]];
         default:
+            if (completion.result < 0) [[unlikely]]
+                return on_failure(*operation, completion.result);
             return finish(*operation, completion.result);
     }
+}
+
+void IoUringKernel::on_failure(Operation& operation, int error) {
+    if (error == -EINTR && may_be_made_again(operation)) return begin_anew(operation);
+    if (error == -EAGAIN && operation.opcode == Opcode::send)
+        return fall_back_to_readiness(operation);
+    finish(operation, error);
 }
 
 void IoUringKernel::on_accept(Operation& operation, const Completion_& completion) {
@@ -182,6 +197,7 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
         buffers.grow();
         return begin_anew(operation);
     }
+    if (error == -EINTR) return begin_anew(operation);
     if (error == -EINVAL || error == -EAGAIN) return fall_back_to_readiness(operation);
     finish(operation, error);
 }
@@ -240,7 +256,9 @@ void IoUringKernel::on_ready(Operation& operation, const Completion_& completion
 }
 
 void IoUringKernel::send_now(Operation& operation) {
-    const auto sent = os::try_write(operation.fd, operation.buffers, operation.count);
+    const auto sent = operation.is_socket
+                          ? os::try_send(operation.fd, operation.buffers, operation.count)
+                          : os::try_write(operation.fd, operation.buffers, operation.count);
     if (sent == -EAGAIN) return begin_anew(operation);
     finish(operation, static_cast<int>(sent));
 }
@@ -354,20 +372,35 @@ bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
     return ended;
 }
 
+/// Whether a cancel was answered so, which is forgotten then.
+bool IoUringKernel::found_nothing(std::uint64_t cancel_tag) noexcept {
+    bool found = false;
+    for (unsigned i = 0; i < ring_->ready(); i++)
+        if (ring_->peek(i).tag == cancel_tag && ring_->peek(i).result == -ENOENT)
+            found = strike_out(ring_->peek(i), cancel_tag);
+    return found;
+}
+
 /// Make room in the ring; the order is kept.
 void IoUringKernel::defer_all() noexcept {
     while (ring_->ready() != 0) deferred_.push_back(ring_->pop());
 }
 
+/// Asks again when the cancel has found nothing, as on_failed_cancel() does, and when nothing came
+/// for long. The result does not tell that: with completions in memory a wait that was in vain
+/// answers 0 instead of -ETIME.
 void IoUringKernel::wait_for_end(std::uint64_t tag, bool may_cancel) noexcept {
+    const std::uint64_t cancel_tag = IoUringSlots::with_kind(tag, Kind::cancel);
     bool asked = false;
     while (!find_and_dispose(tag)) {
+        if (found_nothing(cancel_tag)) asked = false;
         if (!asked && may_cancel) asked = write_cancel(tag);
         if (ring_->overflown() || ring_->ready() == ring_->completion_capacity()) defer_all();
-        const int result = ring_->enter(ring_->ready() + 1, cancel_patience);
-        if (result == -ETIME)
-            asked = false;
-        else if (result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+        const unsigned before = ring_->ready();
+        const int result = ring_->enter(before + 1, cancel_patience);
+        if (result >= 0 || result == -ETIME)
+            asked = asked && ring_->ready() != before;
+        else if (result != -EINTR && result != -EAGAIN && result != -EBUSY)
             die("io_uring refuses to take an operation back (is this the loop's thread?)");
     }
 }

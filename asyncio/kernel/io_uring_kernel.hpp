@@ -123,6 +123,7 @@ class IoUringKernel final : public Kernel {
     void on_datagram(Operation& operation, const Completion_& completion);
     void on_receive_end(Operation& operation, const Completion_& completion);
     void on_receive_error(Operation& operation, int error, IoUringBuffers& buffers);
+    void on_failure(Operation& operation, int error);
     void on_ready(Operation& operation, const Completion_& completion);
     void receive_now(Operation& operation);
     void receive_datagrams_now(Operation& operation);
@@ -139,6 +140,7 @@ class IoUringKernel final : public Kernel {
     bool keep_accepted(int fd) noexcept;
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
+    bool found_nothing(std::uint64_t cancel_tag) noexcept;
     void defer_all() noexcept;
     void wait_for_end(std::uint64_t tag, bool may_cancel) noexcept;
     void settle(const Completion_& completion) noexcept;

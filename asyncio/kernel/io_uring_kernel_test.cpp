@@ -6,9 +6,11 @@
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/kernel/kernel_fixture_test.hpp>
+#include <asyncio/os/file_call.hpp>
 
 #include <random>
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 
 namespace asyncio::kernel::testing {
@@ -19,8 +21,38 @@ int fail_with = 0;       // an errno
 int fail_percent = 0;    // so many calls fail, before the system sees them
 int submit_at_most = 0;  // the system takes but so many records of a call
 
-int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
-                 std::size_t size) {
+/// The next record of `opcode` is not carried out, and answered so.
+struct Instead {
+    int opcode = -1;
+    int answer = 0;
+    std::uint64_t tag = 0;
+    bool waits = false;  // for its answer
+} instead;
+
+void replace_a_record(io_uring& ring) {
+    for (unsigned i = *ring.sq.khead; i != ring.sq.sqe_tail && instead.opcode >= 0; i++) {
+        io_uring_sqe& record = ring.sq.sqes[i & ring.sq.ring_mask];
+        if (record.opcode != instead.opcode) continue;
+        instead.opcode = -1;
+        instead.waits = true;
+        instead.tag = record.user_data;
+        ::io_uring_prep_nop(&record);
+        record.flags = 0;
+        record.user_data = instead.tag;
+    }
+}
+
+void answer_instead(io_uring& ring) {
+    for (unsigned i = *ring.cq.khead; i != *ring.cq.ktail && instead.waits; i++) {
+        io_uring_cqe& completion = ring.cq.cqes[i & ring.cq.ring_mask];
+        if (completion.user_data != instead.tag) continue;
+        completion.res = instead.answer;
+        instead.waits = false;
+    }
+}
+
+int faulty_enter(io_uring& ring, unsigned submit, unsigned wait_for, unsigned flags,
+                 const void* argument, std::size_t size) {
     enter_calls++;
     static std::minstd_rand random(1);
     if (static_cast<int>(random() % 100) < fail_percent) return -fail_with;
@@ -28,8 +60,10 @@ int faulty_enter(int ring, unsigned submit, unsigned wait_for, unsigned flags, c
         submit = static_cast<unsigned>(submit_at_most);
         wait_for = 0;  // as the system does when it could not take all
     }
+    replace_a_record(ring);
     const long result =
-        ::syscall(__NR_io_uring_enter, ring, submit, wait_for, flags, argument, size);
+        ::syscall(__NR_io_uring_enter, ring.ring_fd, submit, wait_for, flags, argument, size);
+    answer_instead(ring);
     return result < 0 ? -errno : static_cast<int>(result);
 }
 
@@ -38,6 +72,7 @@ class IoUring : public ::testing::Test {
     void SetUp() override {
         if (epoll_was_chosen()) GTEST_SKIP() << "epoll was chosen";
         enter_calls = fail_with = fail_percent = submit_at_most = 0;
+        instead = {};
         descriptors_before = open_descriptors();
     }
     void TearDown() override {
@@ -125,6 +160,73 @@ TEST_F(IoUring, A5_other_failures_are_thrown_and_operations_stay_ours) {
     ASSERT_TRUE(write_all(pair.b.get(), "x"));
     ASSERT_TRUE(pump(*kernel, [&] { return receive.data == "x"; }));
     kernel->reclaim(receive);
+}
+
+/// Makes what `operation` asks, although the system first answers its record with an error.
+void expect_made_in_spite_of(int error, int opcode, TestOperation& operation,
+                             asyncio::kernel::Kernel& kernel) {
+    instead = {.opcode = opcode, .answer = -error};
+    ASSERT_TRUE(kernel.submit(operation));
+    ASSERT_TRUE(pump(kernel, [&] { return !operation.results.empty(); }));
+    EXPECT_EQ(instead.opcode, -1) << "no record of " << opcode;
+    EXPECT_GT(operation.results[0], 0) << "opcode " << opcode << " answered " << error;
+}
+
+TEST_F(IoUring, C4_what_was_interrupted_is_made_again) {
+    const auto kernel = make_faulty();
+    const Pair pair = unix_pair();
+    iovec parts[] = {{const_cast<char*>("to"), 2}, {const_cast<char*>("gether"), 6}};
+    for (const int error : {EINTR, EAGAIN}) {
+        TestOperation send(Opcode::send, pair.a.get());
+        send.set_buffer("whole", 5);
+        expect_made_in_spite_of(error, IORING_OP_SEND, send, *kernel);
+        TestOperation gathered(Opcode::send, pair.a.get());
+        gathered.buffers = parts;
+        gathered.count = 2;
+        expect_made_in_spite_of(error, IORING_OP_SENDMSG, gathered, *kernel);
+        TestOperation receive(Opcode::receive, pair.b.get());
+        expect_made_in_spite_of(error, IORING_OP_RECV, receive, *kernel);
+        EXPECT_EQ(receive.data, "wholetogether");
+        kernel->reclaim(receive);
+    }
+    char memory[4];
+    const Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    const os::FileCall read{.kind = os::FileCall::Kind::read,
+                            .fd = zeros.get(),
+                            .memory = memory,
+                            .size = sizeof memory,
+                            .offset = 0};
+    TestOperation file(Opcode::file);
+    file.file_call = &read;
+    expect_made_in_spite_of(EINTR, IORING_OP_READ, file, *kernel);
+}
+
+TEST_F(IoUring, C4_an_interrupted_operation_that_was_cancelled_ends_cancelled) {
+    const auto kernel = make_faulty();
+    const Pair pair = unix_pair();
+    TestOperation receive(Opcode::receive, pair.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    instead = {.opcode = IORING_OP_RECV, .answer = -EINTR};
+    kernel->cancel(receive);
+    ASSERT_TRUE(pump(*kernel, [&] { return receive.ended(); }));
+    EXPECT_EQ(receive.results, std::vector<int>{-ECANCELED});
+}
+
+TEST_F(IoUring, A8_reclaim_asks_again_when_its_cancel_found_nothing) {
+    const auto kernel = make_faulty();
+    const Pair pair = unix_pair();
+    const Pair busy = unix_pair();
+    TestOperation receive(Opcode::receive, pair.a.get());
+    TestOperation other(Opcode::receive, busy.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    ASSERT_TRUE(kernel->submit(other));
+    poll_now(*kernel);
+    ASSERT_TRUE(write_all(busy.b.get(), "x"));  // in memory while reclaim() waits
+    instead = {.opcode = IORING_OP_ASYNC_CANCEL, .answer = -ENOENT};
+    kernel->reclaim(receive);
+    EXPECT_TRUE(receive.idle());
+    ASSERT_TRUE(pump(*kernel, [&] { return other.data == "x"; }));
+    kernel->reclaim(other);
 }
 
 TEST_F(IoUring, A9_completions_that_overflow_are_not_lost) {

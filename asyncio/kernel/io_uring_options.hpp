@@ -8,10 +8,13 @@
 
 #include <memory>
 
+struct io_uring;
+
 namespace asyncio::kernel {
 
-/// The io_uring_enter system call: returns its result or -errno.
-using EnterFunction = int (*)(int ring, unsigned submit, unsigned wait_for, unsigned flags,
+/// The io_uring_enter system call on `ring`: returns its result or -errno. What stands in for it
+/// may look at both queues and change them, before and after: tests/proof/faulty_ring.hpp does.
+using EnterFunction = int (*)(io_uring& ring, unsigned submit, unsigned wait_for, unsigned flags,
                               const void* argument, std::size_t size);
 
 struct IoUringOptions {

@@ -38,10 +38,10 @@ constexpr int required_operations[] = {
     IORING_OP_SEND,         IORING_OP_RECV,     IORING_OP_READ,
 };
 
-int enter_system(int ring, unsigned submit, unsigned wait_for, unsigned flags, const void* argument,
-                 std::size_t size) {
+int enter_system(io_uring& ring, unsigned submit, unsigned wait_for, unsigned flags,
+                 const void* argument, std::size_t size) {
     const long result =
-        ::syscall(__NR_io_uring_enter, ring, submit, wait_for, flags, argument, size);
+        ::syscall(__NR_io_uring_enter, ring.ring_fd, submit, wait_for, flags, argument, size);
     return result < 0 ? -errno : static_cast<int>(result);
 }
 
@@ -138,14 +138,14 @@ int IoUringRing::enter(unsigned submit, unsigned wait_for,
     io_uring_smp_store_release(ring_.sq.ktail, ring_.sq.sqe_tail);
     constexpr unsigned flags = IORING_ENTER_GETEVENTS;
     if (wait_for == 0 || !timeout)
-        return enter_(ring_.ring_fd, submit, wait_for, flags, nullptr, _NSIG / 8);
+        return enter_(ring_, submit, wait_for, flags, nullptr, _NSIG / 8);
     const auto count = timeout->count();
     __kernel_timespec limit = {};
     limit.tv_sec = count / 1'000'000'000;
     limit.tv_nsec = count % 1'000'000'000;
     io_uring_getevents_arg argument = {};
     argument.ts = reinterpret_cast<std::uintptr_t>(&limit);
-    return enter_(ring_.ring_fd, submit, wait_for, flags | IORING_ENTER_EXT_ARG, &argument,
+    return enter_(ring_, submit, wait_for, flags | IORING_ENTER_EXT_ARG, &argument,
                   sizeof argument);
 }
 
