@@ -18,11 +18,23 @@ class Hung final : public std::exception {
     const char* what() const noexcept override { return "the scenario's deadline came"; }
 };
 
+/// The body that runs; for interrupt_body().
+struct Running {
+    Task<> task;
+    EventLoop& loop;
+    bool interrupted = false;
+};
+Running* running_body = nullptr;
+
 Coro<> within_deadline(Coro<> (*body)(), Duration deadline) {
-    auto work = create_task(body);
+    Running running = {.task = create_task(body), .loop = get_running_loop()};
+    running_body = &running;
+    const auto work = running.task;
     const std::vector<Task<>> works(1, work);
     const auto [done, pending] = co_await wait(works, {.timeout = deadline});
+    running_body = nullptr;
     if (done.empty()) throw Hung();
+    if (running.interrupted && work.cancelled()) co_return;
     co_await work;
 }
 
@@ -60,6 +72,15 @@ bool is_documented(const std::exception_ptr& error) {
 
 void expect(bool condition, const char* what) {
     if (!condition) throw WrongResult(what);
+}
+
+void interrupt_body() {
+    if (running_body == nullptr) return;
+    running_body->loop.call_soon([] {
+        if (running_body == nullptr) return;
+        running_body->interrupted = true;
+        running_body->task.cancel();
+    });
 }
 
 void set_scenario_directory(std::string path) { directory = std::move(path); }

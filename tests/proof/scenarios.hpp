@@ -60,6 +60,9 @@ const Scenario* find_scenario(std::string_view name);
 
 Ending run(const Scenario& scenario, const Environment& environment);
 
+/// Cancel the body that runs, soon; to be called in its loop's thread. Then it may end cancelled.
+void interrupt_body();
+
 /// What takes long and is the same each time (certificates): before somebody counts or forks.
 void prepare_scenarios();
 
