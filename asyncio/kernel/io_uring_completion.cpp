@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::uint64_t ignored_tag = IoUringSlots::tag(IoUringSlots::Kind::ignore, 0, 0);
 constexpr Duration cancel_patience = std::chrono::milliseconds(100);
+constexpr std::uint8_t most_times_given_up = 32;
 
 bool has_more(const IoUringRing::Completion& completion) noexcept {
     return (completion.flags & IORING_CQE_F_MORE) != 0;
@@ -165,8 +166,14 @@ void IoUringKernel::deliver(const Completion_& completion) {
     }
 }
 
+/// ECANCELED of what nobody cancelled: it needed one of the system's threads, none could be made,
+/// and it was not begun. Signals that come fast do that; and a limit on threads, which lasts.
 void IoUringKernel::on_failure(Operation& operation, int error) {
     if (error == -EINTR && may_be_made_again(operation)) return begin_anew(operation);
+    if (error == -ECANCELED && operation.state == Operation::State::submitted) {
+        if (++slots_.of(operation).given_up <= most_times_given_up) return begin_anew(operation);
+        error = -EAGAIN;  // as who asks for a thread is told
+    }
     if (error == -EAGAIN && operation.opcode == Opcode::send)
         return fall_back_to_readiness(operation);
     finish(operation, error);
