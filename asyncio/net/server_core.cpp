@@ -148,6 +148,9 @@ void ServerCore::connection_lost() noexcept {
 
 void ServerCore::accept_failed(Listener& listener, int errno_value) {
     listener.accept_later();
+    const TimePoint now = loop_.time();
+    if (now < next_accept_report_) return;
+    next_accept_report_ = now + kAcceptRetryDelay;
     loop::report_error(loop_, "socket.accept() out of system resource",
                        make_system_error(errno_value, "accept"));
 }

@@ -14,7 +14,8 @@
 //
 // A unix server's socket file goes with its listener, if it still is the file that was bound.
 //
-// Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, and accepting pauses for
+// Out of descriptors (EMFILE, ENFILE, ENOBUFS, ENOMEM): reported, at most once in
+// kAcceptRetryDelay, and accepting pauses for
 // kAcceptRetryDelay instead of spinning, or until a connection of the server ends: its descriptor
 // is free again. The server keeps itself alive from start_serving() to close(). The end of the loop
 // closes it, and drops the records of its connections.
@@ -144,6 +145,7 @@ class ServerCore final : public LossListener, private loop::Member {
     std::vector<std::unique_ptr<Listener>> listeners_;
     IntrusiveList<SocketTransport> clients_;  // until they are lost
     std::size_t handlers_ = 0;                // that run
+    TimePoint next_accept_report_ = {};       // of one that fails; not before
     task::WaitList changed_;
     Stage stage_ = Stage::created;
 };

@@ -74,6 +74,8 @@ class Goal {
                                         : numbers.push;
     }
     bool slice() const { return length_ == "--slice"; }
+    /// A limit that needs a machine with nothing else to do: a slice runs beside other tests.
+    Limit if_quiet(Limit limit) const { return slice() ? Limit{} : limit; }
     bool nightly() const { return length_ == "--nightly"; }
     /// What --backend said; empty if nothing.
     const std::string& backend() const { return backend_; }
@@ -98,11 +100,11 @@ class Goal {
                            (!limit.at_least || value >= *limit.at_least);
         if (const std::size_t at = text.find("{}"); at != std::string::npos)
             text.replace(at, 2, number(value));
-        text += " (limit ";
-        if (limit.at_least) text += ">= " + number(*limit.at_least);
-        if (limit.at_least && limit.at_most) text += ", ";
-        if (limit.at_most) text += number(*limit.at_most);
-        line(holds, text + ")");
+        std::string limits;
+        if (limit.at_least) limits += ">= " + number(*limit.at_least);
+        if (limit.at_least && limit.at_most) limits += ", ";
+        if (limit.at_most) limits += number(*limit.at_most);
+        line(holds, text + (limits.empty() ? " (not judged)" : " (limit " + limits + ")"));
         return holds;
     }
     /// A figure in words of its own.
