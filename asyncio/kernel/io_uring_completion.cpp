@@ -24,6 +24,7 @@ namespace {
 constexpr std::uint64_t ignored_tag = IoUringSlots::tag(IoUringSlots::Kind::ignore, 0, 0);
 constexpr Duration cancel_patience = std::chrono::milliseconds(100);
 constexpr std::uint8_t most_times_given_up = 32;
+constexpr useconds_t memory_pause = 1000;
 
 bool has_more(const IoUringRing::Completion& completion) noexcept {
     return (completion.flags & IORING_CQE_F_MORE) != 0;
@@ -388,9 +389,18 @@ bool IoUringKernel::found_nothing(std::uint64_t cancel_tag) noexcept {
     return found;
 }
 
-/// Make room in the ring; the order is kept.
-void IoUringKernel::defer_all() noexcept {
-    while (ring_->ready() != 0) deferred_.push_back(ring_->pop());
+/// Make room in the ring; the order is kept. False if there is no memory for more than there is
+/// room for (see grow_slots).
+bool IoUringKernel::defer_all() noexcept {
+    deferred_.erase(deferred_.begin(),
+                    deferred_.begin() + static_cast<std::ptrdiff_t>(next_deferred_));
+    next_deferred_ = 0;
+    try {
+        for (; ring_->ready() != 0; ring_->pop()) deferred_.push_back(ring_->peek(0));
+        return true;
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
 }
 
 /// Asks again when the cancel has found nothing, as on_failed_cancel() does, and when nothing came
@@ -402,7 +412,8 @@ void IoUringKernel::wait_for_end(std::uint64_t tag, bool may_cancel) noexcept {
     while (!find_and_dispose(tag)) {
         if (found_nothing(cancel_tag)) asked = false;
         if (!asked && may_cancel) asked = write_cancel(tag);
-        if (ring_->overflown() || ring_->ready() == ring_->completion_capacity()) defer_all();
+        const bool full = ring_->overflown() || ring_->ready() == ring_->completion_capacity();
+        if (full && !defer_all()) ::usleep(memory_pause);
         const unsigned before = ring_->ready();
         const int result = ring_->enter(before + 1, cancel_patience);
         if (result >= 0 || result == -ETIME)

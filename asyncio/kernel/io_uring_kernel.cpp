@@ -45,7 +45,7 @@ IoUringKernel::IoUringKernel(const IoUringOptions& options)
       wake_(WakeChannel::Mode::blocking) {
     make_ring();
     outputs_ = std::make_unique<Completion_[]>(ring_->completion_capacity());
-    deferred_.reserve(ring_->completion_capacity());  // reclaim() may not throw
+    grow_slots();
     arm_wake();
 }
 
@@ -129,6 +129,8 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     const bool is_write = operation.opcode == Opcode::send && !operation.is_socket;
     if (is_write && !writes_later(operation)) return false;
     try {
+        if (slots_.full()) [[unlikely]]
+            grow_slots();
         operation.slot = slots_.acquire(operation);
     } catch (const std::bad_alloc&) {
         operation.inline_result = -ENOMEM;
@@ -145,6 +147,17 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     in_flight_++;
     start(operation);
     return true;
+}
+
+/// Room for what may have to be deferred with one operation more. Throws std::bad_alloc.
+void IoUringKernel::grow_slots() {
+    constexpr std::size_t for_each = 2;  // its end, and a cancel that failed
+    const std::size_t buffers =
+        options_.buffers + std::min(options_.buffers, most_datagram_buffers);
+    const std::size_t needed =
+        ring_->completion_capacity() + buffers + for_each * (slots_.size() + 1);
+    if (needed > deferred_.capacity())
+        deferred_.reserve(std::max(needed, deferred_.capacity() + deferred_.capacity() / 2));
 }
 
 /// Made when first needed: few programs receive datagrams.

@@ -22,7 +22,11 @@
 // A completion that belongs to nobody is disposed of: accepted descriptor closed, buffer lent
 // again. A cancel record that found nothing although the operation has not ended is written again.
 //
-// Nothing here allocates after the first tenants of the slots, except deferred_.
+// Nothing here allocates after the first tenants of the slots. deferred_ grows with them, because
+// reclaim() may not throw: it has room for a full ring, for what each operation can still be told
+// (its end, and that its cancel failed) and for each receive buffer. Only connections that come
+// while an operation takes long to end could be more; without memory for them they stay in the
+// ring, and reclaim() waits for memory or for that end.
 //
 // Threads: the attached one; wake() from any.
 #pragma once
@@ -89,6 +93,7 @@ class IoUringKernel final : public Kernel {
     void drain() noexcept;
 
     // Records.
+    void grow_slots();
     std::uint64_t tag_of(const Operation& operation) noexcept;
     static std::uint64_t tag_of(const Operation& operation,
                                 const IoUringSlots::Slot& slot) noexcept;
@@ -141,7 +146,7 @@ class IoUringKernel final : public Kernel {
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
     bool found_nothing(std::uint64_t cancel_tag) noexcept;
-    void defer_all() noexcept;
+    bool defer_all() noexcept;
     void wait_for_end(std::uint64_t tag, bool may_cancel) noexcept;
     void settle(const Completion_& completion) noexcept;
     void ask_again() noexcept;

@@ -77,6 +77,10 @@ class IoUringSlots {
         return with_kind(a, Kind::ignore) == with_kind(b, Kind::ignore);
     }
 
+    /// True when the next acquire() has to allocate.
+    bool full() const noexcept { return first_free_ == none; }
+    std::size_t size() const noexcept { return slots_.size(); }
+
     /// A slot for `operation`, to be told where it goes. Throws std::bad_alloc.
     std::uint32_t acquire(Operation& operation) {
         if (first_free_ == none) [[unlikely]]

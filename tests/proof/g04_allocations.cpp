@@ -29,6 +29,7 @@
 
 #include "figure.hpp"
 #include "forked_run.hpp"
+#include "scenarios_ring.hpp"
 
 namespace {
 
@@ -226,8 +227,9 @@ class Proof {
     }
 
     void run() {
-        for (const Scenario& scenario : scenarios())
-            if (goal_.wants(scenario.name) || goal_.wants_part_of(scenario.name)) run(scenario);
+        for (const Scenario& scenario : scenarios()) run_if_wanted(scenario);
+        if (environment_.backend != Backend::io_uring) return;
+        for (const Scenario& scenario : ring_scenarios()) run_if_wanted(scenario);
     }
     void tell() {
         goal_.figure(static_cast<double>(tried_),
@@ -239,6 +241,9 @@ class Proof {
     }
 
   private:
+    void run_if_wanted(const Scenario& scenario) {
+        if (goal_.wants(scenario.name) || goal_.wants_part_of(scenario.name)) run(scenario);
+    }
     void run(const Scenario& scenario) {
         run_scenarios_++;
         in_child([&](Trial& trial) { trial.count(); }, scenario);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "scenarios_ring.hpp"
 
+#include <asyncio/kernel/io_uring_options.hpp>
 #include <asyncio/kernel/kernel.hpp>
 
 #include <array>
@@ -129,12 +130,43 @@ Coro<> cancels_and_reclaims() {
     }
 }
 
+struct Poll : kernel::Operation {
+    explicit Poll(int descriptor) : Operation(Opcode::poll, &note) {
+        fd = descriptor;
+        events = POLLIN;
+    }
+    static void note(kernel::Operation& operation, const kernel::Completion&) {
+        static_cast<Poll&>(operation).told++;
+    }
+    int told = 0;
+};
+
+/// Many more completions than the ring holds, while operations are taken back.
+void reclaims_in_an_overflow(const Environment&) {
+    const Ends ends = pair();
+    std::vector<std::unique_ptr<Poll>> polls;
+    const auto kernel =
+        kernel::make_io_uring_kernel({.submission_entries = 8, .completion_entries = 8});
+    for (int i = 0; i < 300; i++) {
+        polls.push_back(std::make_unique<Poll>(ends.near.get()));
+        if (!kernel->submit(*polls.back())) throw std::bad_alloc();
+    }
+    kernel->wait(Duration::zero());
+    if (::write(ends.far.get(), "x", 1) != 1)
+        throw std::system_error(errno, std::generic_category(), "write to the socket");
+    for (std::size_t i = 0; i < polls.size(); i += 2) kernel->reclaim(*polls[i]);
+    while (kernel->in_flight() != 0) kernel->wait(std::chrono::seconds(1));
+    for (std::size_t i = 0; i < polls.size(); i++)
+        expect(polls[i]->told == static_cast<int>(i % 2), "who was not taken back is told once");
+}
+
 }  // namespace
 
 std::span<const Scenario> ring_scenarios() {
     static constexpr Scenario list[] = {
         {"gathered_sends", on_loop<gathered_sends>},
         {"cancels_and_reclaims", on_loop<cancels_and_reclaims>},
+        {"reclaims_in_an_overflow", reclaims_in_an_overflow, false, true},
     };
     return list;
 }
