@@ -188,8 +188,8 @@ bool FaultyRing::refuses(Call& call) noexcept {
     if (mode_ == Mode::recording)
         sites_.push_back(
             {.opcode = RingOpcode::enter, .nth = nth, .size = static_cast<int>(call.submit)});
-    if (mode_ != Mode::armed || fault_.opcode != RingOpcode::enter || fault_.nth != nth)
-        return false;
+    const bool due = nth >= fault_.nth && nth < fault_.nth + fault_.times;
+    if (mode_ != Mode::armed || fault_.opcode != RingOpcode::enter || !due) return false;
     switch (fault_.manner) {
         case Manner::refused:
             hit_ = true;
@@ -226,10 +226,24 @@ void FaultyRing::look_at(io_uring_sqe& record) {
              .multishot = is_multishot(record),
              .size = static_cast<int>(std::min<std::int64_t>(size_of(record), 1 << 30))});
     if (mode_ != Mode::armed) return;
-    if (keeps_ && opcode == IORING_OP_ASYNC_CANCEL && record.addr == target_)
-        target_cancelled_ = true;
+    if (has_target_ && opcode == IORING_OP_ASYNC_CANCEL && record.addr == target_)
+        look_at_cancel(record);
     if (fault_.opcode == opcode && fault_.nth == nth && !is_of_completions(fault_.manner))
         change(record);
+}
+
+void FaultyRing::look_at_cancel(io_uring_sqe& record) noexcept {
+    target_cancelled_ = keeps_;
+    if (fault_.manner != Manner::missed || hit_) return;
+    answer_with(record, -ENOENT);
+    do_nothing(record);
+    hit_ = true;
+}
+
+void FaultyRing::answer_with(const io_uring_sqe& record, int result) noexcept {
+    answers_ = true;
+    answered_ = record.user_data;
+    answer_ = result;
 }
 
 void FaultyRing::change(io_uring_sqe& record) {
@@ -237,20 +251,17 @@ void FaultyRing::change(io_uring_sqe& record) {
     target_ = record.user_data;
     switch (fault_.manner) {
         case Manner::fails:
-            answers_ = true;
-            answer_ = -fault_.value;
+            answer_with(record, -fault_.value);
             if (record.opcode != IORING_OP_CLOSE) do_nothing(record);
             return;
         case Manner::spurious:
             if (!can_be_ready(record)) return;
-            answers_ = true;
-            answer_ = static_cast<int>(record.poll32_events);
+            answer_with(record, static_cast<int>(record.poll32_events));
             do_nothing(record);
             return;
         case Manner::told:
             record.flags &= static_cast<std::uint8_t>(~IOSQE_CQE_SKIP_SUCCESS);
-            answers_ = true;
-            answer_ = -fault_.value;
+            answer_with(record, -fault_.value);
             if (record.user_data == 0) hit_ = true;  // nobody's: its answer is not looked at
             return;
         case Manner::cut:
@@ -263,6 +274,11 @@ void FaultyRing::change(io_uring_sqe& record) {
                                                               : IORING_RECV_MULTISHOT));
             hit_ = true;
             return;
+        case Manner::cancelled:
+            hit_ = true;
+            [[fallthrough]];
+        case Manner::missed:
+            return interrupt_();
         default:
             return;
     }
@@ -336,16 +352,18 @@ void FaultyRing::look_at(io_uring& ring, io_uring_cqe& completion) {
     if (mode_ != Mode::armed) return;
     if (fault_.opcode == opcode && fault_.nth == nth && is_of_completions(fault_.manner))
         begin(ring, completion);
-    if (!has_target_ || completion.user_data != target_) return;
-    if (answers_ && (fault_.manner != Manner::told || completion.res == 0)) {
-        completion.res = answer_;
-        hit_ = true;
+    if (answers_ && completion.user_data == answered_) {
+        const bool fits = fault_.manner != Manner::told || completion.res == 0;
+        if (fits) completion.res = answer_;
+        hit_ |= fits;
+        answers_ = false;
     }
+    if (!has_target_ || completion.user_data != target_) return;
     if (breaking_ && last && completion.res == -ECANCELED) {
         completion.res = -fault_.value;
         hit_ = true;
     }
-    if (last) answers_ = breaking_ = false;
+    if (last) breaking_ = false;
 }
 
 /// A completion came that the fault is for.
@@ -476,45 +494,33 @@ std::string name_of_opcode(int opcode) {
     }
 }
 
+std::string_view name_of(Manner manner) {
+    static constexpr std::string_view names[manners] = {
+        "none",   "fails",    "cut",       "ends",      "spurious",  "breaks", "late",
+        "behind", "ahead",    "lost-race", "late-race", "cancelled", "missed", "stale",
+        "told",   "shuffled", "refused",   "partial",   "early",
+    };
+    return names[static_cast<int>(manner)];
+}
+
 std::string name_of(const RingFault& fault) {
     const char* known = ::strerrorname_np(fault.value);
     const std::string error = known == nullptr ? "?" : known;
+    const std::string manner(name_of(fault.manner));
     switch (fault.manner) {
-        case Manner::none:
-            return "none";
         case Manner::fails:
-        case Manner::refused:
             return error;
+        case Manner::refused:
+            return error + (fault.times == 1 ? "" : "-" + std::to_string(fault.times));
         case Manner::cut:
             return std::to_string(fault.value) + "-bytes";
-        case Manner::ends:
-            return "ends";
-        case Manner::spurious:
-            return "spurious";
         case Manner::breaks:
-            return "breaks-" + error;
-        case Manner::late:
-            return "late";
-        case Manner::behind:
-            return "behind";
-        case Manner::ahead:
-            return "ahead";
-        case Manner::lost_race:
-            return "lost-race";
-        case Manner::late_race:
-            return "late-race";
         case Manner::stale:
-            return fault.value == 0 ? "stale" : "stale-" + error;
         case Manner::told:
-            return fault.value == 0 ? "told" : "told-" + error;
-        case Manner::shuffled:
-            return "shuffled";
-        case Manner::partial:
-            return "partial";
-        case Manner::early:
-            return "early";
+            return fault.value == 0 ? manner : manner + "-" + error;
+        default:
+            return manner;
     }
-    return "?";
 }
 
 }  // namespace asyncio::proof

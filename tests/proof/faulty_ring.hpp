@@ -20,14 +20,16 @@
 //   ahead      they come before those of others that they came with
 //   lost_race  they are kept, the program is cancelled, and they come before the answer to the
 //   late_race  cancel of their operation, or after it
+//   cancelled  nothing but that: the program is cancelled when the operation has been handed over
+//   missed     so, and the cancel of the operation finds nothing at first
 //   stale      after an operation's end a completion comes that has its tag
 //   told       a record whose success is not told is told, as by older systems; or gets an error
 //              that it may have in spite of what it did
 //   shuffled   all completions come in random order, and some later
 // The order of one operation's own completions is always kept.
 //
-// Faults of the call itself: refused, partial (not all records are taken), early (it does not
-// wait).
+// Faults of the call itself: refused (`times` times in a row), partial (not all records are taken),
+// early (it does not wait).
 //
 // Threads: the one of the ring. One at a time in a process; see FaultyRing::enter.
 #pragma once
@@ -60,6 +62,8 @@ enum class Manner : std::uint8_t {
     ahead,
     lost_race,
     late_race,
+    cancelled,
+    missed,
     stale,
     told,
     shuffled,
@@ -67,6 +71,7 @@ enum class Manner : std::uint8_t {
     partial,
     early,
 };
+inline constexpr int manners = static_cast<int>(Manner::early) + 1;
 
 /// What a record asks for. Its number is the system's, or one of those behind.
 struct RingOpcode {
@@ -95,6 +100,7 @@ struct RingFault {
     int nth = 0;
     Manner manner = Manner::none;
     int value = 0;  // fails, breaks, refused: an errno; cut: bytes; stale: the result; told: errno
+    int times = 1;  // refused
 };
 
 class FaultyRing {
@@ -140,6 +146,8 @@ class FaultyRing {
     // Records.
     void look_at_records(io_uring& ring);
     void look_at(io_uring_sqe& record);
+    void look_at_cancel(io_uring_sqe& record) noexcept;
+    void answer_with(const io_uring_sqe& record, int result) noexcept;
     void change(io_uring_sqe& record);
     static void do_nothing(io_uring_sqe& record) noexcept;
     void cut(io_uring_sqe& record);
@@ -168,7 +176,8 @@ class FaultyRing {
     // The operation that the fault is for, when `has_target_`.
     bool has_target_ = false;
     std::uint64_t target_ = 0;
-    bool answers_ = false;  // its next answer is `answer_`
+    bool answers_ = false;  // the next answer to `answered_` is `answer_`
+    std::uint64_t answered_ = 0;
     int answer_ = 0;
     bool keeps_ = false;  // its completions are kept
     bool release_ = false;
@@ -185,7 +194,9 @@ class FaultyRing {
 
 /// SEND, wake, enter, ...
 std::string name_of_opcode(int opcode);
-/// late, ECONNRESET, 1 byte, ...
+/// fails, late, ...
+std::string_view name_of(Manner manner);
+/// ECONNRESET, 1-bytes, late, stale-ECANCELED, ...
 std::string name_of(const RingFault& fault);
 
 }  // namespace asyncio::proof

@@ -39,14 +39,18 @@ namespace {
 struct RingKind {
     const char* name;
     kernel::IoUringOptions options;
-    bool faults = true;  // put in, on top of it
+    enum class Faults : std::uint8_t { all, of_records, none } faults = Faults::all;
 };
 
 const RingKind ring_kinds[] = {
     {"usual", {}},
     {"readiness", {.multishot = false}},
-    {"tiny", {.submission_entries = 1, .completion_entries = 2}, false},
-    {"small", {.submission_entries = 4, .completion_entries = 8, .buffers = 1}, false},
+    // The system completes whenever it likes, not only inside the call that is ours.
+    {"undeferred", {.deferred = false}, RingKind::Faults::of_records},
+    {"tiny", {.submission_entries = 1, .completion_entries = 2}, RingKind::Faults::none},
+    {"small",
+     {.submission_entries = 4, .completion_entries = 8, .buffers = 1},
+     RingKind::Faults::none},
 };
 const RingKind* ring_kind = &ring_kinds[0];
 
@@ -104,11 +108,12 @@ class FaultsOf {
   private:
     using Outcome = Fault::Outcome;
 
-    void add(Manner manner, int value = 0, Outcome outcome = Outcome::unharmed) {
-        all_.push_back({{site_.opcode, site_.nth, manner, value}, outcome});
+    void add(Manner manner, int value = 0, Outcome outcome = Outcome::unharmed, int times = 1) {
+        all_.push_back({{site_.opcode, site_.nth, manner, value, times}, outcome});
     }
     void add_of_call(const RingOperation& operation) {
-        for (const int error : operation.passing) add(Manner::refused, error);
+        for (const int error : operation.passing)
+            for (const int times : {1, 5}) add(Manner::refused, error, Outcome::unharmed, times);
         if (site_.size > 1) add(Manner::partial);
         if (site_.size > 0) add(Manner::early);
     }
@@ -125,10 +130,18 @@ class FaultsOf {
         if (site_.opcode == IORING_OP_ASYNC_CANCEL)
             for (const int error : {0, EALREADY}) add(Manner::told, error);
         if (site_.opcode == IORING_OP_NOP) add(Manner::told);
+        if (is_own(site_.opcode)) return;
+        for (const Manner manner : {Manner::cancelled, Manner::missed})
+            add(manner, 0, Outcome::ended);
+    }
+    /// Not of the program, which does not cancel it.
+    static bool is_own(int opcode) {
+        return opcode == RingOpcode::wake || opcode == IORING_OP_ASYNC_CANCEL ||
+               opcode == IORING_OP_NOP;
     }
     void add_of_completion(const RingOperation& operation) {
         for (const Manner manner : {Manner::late, Manner::behind, Manner::ahead}) add(manner);
-        if (site_.opcode == RingOpcode::wake || site_.opcode == IORING_OP_ASYNC_CANCEL) return;
+        if (is_own(site_.opcode)) return;
         for (const Manner manner : {Manner::lost_race, Manner::late_race})
             add(manner, 0, Outcome::ended);
         if (site_.last)
@@ -150,6 +163,7 @@ struct Progress {
     std::atomic<std::int64_t> began{0};  // the current run, nanoseconds
     std::atomic<std::size_t> index{0};   // of the fault being tried
     std::atomic<int> hits[RingOpcode::count] = {};
+    std::atomic<int> manner_hits[manners] = {};
     bool hung = false;
     std::size_t site_count = 0;
     RingSite sites[most_sites] = {};
@@ -187,7 +201,10 @@ class Trial {
         const testing::OpenDescriptors open;
         FaultyRing::current().arm(fault.ring, &interrupt_body);
         check(run_once(), fault.outcome);
-        if (FaultyRing::current().hit()) progress_.hits[fault.ring.opcode]++;
+        if (FaultyRing::current().hit()) {
+            progress_.hits[fault.ring.opcode]++;
+            progress_.manner_hits[static_cast<int>(fault.ring.manner)]++;
+        }
         if (const auto left = testing::OpenDescriptors::since(open); !left.empty())
             fail("left open: " + left.front());
     }
@@ -234,10 +251,20 @@ class Proof {
         }
     }
     void tell() {
-        int faults = 0;
+        int faults = progress_->hits[RingOpcode::any];
         int opcodes = 0;
+        int kinds = 0;
         std::string text;
         std::string missing;
+        for (int i = 1; i < manners; i++) {
+            const std::string name(asyncio::proof::name_of(static_cast<Manner>(i)));
+            const int count = progress_->manner_hits[i];
+            text += " " + name + " " + std::to_string(count);
+            if (count == 0 && !goal_.slice()) missing += " " + name;
+            kinds += count != 0 ? 1 : 0;
+        }
+        goal_.note("kinds:" + text);
+        text.clear();
         for (const RingOperation& operation : ring_operations) {
             const int count = progress_->hits[operation.opcode];
             const std::string name = name_of_opcode(operation.opcode);
@@ -253,8 +280,11 @@ class Proof {
                          static_cast<double>(unknown_.size()),
                      {.at_most = 0},
                      std::to_string(std::size(ring_operations)) + " opcodes, {} never faulted");
-        goal_.figure(faults, {.at_least = goal_.scaled<double>({200, 5000, 20'000})},
-                     std::to_string(scenarios_) + " runs of scenarios, {} faults");
+        if (!goal_.slice())
+            goal_.figure(manners - 1 - kinds, {.at_most = 0},
+                         std::to_string(manners - 1) + " kinds of faults, {} never put");
+        goal_.figure(faults, {.at_least = goal_.scaled<double>({200, 5000, 30'000})},
+                     std::to_string(scenarios_) + " programs and rings, {} faults");
         goal_.figure(violations_, {.at_most = 0}, "{} violations");
     }
 
@@ -267,15 +297,17 @@ class Proof {
         scenarios_++;
         in_child(scenario, [](Trial& trial) { trial.record(); });
         if (progress_->violation[0] != '\0') return miss(scenario, "without a fault");
-        if (!ring_kind->faults) return;
+        if (ring_kind->faults == RingKind::Faults::none) return;
         std::vector<Fault> faults;
         for (std::size_t i = 0; i < progress_->site_count; i++) {
             const RingSite& site = progress_->sites[i];
             if (operation_of(site.opcode) == nullptr) unknown_.insert(site.opcode);
-            FaultsOf(site, faults);
+            if (!site.completion || ring_kind->faults == RingKind::Faults::all)
+                FaultsOf(site, faults);
         }
-        for (int seed = 1; seed <= 8; seed++)
-            faults.push_back({.ring = {RingOpcode::any, seed, Manner::shuffled}});
+        if (ring_kind->faults == RingKind::Faults::all)
+            for (int seed = 1; seed <= goal_.scaled<int>({2, 8, 200}); seed++)
+                faults.push_back({.ring = {RingOpcode::any, seed, Manner::shuffled}});
         if (goal_.wants(scenario.name)) return put(scenario, part_of(faults));
         std::erase_if(faults, [&](const Fault& fault) {
             return !goal_.wants(name_of(scenario, *ring_kind, fault));

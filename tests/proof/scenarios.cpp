@@ -18,21 +18,26 @@ class Hung final : public std::exception {
     const char* what() const noexcept override { return "the scenario's deadline came"; }
 };
 
-/// The body that runs; for interrupt_body().
-struct Running {
-    Task<> task;
-    EventLoop& loop;
-    bool interrupted = false;
-};
+struct Running;
 Running* running_body = nullptr;
 
+/// The body that runs; for interrupt_body().
+struct Running {
+    explicit Running(Task<> body) : task(std::move(body)) { running_body = this; }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() { running_body = nullptr; }
+
+    Task<> task;
+    EventLoop& loop = get_running_loop();
+    bool interrupted = false;
+};
+
 Coro<> within_deadline(Coro<> (*body)(), Duration deadline) {
-    Running running = {.task = create_task(body), .loop = get_running_loop()};
-    running_body = &running;
+    Running running(create_task(body));
     const auto work = running.task;
     const std::vector<Task<>> works(1, work);
     const auto [done, pending] = co_await wait(works, {.timeout = deadline});
-    running_body = nullptr;
     if (done.empty()) throw Hung();
     if (running.interrupted && work.cancelled()) co_return;
     co_await work;
