@@ -191,7 +191,7 @@ void IoUringKernel::on_accept(Operation& operation, const Completion_& completio
     if (os::is_transient_accept_error(-result)) return begin_anew(operation);
     // EINVAL: it does not listen, or the system does not know multishot. accept4 will tell.
     if (result == -EINVAL || result == -EAGAIN) return fall_back_to_readiness(operation);
-    finish(operation, result);
+    on_failure(operation, result);
 }
 
 void IoUringKernel::on_receive_end(Operation& operation, const Completion_& completion) {
@@ -205,9 +205,9 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
         buffers.grow();
         return begin_anew(operation);
     }
-    if (error == -EINTR) return begin_anew(operation);
     if (error == -EINVAL || error == -EAGAIN) return fall_back_to_readiness(operation);
-    finish(operation, error);
+    if (error < 0) return on_failure(operation, error);
+    finish(operation, error);  // the end of the stream
 }
 
 void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
@@ -251,7 +251,7 @@ void IoUringKernel::fall_back_to_readiness(Operation& operation) noexcept {
 }
 
 void IoUringKernel::on_ready(Operation& operation, const Completion_& completion) {
-    if (completion.result < 0) return finish(operation, completion.result);
+    if (completion.result < 0) return on_failure(operation, completion.result);
     if (operation.opcode == Opcode::send) return send_now(operation);
     begin_anew(operation);
     if (operation.state == Operation::State::cancelling) return;
