@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <new>
 #include <stdexcept>
+#include <system_error>
 
 namespace asyncio::file {
 
@@ -132,7 +133,23 @@ void CallAwaiter::on_completion(kernel::Operation& operation,
                                 const kernel::Completion& completion) {
     auto& self = *static_cast<CallAwaiter*>(operation.owner);
     self.result_ = completion.result;
+    const bool not_begun = completion.result == -ECANCELED && !self.asked_to_end_;
+    if (not_begun && self.begin_on_thread()) return;
     self.driver_->wake();
+}
+
+/// False: it has ended, with what `result_` says.
+bool CallAwaiter::begin_on_thread() noexcept {
+    try {
+        start_thread();
+        return thread_ != nullptr;
+    } catch (const std::system_error& refused) {  // no thread for us either
+        result_ = -refused.code().value();
+    } catch (const std::exception&) {
+        result_ = -ENOMEM;
+    }
+    if (call_.kind == Kind::close) result_ = os::perform(call_);
+    return false;
 }
 
 bool CallAwaiter::cancel(const std::string& message) noexcept {
@@ -148,6 +165,7 @@ bool CallAwaiter::cancel(const std::string& message) noexcept {
     }
     if (operation_.state != kernel::Operation::State::submitted) return false;
     driver_->deliver_cancel(message);
+    asked_to_end_ = true;
     loop_.kernel().cancel(operation_);
     return true;
 }

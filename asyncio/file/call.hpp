@@ -8,6 +8,10 @@
 //     idle --submit--> in the kernel --completion--> woken --> resumed
 //        '--submit--> on a thread --post to the loop--^
 //
+// io_uring has threads of the system's own for calls that wait. When it cannot make one, because
+// signals come too fast (its attempts are three) or because of a limit on processes, the call ends
+// with ECANCELED although nobody asked for that: it was not begun, and one of our threads makes it.
+//
 // Paths and memory are lent until the call has ended: a cancelled task goes on only then, and a
 // frame that is destroyed waits for it (catalogue A2, A14), for as long as the disk takes. A call
 // that a thread has begun cannot be interrupted; one that stands in the queue is taken back. An
@@ -65,6 +69,7 @@ class CallAwaiter final : public coro::Wait {
     static void on_completion(kernel::Operation& operation, const kernel::Completion& completion);
     bool submit(coro::Driver& driver);
     void start_thread();
+    bool begin_on_thread() noexcept;
     void take_back();
     void let_go_of_thread() noexcept;
 
@@ -74,6 +79,7 @@ class CallAwaiter final : public coro::Wait {
     std::shared_ptr<OnThread> thread_;
     coro::Driver* driver_ = nullptr;  // set when it suspended
     Cancellation cancellation_;
+    bool asked_to_end_ = false;  // of the kernel
     int result_;
 };
 

@@ -50,7 +50,8 @@ enum class Opcode : std::uint8_t {
     receive,  // multishot; data in Completion::data, result 0 = end of stream
     send,     // once; `buffers` (gathered, MSG_NOSIGNAL); result = bytes taken, may be short
     poll,     // once, level-triggered; `events` (POLLIN | POLLOUT); result = ready events
-    file,     // once; `file_call`. A kernel that cannot finishes inline with -ENOTSUP: perform() it
+    file,  // once; `file_call`. A kernel that cannot finishes inline with -ENOTSUP: perform() it.
+           // -ECANCELED without a cancel(): the system had no thread for it, perform() it
     receive_from,  // multishot; completions are kernel::Datagram
 };
 
