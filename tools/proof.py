@@ -66,6 +66,11 @@ class Run:
         return [line for line in self.output if line.startswith(SKIPPED)]
 
     @property
+    def absent(self) -> bool:
+        """Nothing of it could be done here, as it says."""
+        return self.status == 77 and bool(self.skipped) and not self.figures
+
+    @property
     def holds(self) -> bool:
         return self.status == 0 and bool(self.figures) and not any(line.endswith("MISSED") for line in self.figures)
 
@@ -87,8 +92,8 @@ class Run:
         return self
 
     def say(self) -> None:
-        lines = [line for line in self.output if line in self.figures or line in self.skipped] if self.holds else self.output[-200:]
-        if not self.holds:
+        lines = [line for line in self.output if line in self.figures or line in self.skipped] if self.holds or self.absent else self.output[-200:]
+        if not self.holds and not self.absent:
             backend = "" if self.goal["backend"] == "none" else f", {self.goal['backend']}"
             if not any(line.endswith("MISSED") for line in lines):
                 lines = [*lines, f"{self.title}{backend}: ended with {self.status} MISSED"]
@@ -144,7 +149,7 @@ def main() -> int:
         build("release", ["build.ninja"])  # configure again if a CMakeLists.txt changed
     wanted = [goal for goal in read_goals() if matches(goal, options.goals)]
     absent = [goal for goal in wanted if "absent" in goal]
-    goals = [goal for goal in wanted if "absent" not in goal and options.backend in (None, goal["backend"])]
+    goals = [goal for goal in wanted if "absent" not in goal and options.backend in (None, goal["backend"]) and (options.nightly or options.list or goal["nightly"] != "TRUE")]
     if options.list:
         print("\n".join(dict.fromkeys(goal["name"] + (f" (skipped: {goal['absent']})" if "absent" in goal else "") for goal in absent + goals)))
         return 0
@@ -167,8 +172,8 @@ def main() -> int:
             run.start(run.goal[limit])
     for goal in absent:
         print(f"{title(goal)}: skipped: {goal['absent']}")
-    missed = {run.number for run in runs if not run.holds}
-    held = {run.number for run in runs} - missed
+    missed = {run.number for run in runs if not run.holds and not run.absent}
+    held = {run.number for run in runs if run.holds} - missed
     skipped = len(absent) + len({(run.title, line) for run in runs for line in run.skipped})
     slowest = max(runs, key=lambda run: run.seconds, default=None)
     seconds = f"{time.monotonic() - begin:.0f} s" + (f", the slowest {slowest.goal['name']} {slowest.seconds:.0f} s" if slowest else "")
