@@ -168,10 +168,12 @@ void IoUringKernel::deliver(const Completion_& completion) {
 }
 
 /// ECANCELED of what nobody cancelled: it needed one of the system's threads, none could be made,
-/// and it was not begun. Signals that come fast do that; and a limit on threads, which lasts.
+/// and it was not begun. Signals that come fast do that; and a limit on threads, which lasts. The
+/// owner of a call on a file has threads of its own for it.
 void IoUringKernel::on_failure(Operation& operation, int error) {
     if (error == -EINTR && may_be_made_again(operation)) return begin_anew(operation);
-    if (error == -ECANCELED && operation.state == Operation::State::submitted) {
+    const bool given_up = error == -ECANCELED && operation.state == Operation::State::submitted;
+    if (given_up && operation.opcode != Opcode::file) {
         if (++slots_.of(operation).given_up <= most_times_given_up) return begin_anew(operation);
         error = -EAGAIN;  // as who asks for a thread is told
     }

@@ -214,24 +214,18 @@ TEST_F(IoUring, C4_an_interrupted_operation_that_was_cancelled_ends_cancelled) {
 
 TEST_F(IoUring, C4_what_the_system_gives_up_unasked_is_made_again) {
     const auto kernel = make_faulty();
-    const Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
-    char memory[4];
-    const os::FileCall read{.kind = os::FileCall::Kind::read,
-                            .fd = zeros.get(),
-                            .memory = memory,
-                            .size = sizeof memory,
-                            .offset = 0};
-    TestOperation once(Opcode::file);
-    once.file_call = &read;
-    expect_made_in_spite_of(ECANCELED, IORING_OP_READ, once, *kernel);
+    const Pair pair = unix_pair();
+    TestOperation once(Opcode::poll, pair.a.get());
+    once.events = POLLOUT;
+    expect_made_in_spite_of(ECANCELED, IORING_OP_POLL_ADD, once, *kernel);
 
-    TestOperation always(Opcode::file);
-    always.file_call = &read;
+    TestOperation always(Opcode::poll, pair.a.get());
+    always.events = POLLOUT;
     ASSERT_TRUE(kernel->submit(always));
     int times = 0;
     const auto ended = [&] {
         if (instead.opcode < 0 && !instead.waits) {
-            instead = {.opcode = IORING_OP_READ, .answer = -ECANCELED};
+            instead = {.opcode = IORING_OP_POLL_ADD, .answer = -ECANCELED};
             times++;
         }
         return always.ended();
@@ -241,6 +235,24 @@ TEST_F(IoUring, C4_what_the_system_gives_up_unasked_is_made_again) {
     EXPECT_GT(times, 30);
     EXPECT_LT(times, 40);
     EXPECT_EQ(always.results, std::vector<int>{-EAGAIN});
+}
+
+TEST_F(IoUring, C4_a_file_call_that_the_system_gives_up_is_its_owners_again) {
+    const auto kernel = make_faulty();
+    const Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    char memory[4];
+    const os::FileCall read{.kind = os::FileCall::Kind::read,
+                            .fd = zeros.get(),
+                            .memory = memory,
+                            .size = sizeof memory,
+                            .offset = 0};
+    TestOperation file(Opcode::file);
+    file.file_call = &read;
+    poll_now(*kernel);  // its wake-up channel is read, too
+    instead = {.opcode = IORING_OP_READ, .answer = -ECANCELED};
+    ASSERT_TRUE(kernel->submit(file));
+    ASSERT_TRUE(pump(*kernel, [&] { return file.ended(); }));
+    EXPECT_EQ(file.results, std::vector<int>{-ECANCELED});
 }
 
 TEST_F(IoUring, A8_reclaim_asks_again_when_its_cancel_found_nothing) {
