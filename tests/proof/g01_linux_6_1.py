@@ -22,6 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("ASYNCIO_BUILD_DIR", os.path.join(ROOT, "build/release"))
 WITHOUT_LOOPS = ["asyncio_base_tests", "asyncio_coro_tests", "asyncio_os_tests"]
 ELSEWHERE = "asyncio_whole_tests"  # simulated worlds, and servers and clients of others
+IN_MEMORY = "Attacks/EveryByte.*"  # long, and asks the kernel for nothing
 SHORTER = "ASYNCIO_TEST_SCALE=0.02 ASYNCIO_STORM_ROUNDS=2000"  # an emulator is thirty times slower
 SCENARIOS = "proof_g01_fallback"
 PROGRAMS = ["sh", "cat", "sleep", "echo", "true", "false", "wc", "tee", "head", "grep", "kill", "env", "printf", "seq", "tr", "ls",
@@ -61,7 +62,7 @@ def lines_of_init(backend: str, wanted: list[str], only: str) -> list[str]:
              "rings() { $b sed -n 's,.*entries-written: [0-9]*/\\([0-9]*\\).*,\\1,p' $trace/trace; }",
              "echo; echo === linux $($b uname -r)"]
     for name in wanted:
-        tests = only or ("-IoUring.*:*/io_uring_*" if backend == "epoll" else "*")
+        tests = only or (f"-{IN_MEMORY}:IoUring.*:*/io_uring_*" if backend == "epoll" else f"-{IN_MEMORY}")
         arguments = f"--backend {backend}" if name == SCENARIOS else f"--gtest_color=no --gtest_filter='{tests}'"
         environment = "" if name == SCENARIOS else f"ASYNCIO_BACKEND={backend} {SHORTER} "
         lines += [f"echo; echo === begin {name}; before=$(rings); began=$($b date +%s)",
