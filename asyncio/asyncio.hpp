@@ -26,6 +26,7 @@
 #include <asyncio/net/server.hpp>
 #include <asyncio/net/sock.hpp>
 #include <asyncio/net/transport_socket.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/stream/error.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/stream/reader.hpp>

@@ -18,12 +18,12 @@ Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
     }
 }
 
-Coro<> serve(int port) {
+Coro<> serve(asyncio::Port port) {
     auto server = co_await asyncio::start_server(echo, "127.0.0.1", port);
     std::cout << "listening on " << server.sockets()[0].getsockname() << std::endl;
     co_await server.serve_forever();
 }
 
 int main(int argc, char** argv) {
-    return asyncio::run_main([=] { return serve(argc > 1 ? std::stoi(argv[1]) : 0); });
+    return asyncio::run_main([=] { return serve(argc > 1 ? asyncio::Port(argv[1]) : 0); });
 }

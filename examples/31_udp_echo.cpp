@@ -8,7 +8,7 @@
 
 #include <iostream>
 
-asyncio::Coro<> echo(std::uint16_t port) {
+asyncio::Coro<> echo(asyncio::Port port) {
     auto udp = co_await asyncio::open_datagram({.local = {"127.0.0.1", port}});
     std::cout << "listening on " << udp.sockname() << std::endl;
     for (;;) {
@@ -18,5 +18,5 @@ asyncio::Coro<> echo(std::uint16_t port) {
 }
 
 int main(int argc, char** argv) {
-    return asyncio::run_main([=] { return echo(argc > 1 ? std::stoi(argv[1]) : 0); });
+    return asyncio::run_main([=] { return echo(argc > 1 ? asyncio::Port(argv[1]) : 0); });
 }

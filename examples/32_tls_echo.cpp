@@ -22,7 +22,7 @@ Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
     }
 }
 
-Coro<> serve(std::string certificate, std::string key, int port) {
+Coro<> serve(std::string certificate, std::string key, asyncio::Port port) {
     auto ctx = ssl::create_default_context(ssl::Purpose::CLIENT_AUTH);
     ctx.load_cert_chain(certificate, key);
     ctx.set_alpn_protocols({"echo"});
@@ -31,7 +31,7 @@ Coro<> serve(std::string certificate, std::string key, int port) {
     co_await server.serve_forever();
 }
 
-Coro<> connect(std::string trusted, int port, std::string text) {
+Coro<> connect(std::string trusted, asyncio::Port port, std::string text) {
     auto ctx = ssl::create_default_context();
     ctx.load_verify_locations(trusted);
     ctx.set_alpn_protocols({"echo"});
@@ -49,9 +49,9 @@ Coro<> program(std::vector<std::string> arguments) {
     if (arguments.size() != 4 || (arguments[0] != "serve" && arguments[0] != "connect"))
         throw std::runtime_error("usage: serve CERT KEY PORT | connect CA PORT TEXT");
     if (arguments[0] == "serve")
-        co_await serve(arguments[1], arguments[2], std::stoi(arguments[3]));
+        co_await serve(arguments[1], arguments[2], asyncio::Port(arguments[3]));
     else
-        co_await connect(arguments[1], std::stoi(arguments[2]), arguments[3]);
+        co_await connect(arguments[1], asyncio::Port(arguments[2]), arguments[3]);
 }
 
 int main(int argc, char** argv) { return asyncio::run_main(program({argv + 1, argv + argc})); }

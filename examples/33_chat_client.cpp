@@ -25,7 +25,7 @@ Coro<> talk(asyncio::StreamReader& keyboard, asyncio::StreamWriter& writer) {
     co_await writer.drain();
 }
 
-Coro<> chat(std::string host, int port) {
+Coro<> chat(std::string host, asyncio::Port port) {
     auto [reader, writer] = co_await asyncio::open_connection(host, port);
     auto keyboard = asyncio::open_stdin();
     auto talking = asyncio::create_task(talk(keyboard, writer));
@@ -38,6 +38,6 @@ Coro<> chat(std::string host, int port) {
 
 int main(int argc, char** argv) {
     return asyncio::run_main([=] {
-        return chat(argc > 1 ? argv[1] : "127.0.0.1", argc > 2 ? std::stoi(argv[2]) : 8888);
+        return chat(argc > 1 ? argv[1] : "127.0.0.1", argc > 2 ? asyncio::Port(argv[2]) : 8888);
     });
 }

@@ -32,7 +32,7 @@ Coro<> receive(std::string directory, asyncio::StreamReader& reader,
     co_await writer.drain();
 }
 
-Coro<> serve(std::string directory, int port) {
+Coro<> serve(std::string directory, asyncio::Port port) {
     auto handler = [&](asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
         return receive(directory, reader, writer);
     };
@@ -41,7 +41,7 @@ Coro<> serve(std::string directory, int port) {
     co_await server.serve_forever();
 }
 
-Coro<> send(std::filesystem::path path, int port) {
+Coro<> send(std::filesystem::path path, asyncio::Port port) {
     auto [reader, writer] = co_await asyncio::open_connection("127.0.0.1", port);
     const auto size = std::filesystem::file_size(path);
     writer.write(path.filename().string() + "\n" + std::to_string(size) + "\n");
@@ -63,7 +63,7 @@ Coro<> send(std::filesystem::path path, int port) {
 Coro<> program(std::vector<std::string> arguments) {
     if (arguments.size() < 2)
         throw std::runtime_error("usage: receive DIRECTORY [PORT] | send FILE [PORT]");
-    const int port = arguments.size() > 2 ? std::stoi(arguments[2]) : 9997;
+    const asyncio::Port port = arguments.size() > 2 ? asyncio::Port(arguments[2]) : 9997;
     if (arguments[0] == "receive")
         co_await serve(arguments[1], port);
     else

@@ -14,7 +14,7 @@ using asyncio::Coro;
 
 constexpr std::string_view kQuestion = "who is there?";
 
-Coro<> offer(std::string service, std::uint16_t port, std::string address) {
+Coro<> offer(std::string service, asyncio::Port port, std::string address) {
     auto udp = co_await asyncio::open_datagram(
         {.local = {address, port}, .reuse_port = true, .allow_broadcast = true});
     std::cout << "offering " << service << " on " << udp.sockname() << std::endl;
@@ -31,7 +31,7 @@ Coro<> collect(asyncio::DatagramEndpoint& udp) {
     }
 }
 
-Coro<> find(std::uint16_t port, std::string everybody) {
+Coro<> find(asyncio::Port port, std::string everybody) {
     auto udp =
         co_await asyncio::open_datagram({.remote = {everybody, port}, .allow_broadcast = true});
     co_await udp.sendto(kQuestion);
@@ -50,9 +50,9 @@ Coro<> program(std::vector<std::string> words) {
     if (words.size() == rest) words.push_back("9996");
     if (words.size() == rest + 1) words.push_back(offers ? "0.0.0.0" : "255.255.255.255");
     if (offers)
-        co_await offer(words[1] + " " + words[2], std::stoi(words[rest]), words[rest + 1]);
+        co_await offer(words[1] + " " + words[2], asyncio::Port(words[rest]), words[rest + 1]);
     else
-        co_await find(std::stoi(words[rest]), words[rest + 1]);
+        co_await find(asyncio::Port(words[rest]), words[rest + 1]);
 }
 
 int main(int argc, char** argv) { return asyncio::run_main(program({argv + 1, argv + argc})); }

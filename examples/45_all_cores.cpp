@@ -23,7 +23,7 @@ Coro<> echo(asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
     }
 }
 
-Coro<> serve(int port, int core) {
+Coro<> serve(asyncio::Port port, int core) {
     auto server = co_await asyncio::start_server(echo, "127.0.0.1", port, {.reuse_port = true});
     std::printf("core %d listens\n", core);
     std::fflush(stdout);
@@ -31,7 +31,7 @@ Coro<> serve(int port, int core) {
 }
 
 int main(int argc, char** argv) try {
-    const int port = argc > 1 ? std::stoi(argv[1]) : 8888;
+    const asyncio::Port port = argc > 1 ? asyncio::Port(argv[1]) : 8888;
     asyncio::serve_on_cores(0, [port](int core) { return serve(port, core); });
 } catch (const asyncio::KeyboardInterrupt&) {
     std::printf("%d lines\n", lines_echoed.load());

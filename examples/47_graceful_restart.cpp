@@ -55,8 +55,7 @@ Coro<asyncio::Server> listen(const char* port, int listener) {
         options.sock = listener;
         co_return co_await asyncio::start_server(echo, options);
     }
-    const auto number = static_cast<std::uint16_t>(std::atoi(port));
-    co_return co_await asyncio::start_server(echo, "127.0.0.1", number, options);
+    co_return co_await asyncio::start_server(echo, "127.0.0.1", asyncio::Port(port), options);
 }
 
 Coro<> serve(char* program, const char* port, int listener) {

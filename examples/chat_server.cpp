@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <bit>
 #include <cctype>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -157,7 +156,7 @@ Coro<> converse(Room& room, asyncio::StreamReader& reader, asyncio::StreamWriter
     me.tell("-- goodbye");
 }
 
-Coro<> serve(Room& room, std::string_view host, std::uint16_t port) {
+Coro<> serve(Room& room, std::string_view host, asyncio::Port port) {
     asyncio::EventLoop& loop = asyncio::get_running_loop();
     auto stop = loop.create_future<void>();
     for (const int signal : {SIGINT, SIGTERM})
@@ -185,13 +184,10 @@ Coro<> serve(Room& room, std::string_view host, std::uint16_t port) {
 int main(int argc, char** argv) try {
     std::map<std::string, std::string> options = {{"--host", "127.0.0.1"}, {"--port", "8888"}};
     for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
-    const std::string& number = options["--port"];
-    std::uint16_t port = 0;
-    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), port);
-    if (argc % 2 == 0 || options.size() > 2 || parsed.ec != std::errc())
+    if (argc % 2 == 0 || options.size() > 2)
         throw std::invalid_argument("usage: chat_server [--port P] [--host H]");
     Room room;
-    asyncio::run(serve(room, options["--host"], port));
+    asyncio::run(serve(room, options["--host"], asyncio::Port(options["--port"])));
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -5,6 +5,8 @@
 // described, in the headers named below. All of them are for the running loop.
 #pragma once
 
+#include <asyncio/os/port.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,10 +37,9 @@ class NetVerbs {
     // --- connections with protocols; see net/create_connection.hpp, create_server.hpp ------
 
     template <class F>
-    auto create_connection(F factory, std::string_view host, std::uint16_t port);
+    auto create_connection(F factory, std::string_view host, Port port);
     template <class F>
-    auto create_connection(F factory, std::string_view host, std::uint16_t port,
-                           ConnectOptions options);
+    auto create_connection(F factory, std::string_view host, Port port, ConnectOptions options);
     template <class F>
     auto create_connection(F factory, ConnectOptions options);
     template <class F>
@@ -52,9 +53,9 @@ class NetVerbs {
     template <class F>
     auto connect_accepted_socket(F factory, int sock, ConnectOptions options);
     template <class F>
-    auto create_server(F factory, std::string_view host, std::uint16_t port);
+    auto create_server(F factory, std::string_view host, Port port);
     template <class F>
-    auto create_server(F factory, std::string_view host, std::uint16_t port, ServerOptions options);
+    auto create_server(F factory, std::string_view host, Port port, ServerOptions options);
     template <class F>
     auto create_server(F factory, ServerOptions options);
     template <class F>
@@ -81,7 +82,7 @@ class NetVerbs {
     Coro<std::size_t> sock_sendto(int sock, std::span<const std::byte> data, SocketAddress to);
     Coro<std::size_t> sock_sendto(int sock, std::string_view text, SocketAddress to);
     Coro<void> sock_connect(int sock, SocketAddress address);
-    Coro<void> sock_connect(int sock, std::string_view host, std::uint16_t port);
+    Coro<void> sock_connect(int sock, std::string_view host, Port port);
     Coro<std::pair<os::Fd, SocketAddress>> sock_accept(int sock);
     Coro<std::size_t> sock_sendfile(int sock, int file);
     Coro<std::size_t> sock_sendfile(int sock, int file, SendfileOptions options);

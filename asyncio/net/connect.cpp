@@ -176,14 +176,14 @@ stream::SecureArguments secure_arguments(const ConnectOptions& options) {
 
 }  // namespace
 
-ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectOptions& options) {
+ConnectRequest to_host(std::string_view host, Port port, const ConnectOptions& options) {
     if (options.sock >= 0)
         throw std::invalid_argument("host/port and sock can not be specified at the same time");
     ConnectRequest request;
     request.host = host;
-    request.port = port;
+    request.port = port.number();
     request.local_host = options.local_addr.host;
-    request.local_port = options.local_addr.port;
+    request.local_port = options.local_addr.port.number();
     request.security = stream::client_security(secure_arguments(options), host);
     request.delay = options.happy_eyeballs_delay;
     request.interleave = options.interleave.value_or(options.happy_eyeballs_delay ? 1 : 0);

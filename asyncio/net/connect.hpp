@@ -13,6 +13,7 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/socket.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/os/socket_address.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/stream_core.hpp>
@@ -28,7 +29,7 @@ namespace asyncio {
 /// An address (or name) and a port, 0 for any.
 struct HostPort {
     std::string_view host = {};
-    std::uint16_t port = 0;
+    Port port = 0;
 };
 
 struct ConnectOptions {
@@ -72,7 +73,7 @@ struct ConnectRequest {
 };
 
 /// Checked: std::invalid_argument if they contradict each other.
-ConnectRequest to_host(std::string_view host, std::uint16_t port, const ConnectOptions& options);
+ConnectRequest to_host(std::string_view host, Port port, const ConnectOptions& options);
 ConnectRequest to_path(std::string_view path, const ConnectOptions& options);
 ConnectRequest over_socket(const ConnectOptions& options);
 ConnectRequest over_unix_socket(const ConnectOptions& options);

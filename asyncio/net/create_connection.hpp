@@ -14,6 +14,7 @@
 
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/connect.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/stream/protocol.hpp>
 
 #include <memory>
@@ -56,14 +57,13 @@ ASYNCIO_CORO_WRAPPER auto create_pipe(F factory, int fd, bool for_writing) {
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
-                                                            std::uint16_t port,
-                                                            ConnectOptions options) {
+                                                            Port port, ConnectOptions options) {
     return net::create_connection(std::move(factory), net::to_host(host, port, options));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
-                                                            std::uint16_t port) {
+                                                            Port port) {
     return net::create_connection(std::move(factory), net::to_host(host, port, {}));
 }
 

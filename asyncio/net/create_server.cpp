@@ -20,8 +20,7 @@ class ProtocolAcceptor final : public Acceptor {
 
 ASYNCIO_CORO_WRAPPER
 Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
-                           std::vector<std::string> hosts, std::uint16_t port,
-                           ServerOptions options) {
+                           std::vector<std::string> hosts, Port port, ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
     return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }

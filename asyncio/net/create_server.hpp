@@ -11,6 +11,7 @@
 
 #include <asyncio/net/listen.hpp>
 #include <asyncio/net/server.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/stream/protocol.hpp>
 
 #include <memory>
@@ -23,7 +24,7 @@ namespace asyncio {
 namespace net {
 
 ASYNCIO_CORO_WRAPPER Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
-                                                std::vector<std::string> hosts, std::uint16_t port,
+                                                std::vector<std::string> hosts, Port port,
                                                 ServerOptions options);
 ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
     std::unique_ptr<stream::ProtocolFactory> factory, std::string path, ServerOptions options);
@@ -31,8 +32,8 @@ ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
 }  // namespace net
 
 template <class F>
-ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
-                                                        std::uint16_t port, ServerOptions options) {
+ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host, Port port,
+                                                        ServerOptions options) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
     return net::create_server(stream::make_factory(std::move(factory)), std::move(hosts), port,
@@ -41,7 +42,7 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_v
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host,
-                                                        std::uint16_t port) {
+                                                        Port port) {
     return create_server(std::move(factory), host, port, ServerOptions());
 }
 

@@ -112,9 +112,9 @@ Coro<Addresses> look_up(std::string host, std::uint16_t port, int family) {
 DatagramRequest request_of(const DatagramOptions& options) {
     DatagramRequest request;
     request.local_host = options.local.host;
-    request.local_port = options.local.port;
+    request.local_port = options.local.port.number();
     request.remote_host = options.remote.host;
-    request.remote_port = options.remote.port;
+    request.remote_port = options.remote.port.number();
     request.family = options.family;
     request.reuse_port = options.reuse_port;
     request.allow_broadcast = options.allow_broadcast;

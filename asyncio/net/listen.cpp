@@ -98,7 +98,7 @@ os::Fd bind_unix(const SocketAddress& address, const std::string& path,
 }  // namespace
 
 Coro<Ref<ServerCore>> listen(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
-                             std::uint16_t port, ServerOptions options) {
+                             Port port, ServerOptions options) {
     if (hosts.empty() == (options.sock < 0))
         throw std::invalid_argument(hosts.empty()
                                         ? "Neither host/port nor sock were specified"
@@ -109,7 +109,7 @@ Coro<Ref<ServerCore>> listen(std::unique_ptr<Acceptor> acceptor, std::vector<std
         check_adopted(options.sock);
         adopt(*core, options.sock);
     }
-    std::vector<SocketAddress> addresses = co_await resolve_all(std::move(hosts), port);
+    std::vector<SocketAddress> addresses = co_await resolve_all(std::move(hosts), port.number());
     for (const SocketAddress& address : addresses) {
         os::Fd fd = bind_to(address, options);
         if (fd) core->add_socket(std::move(fd));

@@ -12,6 +12,7 @@
 
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/server_core.hpp>
+#include <asyncio/os/port.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -22,7 +23,7 @@ namespace asyncio::net {
 
 /// Bind, and listen unless options.start_serving is false.
 Coro<Ref<ServerCore>> listen(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
-                             std::uint16_t port, ServerOptions options);
+                             Port port, ServerOptions options);
 Coro<Ref<ServerCore>> listen_unix(std::unique_ptr<Acceptor> acceptor, std::string path,
                                   ServerOptions options);
 

@@ -24,7 +24,7 @@ Coro<Streams> open_streams(net::ConnectRequest request, std::size_t limit) {
 }  // namespace
 
 ASYNCIO_CORO_WRAPPER
-Coro<Streams> open_connection(std::string_view host, std::uint16_t port, ConnectOptions options) {
+Coro<Streams> open_connection(std::string_view host, Port port, ConnectOptions options) {
     return open_streams(net::to_host(host, port, options), options.limit);
 }
 

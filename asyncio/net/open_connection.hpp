@@ -11,6 +11,7 @@
 
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/connect.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 
@@ -23,7 +24,7 @@ namespace asyncio {
 /// std::invalid_argument if both or neither of host/port and `sock` are given, or if `sock` is no
 /// stream socket (then it is still the caller's).
 ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
-    std::string_view host, std::uint16_t port, ConnectOptions options = {});
+    std::string_view host, Port port, ConnectOptions options = {});
 ASYNCIO_CORO_WRAPPER Coro<std::pair<StreamReader, StreamWriter>> open_connection(
     ConnectOptions options);
 

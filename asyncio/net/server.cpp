@@ -66,7 +66,7 @@ class StreamAcceptor final : public Acceptor {
 }  // namespace
 
 Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
-                       std::uint16_t port, ServerOptions options) {
+                       Port port, ServerOptions options) {
     Ref<ServerCore> core = co_await listen(std::move(acceptor), std::move(hosts), port, options);
     co_return Server(std::move(core));
 }
@@ -79,7 +79,7 @@ Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path
 
 ASYNCIO_CORO_WRAPPER
 Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
-                          std::uint16_t port, ServerOptions options) {
+                          Port port, ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
     return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }

@@ -20,6 +20,7 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/server_core.hpp>
 #include <asyncio/net/transport_socket.hpp>
+#include <asyncio/os/port.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
 #include <asyncio/task/awaitable.hpp>
@@ -122,11 +123,11 @@ std::unique_ptr<ClientHandler> make_handler(F handler) {
 }
 
 Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
-                       std::uint16_t port, ServerOptions options);
+                       Port port, ServerOptions options);
 Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
                             ServerOptions options);
 ASYNCIO_CORO_WRAPPER Coro<Server> start_server(std::unique_ptr<ClientHandler> handler,
-                                               std::vector<std::string> hosts, std::uint16_t port,
+                                               std::vector<std::string> hosts, Port port,
                                                ServerOptions options);
 ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler,
                                                     std::string path, ServerOptions options);
@@ -136,7 +137,7 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(std::unique_ptr<ClientHandle
 /// Listen on all addresses of `host` (empty: all interfaces); port 0 picks a free one for each
 /// address, see Server::sockets(). std::system_error names the address that could not be bound.
 template <class F>
-ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host, std::uint16_t port,
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host, Port port,
                                                ServerOptions options = {}) {
     std::vector<std::string> hosts;
     hosts.emplace_back(host);
@@ -146,8 +147,8 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host,
 
 /// The same for several hosts; an address that comes up twice is bound once.
 template <class F>
-ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::string> hosts,
-                                               std::uint16_t port, ServerOptions options = {}) {
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::string> hosts, Port port,
+                                               ServerOptions options = {}) {
     return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
                              options);
 }

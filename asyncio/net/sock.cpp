@@ -165,8 +165,8 @@ Coro<> connect_by_name(int sock, std::string host, std::uint16_t port) {
 }  // namespace net
 
 ASYNCIO_CORO_WRAPPER Coro<void> loop::NetVerbs::sock_connect(int sock, std::string_view host,
-                                                             std::uint16_t port) {
-    return net::connect_by_name(sock, std::string(host), port);
+                                                             Port port) {
+    return net::connect_by_name(sock, std::string(host), port.number());
 }
 
 Coro<std::pair<os::Fd, SocketAddress>> loop::NetVerbs::sock_accept(int sock) {
