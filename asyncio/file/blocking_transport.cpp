@@ -55,6 +55,7 @@ struct BlockingTransport::Job {
 
     BlockingTransport* owner;  // the loop's side only; null: left alone
     std::shared_ptr<loop::Inbox> inbox;
+    loop::Inbox::Place place;
     std::shared_ptr<const os::Fd> fd;
     std::string data;
     std::ptrdiff_t result = 0;
@@ -119,9 +120,11 @@ void BlockingTransport::start_job() {
         job_ = job;
         job->end = threads().submit([job, direction = direction_] { job->run(direction); });
         job->end.add_done_callback([job](const ConcurrentFuture<>&) {
-            job->inbox->try_post([job] {
-                if (job->owner != nullptr) job->owner->done(*job);
-            });
+            job->inbox->try_post(
+                [job] {
+                    if (job->owner != nullptr) job->owner->done(*job);
+                },
+                job->place);
         });
     } catch (...) {
         job_.reset();

@@ -44,15 +44,19 @@ struct CallAwaiter::OnThread {
 
     static void notify(std::shared_ptr<OnThread> self) {
         const std::shared_ptr<loop::Inbox> inbox = self->inbox;
-        inbox->try_post([self = std::move(self)] {
-            if (self->awaiter != nullptr) self->awaiter->driver_->wake();
-        });
+        loop::Inbox::Place& place = self->place;
+        inbox->try_post(
+            [self = std::move(self)] {
+                if (self->awaiter != nullptr) self->awaiter->driver_->wake();
+            },
+            place);
     }
 
     CallAwaiter* awaiter;  // the loop's side only; null when nobody waits any more
     os::FileCall call;
     std::string path;
     std::shared_ptr<loop::Inbox> inbox;
+    loop::Inbox::Place place;
     ConcurrentFuture<int> job;
 };
 

@@ -61,6 +61,37 @@ bool Inbox::try_post(Function function) {
     }
 }
 
+bool Inbox::try_post(Function function, Place& place) noexcept {
+    try {
+        ContextSlot none;
+        return put(function, none) != 0;
+    } catch (const std::bad_alloc&) {  // before anything was moved
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return false;
+        place.function_ = std::move(function);
+        places_.push_back(place);
+        if (!announce()) return true;
+    }
+    wake_loop();
+    return true;
+}
+
+/// Under the mutex: something was posted. True if it is the caller who wakes the loop.
+bool Inbox::announce() noexcept {
+    if (posted_.load(std::memory_order_relaxed)) return false;  // whoever set it saw to a wake
+    posted_.store(true, std::memory_order_seq_cst);
+    if (!asleep_.load(std::memory_order_seq_cst) || !asleep_.exchange(false)) return false;
+    waking_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+}
+
+void Inbox::wake_loop() {
+    wake_();
+    waking_.fetch_sub(1, std::memory_order_release);
+}
+
 /// Its number, or 0 if closed; then `function` is left alone.
 std::uint64_t Inbox::put(Function& function, ContextSlot& context) {
     std::uint64_t number = 0;
@@ -71,13 +102,9 @@ std::uint64_t Inbox::put(Function& function, ContextSlot& context) {
         incoming_.emplace_back(std::move(function), std::move(context));
         if (incoming_.size() + kAhead < incoming_.capacity())
             __builtin_prefetch(incoming_.data() + incoming_.size() + kAhead, 1);
-        if (posted_.load(std::memory_order_relaxed)) return number;  // whoever set it saw to a wake
-        posted_.store(true, std::memory_order_seq_cst);
-        if (!asleep_.load(std::memory_order_seq_cst) || !asleep_.exchange(false)) return number;
-        waking_.fetch_add(1, std::memory_order_relaxed);
+        if (!announce()) return number;
     }
-    wake_();
-    waking_.fetch_sub(1, std::memory_order_release);
+    wake_loop();
     return number;
 }
 
@@ -94,13 +121,15 @@ std::uint64_t Inbox::post_locally(Function&& function, ContextSlot&& context) {
 
 void Inbox::deliver() {
     // The batch before comes first; it may be running below us on the stack.
-    if (!posted_.load(std::memory_order_acquire) || !batch_.empty()) return;
+    if (!posted_.load(std::memory_order_acquire) || delivered_) return;
     std::lock_guard lock(mutex_);
     batch_.swap(incoming_);
     first_of_batch_ = first_incoming_;
     first_incoming_ += batch_.size();
+    delivered_places_.splice_back(places_);
     posted_.store(false, std::memory_order_relaxed);
-    if (!batch_.empty()) ready_.push(batch_turn_);
+    delivered_ = !batch_.empty() || !delivered_places_.empty();
+    if (delivered_) ready_.push(batch_turn_);
 }
 
 void Inbox::BatchTurn::take_turn(Runnable& runnable, Turn turn) {
@@ -110,8 +139,10 @@ void Inbox::BatchTurn::take_turn(Runnable& runnable, Turn turn) {
 void Inbox::run_batch(Runnable::Turn turn) {
     struct Leave {
         ~Leave() {
-            inbox.batch_interrupted_ = inbox.batch_position_ < inbox.batch_.size();
+            inbox.batch_interrupted_ =
+                inbox.batch_position_ < inbox.batch_.size() || !inbox.delivered_places_.empty();
             if (inbox.batch_interrupted_) return;  // a fatal exception passes
+            inbox.delivered_ = false;
             std::lock_guard lock(inbox.mutex_);
             inbox.batch_.clear();
             inbox.batch_position_ = 0;
@@ -125,6 +156,22 @@ void Inbox::run_batch(Runnable::Turn turn) {
             run_entry(entry);
         else
             drop_entry(entry);
+    }
+    run_places(turn);
+}
+
+void Inbox::run_places(Runnable::Turn turn) {
+    while (!delivered_places_.empty()) {
+        // The place may go with its function.
+        Function function = std::move(delivered_places_.pop_front().function_);
+        if (turn != Runnable::Turn::run) continue;
+        ContextSlot none;
+        const ContextScope scope(none);
+        try {
+            function();
+        } catch (...) {
+            on_exception();  // rethrows what is fatal
+        }
     }
 }
 
@@ -213,13 +260,17 @@ void Inbox::close() {
     // What is dropped is destroyed after the lock is released: it may own handles of its own.
     // The batch is in the ready queue, which the loop discards.
     std::vector<Entry> dropped;
+    IntrusiveList<Place> dropped_places;
     {
         std::lock_guard lock(mutex_);
         closed_ = true;
         first_incoming_ += incoming_.size();
         dropped.swap(incoming_);
+        dropped_places.splice_back(places_);
         posted_.store(false);
     }
+    while (!dropped_places.empty())
+        const Function function = std::move(dropped_places.pop_front().function_);
     // A system call's time at most: nobody begins to wake a closed loop.
     while (waking_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
 }

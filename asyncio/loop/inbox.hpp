@@ -19,6 +19,11 @@
 // one sees the other. He wakes the kernel once, after he left the mutex, which the woken loop wants
 // next; close() waits for wakers, since the kernel may go after it.
 //
+// A post that must not fail (a result on its way: others wait for it) brings a Place, which was
+// made when its work began and there was memory. It is used when the vector cannot grow; what is in
+// places runs behind the batch that it is delivered with. Without a place such a post waits for
+// memory, which is for threads that nobody waits for, never for the loop's.
+//
 // An entry's state: waiting -> running -> done, or waiting -> cancelled. Leaving `waiting` is a
 // compare-exchange, so "cancelled before start" guarantees the callback does not run. cancel() and
 // cancelled() from another thread block while the callback runs.
@@ -51,8 +56,19 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     /// std::logic_error when closed.
     std::uint64_t post(Function&& function, ContextSlot&& context = {});
 
-    /// The same for posts nobody cancels; false when closed.
+    /// Room for one post.
+    class Place : private IntrusiveListNode<Place> {
+        friend class Inbox;
+        friend class IntrusiveList<Place>;
+        Function function_;
+    };
+
+    /// The same for posts nobody cancels; false when closed. Waits for memory, if there is none,
+    /// without a bound: not for the loop's own thread.
     bool try_post(Function function);
+    /// The same, and needs no memory. `place` has to live until the function has been called or
+    /// dropped: it belongs to what the function keeps alive. For one post at a time.
+    bool try_post(Function function, Place& place) noexcept;
 
     /// From the loop's own thread: keeps its place among call_soon callbacks.
     std::uint64_t post_locally(Function&& function, ContextSlot&& context = {});
@@ -117,6 +133,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     };
 
     std::uint64_t put(Function& function, ContextSlot& context);
+    bool announce() noexcept;
+    void wake_loop();
+    void run_places(Runnable::Turn turn);
     Entry* find(std::uint64_t number);
     void run_batch(Runnable::Turn turn);
     void put_back() noexcept;
@@ -132,6 +151,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     alignas(kCacheLine) std::mutex mutex_;  // guards what has no atomic of its own here, and (*)
     std::vector<Entry> incoming_;
     std::uint64_t first_incoming_ = 1;  // the number of incoming_[0]
+    IntrusiveList<Place> places_;       // posts that found no memory
     bool closed_ = false;
     std::atomic<bool> posted_{false};
     std::atomic<bool> asleep_{false};
@@ -144,7 +164,9 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     BatchTurn batch_turn_{*this};
     std::size_t batch_position_ = 0;  // what is before it in batch_ had its turn
     bool batch_interrupted_ = false;
-    std::vector<Entry> batch_;  // (*) but changed only by the loop
+    bool delivered_ = false;                 // a batch is in the ready queue or being run
+    IntrusiveList<Place> delivered_places_;  // run behind it
+    std::vector<Entry> batch_;               // (*) but changed only by the loop
     std::uint64_t first_of_batch_ = 1;
     IntrusiveList<Ticket> tickets_;             // (*)
     std::uint64_t next_ticket_ = kFirstTicket;  // (*)

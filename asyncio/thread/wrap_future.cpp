@@ -12,12 +12,16 @@ struct Bridge {
         if (!bridge->wanted.load(std::memory_order_acquire)) return;
         // Once posted, the bridge is the loop's thread's, which may drop it before we are back.
         const std::shared_ptr<loop::Inbox> inbox = bridge->inbox;
-        inbox->try_post([bridge = std::move(bridge)] {
-            if (bridge->wrap != nullptr) bridge->wrap->arrived();
-        });
+        loop::Inbox::Place& place = bridge->place;
+        inbox->try_post(
+            [bridge = std::move(bridge)] {
+                if (bridge->wrap != nullptr) bridge->wrap->arrived();
+            },
+            place);
     }
 
     const std::shared_ptr<loop::Inbox> inbox;
+    loop::Inbox::Place place;
     std::atomic<bool> wanted{true};  // spares the loop a wake-up for nothing
     WrapCore* wrap;                  // the loop's thread; null once it stopped waiting
 };
