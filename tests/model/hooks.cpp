@@ -116,6 +116,7 @@ T compare_exchange(volatile T* at, T expected, T desired, int order, int failure
 extern "C" {
 
 void __tsan_init() {}
+void __sanitizer_syscall_pre_impl_close(long) {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 
