@@ -77,6 +77,7 @@ class Script {
                 break;
             case 3:
                 if (contexts_.size() < 20) contexts_.push_back({asyncio::copy_context(), model});
+                check_copies(contexts_.back(), model);
                 break;
             case 4:
                 if (!contexts_.empty() && depth < 10) enter(depth);
@@ -104,6 +105,24 @@ class Script {
             FUZZ_CHECK(one.variable != variable || one.place != &model);
         } catch (const std::logic_error&) {
             FUZZ_CHECK(one.used);
+        }
+    }
+    void check_copies(const Known& known, const Model& model) {
+        Context copy = known.real.copy();
+        FUZZ_CHECK(copy.size() == known.model.size());
+        const Context same = known.real;
+        FUZZ_CHECK(same == known.real && !(same == Context()));
+        const asyncio::ContextView view(same);
+        FUZZ_CHECK(view && *view == same && !asyncio::ContextView());
+        copy.run([&] { variables_[2].set(1); });
+        FUZZ_CHECK(known.real.get(variables_[2]) == of(known.model, 2));
+        copy = same;
+        FUZZ_CHECK(copy == same);
+        if (of(model, 1)) return;
+        try {
+            (void)variables_[1].get();
+            FUZZ_CHECK(false);
+        } catch (const std::out_of_range&) {  // it has neither a value nor a default
         }
     }
     void enter(int depth) {

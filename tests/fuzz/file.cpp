@@ -8,6 +8,7 @@
 #include <asyncio/file/file.hpp>
 #include <asyncio/file/open_mode.hpp>
 #include <asyncio/os/file_call.hpp>
+#include <asyncio/task/with.hpp>
 
 #include <system_error>
 #include <vector>
@@ -29,6 +30,10 @@ class ShortKernel final : public StillKernel {
   public:
     explicit ShortKernel(Input& input) : input_(input) {}
     bool submit(kernel::Operation& operation) noexcept override {
+        if (operation.opcode == kernel::Opcode::poll) {
+            operation.inline_result = static_cast<int>(operation.events);
+            return false;
+        }
         if (operation.opcode != kernel::Opcode::file) return StillKernel::submit(operation);
         os::FileCall call = *operation.file_call;
         const bool data =
@@ -55,7 +60,7 @@ class Script {
     Coro<> run() {
         while (!input_.empty() && content_.size() < 4000) co_await step();
         const int copy = ::fcntl(file_.fileno(), F_DUPFD_CLOEXEC, 0);
-        co_await file_.close();
+        co_await finish();
         std::string seen(content_.size() + 1, '\0');
         const ssize_t size = ::pread(copy, seen.data(), seen.size(), 0);
         ::close(copy);
@@ -121,7 +126,39 @@ class Script {
                 break;
             }
             default:
+                co_await make_sure();
+        }
+    }
+    Coro<> make_sure() {
+        switch (input_.below(3)) {
+            case 0:
                 co_await file_.flush();
+                break;
+            case 1:
+                co_await file_.fsync(input_.chance());
+                break;
+            default: {
+                std::string owned(input_.text(input_.below(60)));
+                put(owned);
+                const size_t size = owned.size();
+                const size_t count = co_await file_.write(std::move(owned));
+                FUZZ_CHECK(count == size);
+            }
+        }
+        FUZZ_CHECK(file_.name() == "memory" && file_.seekable() && !file_.closed());
+    }
+    /// By close(), by with(), or by nobody: then the destructor writes what is kept.
+    Coro<> finish() {
+        const auto nothing = []() -> Coro<> { co_return; };
+        switch (content_.size() % 3) {
+            case 0:
+                co_await file_.close();
+                break;
+            case 1:
+                co_await with(std::move(file_), nothing);
+                break;
+            default:
+                file_ = File();
         }
     }
     Coro<> read_line() {
@@ -202,6 +239,32 @@ Coro<> play(Input& input, bool append) {
     co_await script.run();
 }
 
+/// A pipe has no place to seek to, and is read as it was written.
+Coro<> through_a_pipe(Input& input) {
+    int ends[2];
+    FUZZ_CHECK(::pipe2(ends, O_CLOEXEC | (input.chance() ? O_NONBLOCK : 0)) == 0);
+    const File reading = File::from_fd(ends[0], "read", {.longest_line = 1000});
+    const File writing = File::from_fd(ends[1], "write", {.buffering = input.below(4) * 7});
+    std::string kept;
+    while (!input.empty() && kept.size() < 3000) {
+        const std::string data(input.text(1 + input.below(60)));
+        const size_t count = co_await writing.write(data);
+        FUZZ_CHECK(count == data.size());
+        co_await writing.flush();
+        kept += data;
+        if (kept.empty() || input.chance()) continue;
+        const size_t size = std::min(kept.size(), 1 + input.below(50));  // it would wait for more
+        const std::string seen = co_await reading.read(size);
+        FUZZ_CHECK(seen == kept.substr(0, size));
+        kept.erase(0, size);
+    }
+    FUZZ_CHECK(!reading.seekable() && reading.readable() && writing.writable());
+    co_await writing.close();
+    const std::string rest = co_await reading.read();
+    FUZZ_CHECK(rest == kept);
+    co_await reading.close();
+}
+
 void check_mode(std::string_view mode) {
     const auto count = [&](std::string_view letters) {
         return std::count_if(mode.begin(), mode.end(),
@@ -227,7 +290,9 @@ void check_mode(std::string_view mode) {
 
 FUZZ_TARGET(file) {
     using namespace asyncio::fuzz;
-    const std::size_t kind = input.below(6);
+    const std::size_t first = input.byte();
+    if (first >= 250) return run(through_a_pipe(input), std::make_unique<ShortKernel>(input));
+    const std::size_t kind = first % 6;
     if (kind == 5) return check_mode(input.rest());
     run(play(input, kind == 4), std::make_unique<ShortKernel>(input));
 }

@@ -13,7 +13,9 @@
 #include <asyncio/sync/semaphore.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/with.hpp>
 
+#include <optional>
 #include <vector>
 
 #include "fuzz.hpp"
@@ -131,10 +133,40 @@ class Script {
                 disturbed_ = true;
                 break;
             default:
-                if (input_.below(4) == 3) {
-                    barrier_.abort();
-                    disturbed_ = true;
-                }
+                rarely();
+        }
+    }
+
+    void rarely() {
+        switch (input_.below(4)) {
+            case 0:
+                release_what_nobody_has();
+                break;
+            case 1:
+                FUZZ_CHECK(says(lock_, lock_.locked() ? "Lock locked" : "Lock unlocked"));
+                FUZZ_CHECK(says(condition_, lock_.locked() ? " locked" : " unlocked"));
+                FUZZ_CHECK(says(semaphore_, semaphore_.locked() ? " locked" : " unlocked"));
+                FUZZ_CHECK(says(event_, event_.is_set() ? " set" : " unset"));
+                FUZZ_CHECK(says(barrier_, std::to_string(barrier_.n_waiting()) + "/3"));
+                break;
+            case 3:
+                barrier_.abort();
+                disturbed_ = true;
+                break;
+            default:
+                break;
+        }
+    }
+    template <class Primitive>
+    static bool says(const Primitive& primitive, std::string_view what) {
+        return primitive.description().find(what) != std::string::npos;
+    }
+    void release_what_nobody_has() {
+        try {
+            if (lock_.locked()) return;
+            lock_.release();
+            FUZZ_CHECK(false);
+        } catch (const std::logic_error&) {
         }
     }
 
@@ -155,13 +187,23 @@ class Script {
         const Over over{*this, me};
         switch (participants_[me].role) {
             case Role::lock: {
+                const auto body = [&]() -> Coro<> { co_await hold(me, holders_, 1); };
+                if (me % 2 == 0) {
+                    co_await with(lock_, body);
+                    break;
+                }
                 const auto held = co_await lock_.scoped();
-                co_await hold(me, holders_, 1);
+                co_await body();
                 break;
             }
             case Role::semaphore: {
+                const auto body = [&]() -> Coro<> { co_await hold(me, permits_, kPermits); };
+                if (me % 2 == 0) {
+                    co_await with(semaphore_, body);
+                    break;
+                }
                 const auto held = co_await semaphore_.scoped();
-                co_await hold(me, permits_, kPermits);
+                co_await body();
                 break;
             }
             case Role::condition:
@@ -257,7 +299,92 @@ Coro<> play(Input& input) {
     co_await script.run();
 }
 
+/// One of each, and tasks that wait for them when their loop is closed, or they themselves go.
+class Abandoned {
+  public:
+    explicit Abandoned(Input& input) : input_(input) {}
+
+    void run() {
+        {
+            EventLoop loop(std::make_unique<StillKernel>());
+            loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
+            loop.run_until_complete(begin());
+            loop.close();
+        }
+        FUZZ_CHECK(ended_ == begun_);
+    }
+
+  private:
+    struct Ended {
+        ~Ended() { ++count; }
+        int& count;
+    };
+
+    Coro<> begin() {
+        for (int i = 0; i < 12; ++i) tasks_.push_back(create_task(live(input_.below(5))));
+        for (size_t turns = input_.below(3); turns > 0; --turns) co_await turn();
+        // Some are woken and have not run yet.
+        if (input_.chance() && lock_->locked()) lock_->release();
+        if (input_.chance() && permits_taken_ > 0) semaphore_->release();
+        if (input_.chance()) event_->set();
+        if (input_.chance() && lock_->locked()) condition_->notify(2);
+        if (input_.below(3) != 0) co_return;
+        gone_ = true;
+        condition_.reset();
+        semaphore_.reset();
+        event_.reset();
+        barrier_.reset();
+        co_await turn();
+    }
+    Coro<> live(size_t role) {
+        ++begun_;
+        const Ended ended{ended_};
+        if (gone_) co_return;
+        try {
+            co_await wait_for(role);
+        } catch (const std::logic_error&) {  // it was destroyed
+            FUZZ_CHECK(gone_);
+        }
+    }
+    Coro<> wait_for(size_t role) {
+        switch (role) {
+            case 0:
+                co_await lock_->acquire();
+                break;
+            case 1:
+                co_await semaphore_->acquire();
+                ++permits_taken_;
+                break;
+            case 2:
+                co_await condition_->acquire();
+                if (!gone_) co_await condition_->wait();
+                break;
+            case 3:
+                co_await event_->wait();
+                break;
+            default:
+                (void)co_await barrier_->wait();
+        }
+    }
+
+    Input& input_;
+    std::optional<Lock> lock_{std::in_place};
+    std::optional<Condition> condition_{std::in_place, *lock_};
+    std::optional<Semaphore> semaphore_{std::in_place, 2};
+    std::optional<Event> event_{std::in_place};
+    std::optional<Barrier> barrier_{std::in_place, 5};
+    std::vector<Task<>> tasks_;
+    bool gone_ = false;  // all but the lock
+    int permits_taken_ = 0;
+    int begun_ = 0;
+    int ended_ = 0;
+};
+
 }  // namespace
 }  // namespace asyncio::fuzz
 
-FUZZ_TARGET(locks) { asyncio::fuzz::run(asyncio::fuzz::play(input)); }
+FUZZ_TARGET(locks) {
+    asyncio::fuzz::Input again = input;
+    asyncio::fuzz::run(asyncio::fuzz::play(input));
+    asyncio::fuzz::Abandoned(again).run();
+}

@@ -233,11 +233,61 @@ Coro<> play(Input& input, bool fifo) {
     co_await script.run();
 }
 
+/// A queue that goes, or whose loop is closed, while tasks wait for it.
+class Abandoned {
+  public:
+    explicit Abandoned(Input& input) : input_(input) {}
+
+    void run() {
+        EventLoop loop(std::make_unique<StillKernel>());
+        loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
+        loop.run_until_complete(begin());
+        loop.close();
+        FUZZ_CHECK(ended_ == begun_);
+    }
+
+  private:
+    struct Ended {
+        ~Ended() { ++count; }
+        int& count;
+    };
+
+    Coro<> begin() {
+        for (int i = 0; i < 6; ++i) tasks_.push_back(create_task(live(input_.below(3))));
+        co_await sleep(Duration::zero());
+        FUZZ_CHECK(queue_->description().starts_with("<Queue maxsize=1 items="));
+        if (input_.chance() && queue_->empty()) queue_->put_nowait(1);
+        if (input_.chance() && !queue_->empty()) (void)queue_->get_nowait();
+        if (input_.chance()) co_return;
+        queue_.reset();
+        if (input_.chance()) co_await sleep(Duration::zero());
+    }
+    Coro<> live(size_t role) {
+        ++begun_;
+        const Ended ended{ended_};
+        try {
+            if (role == 0) co_await queue_->put(2);
+            if (role == 1) (void)co_await queue_->get();
+            if (role == 2) co_await queue_->join();
+        } catch (const std::logic_error&) {  // it was destroyed
+            FUZZ_CHECK(!queue_);
+        }
+    }
+
+    Input& input_;
+    std::optional<Queue<int>> queue_{std::in_place, 1};
+    std::vector<Task<>> tasks_;
+    int begun_ = 0;
+    int ended_ = 0;
+};
+
 }  // namespace
 }  // namespace asyncio::fuzz
 
 FUZZ_TARGET(queue) {
     using namespace asyncio::fuzz;
+    Input again = input;
+    Abandoned(again).run();
     switch (input.below(3)) {
         case 0:
             return run(play<asyncio::Queue<Item>>(input, true));

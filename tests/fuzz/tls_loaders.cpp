@@ -10,10 +10,13 @@
 #include <asyncio/tls/error.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
+#include <system_error>
 #include <vector>
 
 #include <openssl/err.h>
 #include <openssl/x509.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "fuzz.hpp"
 
@@ -94,6 +97,21 @@ bool tried(F&& load) {
     return false;
 }
 
+/// In memory, with a name.
+class FileOf {
+  public:
+    explicit FileOf(std::string_view text) : fd_(::memfd_create("fuzz", MFD_CLOEXEC)) {
+        FUZZ_CHECK(::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    }
+    FileOf(const FileOf&) = delete;
+    FileOf& operator=(const FileOf&) = delete;
+    ~FileOf() { ::close(fd_); }
+    std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+
+  private:
+    int fd_;
+};
+
 void load_chain(Input& input) {
     SSLContext context;
     const bool plain = input.chance();
@@ -102,6 +120,10 @@ void load_chain(Input& input) {
     const std::string key = input.chance() ? edited(input, from.key) : some_text(input);
     const std::string password = input.chance() ? "secret" : std::string(input.text(3));
     const bool taken = tried([&] { context.load_cert_chain_data(chain, key, password); });
+    const FileOf chain_file(chain), key_file(key);
+    SSLContext other;
+    FUZZ_CHECK(taken ==
+               tried([&] { other.load_cert_chain(chain_file.path(), key_file.path(), password); }));
     if (chain == from.certificate && key == from.key)
         FUZZ_CHECK(taken == (plain || password == "secret"));
 }
@@ -111,6 +133,19 @@ void load_trust(Input& input) {
     const std::string data = input.chance() ? std::string(input.rest()) : some_text(input);
     const bool taken = tried([&] { context.load_verify_locations({.cadata = data}); });
     if (data == texts().trusted || data == texts().der) FUZZ_CHECK(taken);
+    const FileOf file(data);
+    const bool from_file = tried([&] {
+        (void)ssl::create_default_context(ssl::Purpose::CLIENT_AUTH, {.cafile = file.path()});
+    });
+    if (data == texts().trusted) FUZZ_CHECK(from_file);
+    const bool by_default = tried(
+        [&] { (void)ssl::create_default_context(ssl::Purpose::SERVER_AUTH, {.cadata = data}); });
+    FUZZ_CHECK(data.empty() || by_default == taken);  // without data: the system's
+    try {
+        context.load_verify_locations("/no/such/file");
+        FUZZ_CHECK(false);
+    } catch (const std::system_error&) {
+    }
     if (data.size() < 100) FUZZ_CHECK(!taken);
 }
 
