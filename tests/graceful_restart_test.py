@@ -57,7 +57,7 @@ def restarts(environment):
             except Exception as error:  # whatever it is, the test has failed
                 errors.append(error)
 
-    asking = threading.Thread(target=keep_asking)
+    asking = threading.Thread(target=keep_asking, daemon=True)  # a failure must not wait for it
     asking.start()
     olds = [(pid, Client(port))]
     check(olds[0][1].ask("first") == pid, "who is that?")

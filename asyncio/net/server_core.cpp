@@ -37,11 +37,18 @@ class ServerCore::Listener final : private loop::PollHook {
         }
     }
 
-    /// What the system has accepted already still gets through.
+    /// Who has connected already is served.
     void stop() {
         retry_.cancel();
         for (const int fd : server_.loop_.kernel().reclaim_accept(accept_))
             server_.accepted(os::Fd(fd));
+        for (int i = 0; i < kMostAcceptedAtClose; ++i) {
+            const int fd = os::try_accept(fd_);
+            if (fd >= 0)
+                server_.accepted(os::Fd(fd));
+            else if (!os::is_transient_accept_error(-fd))
+                return;
+        }
     }
 
     /// Without memory for a timer the pause lasts one iteration of the loop.

@@ -9,8 +9,10 @@
 // list here; what sits on the transport is up to the Acceptor: streams and a task for their handler
 // (server.cpp), or a protocol of the user (create_server.hpp). It leaves the list when the
 // connection is lost, whatever became of the task; the server has ended when both are gone.
-// What the system has accepted when the server is closed is served as any other connection; what
-// waits to be accepted is reset by the system, or stays for others who have the listening socket.
+// Who has connected when the server is closed is served as any other client. Left alone, those whom
+// nobody has accepted yet would be reset by the system; and where other processes wait at the same
+// listening socket, too, they would stand there unseen: of several rings the system wakes one for
+// each connection, and passes that on to no other when the ring's accept is taken back.
 //
 // A unix server's socket file goes with its listener, if it still is the file that was bound.
 //
@@ -78,6 +80,8 @@ class Acceptor {
 };
 
 inline constexpr Duration kAcceptRetryDelay = std::chrono::seconds(1);
+/// More than these cannot wait at a listening socket, by the system's own limit (somaxconn).
+inline constexpr int kMostAcceptedAtClose = 4096;
 
 class ServerCore final : public LossListener, private loop::Member {
   public:

@@ -180,7 +180,7 @@ int child_accepts_again() {
         Fd first = raw_connect(port_of(server));
         co_await sleep(10ms);
         Fd second = raw_connect(port_of(server));
-        const Fd third = raw_connect(port_of(server));  // finds no descriptor again
+        Fd third = raw_connect(port_of(server));  // finds no descriptor again
         std::vector<Fd> hoard;
         for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY))
             hoard.emplace_back(fd);
@@ -195,6 +195,7 @@ int child_accepts_again() {
         served = answer == 'x' && get_running_loop().time() - paused < 500ms;
         served = served && errors.reports().size() == 1;  // one a second, whoever comes and goes
         second.reset();
+        third.reset();
         hoard.clear();
         server.close();
         co_await server.wait_closed();
@@ -265,6 +266,29 @@ TEST(Server, SRV_23_out_of_descriptors_is_reported_pauses_and_recovers) {
 
 TEST(Server, SRV_23_the_pause_ends_when_a_connection_ends) {
     EXPECT_EQ(exit_status_of(&child_accepts_again), 0);
+}
+
+TEST(Server, one_that_closes_keeps_no_connection_from_others_at_the_same_socket) {
+    testing::run([]() -> Coro<> {
+        RawListener place;
+        int served = 0;
+        auto handler = [&served](StreamReader&, StreamWriter& writer) {
+            ++served;
+            writer.abort();
+        };
+        const int shared = ::dup(place.fd.get());
+        Server old = co_await start_server(handler, {.sock = place.fd.release()});
+        co_await sleep(1ms);  // it waits first, and is the one the system wakes
+        Server successor = co_await start_server(handler, {.sock = shared});
+        co_await sleep(1ms);
+        Fd client = raw_connect(place.address.port());
+        old.close();
+        for (int i = 0; i < 1'000 && served == 0; ++i) co_await sleep(1ms);
+        EXPECT_EQ(served, 1);
+        successor.close();
+        co_await old.wait_closed();
+        co_await successor.wait_closed();
+    });
 }
 
 TEST(Server, a_cancelled_start_server_listens_no_more) {
