@@ -3,12 +3,9 @@
 // Errors that nobody waits for, told from places that cannot throw: completions, callbacks of
 // protocols, destructors.
 //
-//     an Error            goes to the loop's exception handler
-//     no memory for that  the message alone is logged
-//     a FatalException    as the error, or thrown by the handler: leaves the loop, out of a
-//     callback
-//                         of its own, for there is no way up from here. A loop that does not run
-//                         logs it.
+// An error goes to the loop's exception handler. Where there is no memory for that, the message
+// alone is logged. A FatalException, as the error or thrown by the handler, leaves the loop out of
+// a callback of its own, for there is no way up from here; a loop that does not run logs it.
 #pragma once
 
 #include <asyncio/loop/event_loop.hpp>

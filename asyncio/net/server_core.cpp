@@ -167,7 +167,8 @@ void ServerCore::close() {
     const Ref<ServerCore> keep(this);
     const bool was_serving = is_serving();
     stage_ = Stage::closed;
-    for (const auto& listener : listeners_) listener->stop();
+    if (was_serving)
+        for (const auto& listener : listeners_) listener->stop();
     listeners_.clear();
     changed_.wake_all();
     loop::Member::unlink();

@@ -291,6 +291,27 @@ TEST(Server, one_that_closes_keeps_no_connection_from_others_at_the_same_socket)
     });
 }
 
+TEST(Server, one_that_never_served_takes_no_connection_when_it_is_closed) {
+    testing::run([]() -> Coro<> {
+        RawListener place;
+        const Fd others(::dup(place.fd.get()));
+        int served = 0;
+        auto handler = [&served](StreamReader&, StreamWriter& writer) {
+            ++served;
+            writer.abort();
+        };
+        ServerOptions options;
+        options.sock = place.fd.release();
+        options.start_serving = false;
+        Server server = co_await start_server(handler, options);
+        const Fd client = raw_connect(place.address.port());
+        server.close();
+        co_await server.wait_closed();
+        EXPECT_EQ(served, 0);
+        EXPECT_TRUE(Fd(os::try_accept(others.get())));
+    });
+}
+
 TEST(Server, a_cancelled_start_server_listens_no_more) {
     testing::run([]() -> Coro<> {
         const RawListener place;  // to find a free port
