@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// What becomes of completions: delivered to their operation, or disposed of. And taking operations
-// back before their completion came: reclaim() and the destructor.
+// What becomes of completions: delivered to their operation, which may be begun anew.
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_file.hpp>
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/file_call.hpp>
 #include <asyncio/os/pipe.hpp>
@@ -21,30 +21,12 @@
 namespace asyncio::kernel {
 namespace {
 
-constexpr std::uint64_t ignored_tag = IoUringSlots::tag(IoUringSlots::Kind::ignore, 0, 0);
-constexpr Duration cancel_patience = std::chrono::milliseconds(100);
 constexpr std::uint8_t most_times_given_up = 32;
-constexpr useconds_t memory_pause = 1000;
-
-bool has_more(const IoUringRing::Completion& completion) noexcept {
-    return (completion.flags & IORING_CQE_F_MORE) != 0;
-}
-
-/// Nobody else knows of that descriptor any more: a close is made, not taken back (K4).
-bool closes_descriptor(const Operation& operation) noexcept {
-    return operation.opcode == Opcode::file &&
-           operation.file_call->kind == os::FileCall::Kind::close;
-}
 
 /// What was interrupted is made again, as os::perform() and the calls of os/socket.hpp do. Not a
 /// close, which is done then, and not a connect, which goes on by itself.
 bool may_be_made_again(const Operation& operation) noexcept {
     return operation.opcode != Opcode::connect && !closes_descriptor(operation);
-}
-
-[[noreturn]] void die(const char* why) noexcept {
-    std::fprintf(stderr, "asyncio: %s\n", why);
-    std::abort();
 }
 
 }  // namespace
@@ -53,7 +35,7 @@ inline void IoUringKernel::on_receive(Operation& operation, const Completion_& c
     const int result = completion.result;
     if (result <= 0) [[unlikely]]
         return on_receive_end(operation, completion);
-    if (!has_more(completion)) [[unlikely]]
+    if (!completion.has_more()) [[unlikely]]
         begin_anew(operation);
     IoUringBuffers& buffers = *buffers_;
     const auto data = buffers.data(completion.flags, static_cast<std::size_t>(result));
@@ -146,7 +128,7 @@ void IoUringKernel::on_failed_cancel(const Completion_& completion) noexcept {
 }
 
 void IoUringKernel::deliver(const Completion_& completion) {
-    if (completion.tag == ignored_tag) return;  // struck out meanwhile
+    if (completion.tag == IoUringSlots::ignored_tag) return;  // struck out meanwhile
     Operation* operation = slots_.find(completion.tag);
     if (operation == nullptr) [[unlikely]]
         return dispose(completion);
@@ -185,11 +167,11 @@ void IoUringKernel::on_failure(Operation& operation, int error) {
 void IoUringKernel::on_accept(Operation& operation, const Completion_& completion) {
     const int result = completion.result;
     if (result >= 0) {
-        if (!has_more(completion)) begin_anew(operation);
+        if (!completion.has_more()) begin_anew(operation);
         operation.callback(operation, Completion{.result = result, .more = true});
         return;
     }
-    if (has_more(completion)) return;
+    if (completion.has_more()) return;
     if (os::is_transient_accept_error(-result)) return begin_anew(operation);
     // EINVAL: it does not listen, or the system does not know multishot. accept4 will tell.
     if (result == -EINVAL || result == -EAGAIN) return fall_back_to_readiness(operation);
@@ -198,7 +180,7 @@ void IoUringKernel::on_accept(Operation& operation, const Completion_& completio
 
 void IoUringKernel::on_receive_end(Operation& operation, const Completion_& completion) {
     if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back(completion.flags);
-    if (!has_more(completion)) on_receive_error(operation, completion.result, *buffers_);
+    if (!completion.has_more()) on_receive_error(operation, completion.result, *buffers_);
 }
 
 void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuffers& buffers) {
@@ -214,11 +196,11 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
 
 void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
     if ((completion.flags & IORING_CQE_F_BUFFER) == 0) {
-        if (!has_more(completion))
+        if (!completion.has_more())
             on_receive_error(operation, completion.result, *datagram_buffers_);
         return;
     }
-    if (!has_more(completion)) begin_anew(operation);
+    if (!completion.has_more()) begin_anew(operation);
     const int size = std::max(completion.result, 0);
     const auto memory = datagram_buffers_->data(completion.flags, static_cast<std::size_t>(size));
     void* const start = const_cast<std::byte*>(memory.data());
@@ -340,142 +322,6 @@ void IoUringKernel::finish_later(Operation& operation, int result) noexcept {
     slots_.of(operation).place = Place::finished;
     operation.inline_result = result;
     (operation.is_input() ? finished_inputs_ : finished_outputs_).push_back(operation);
-}
-
-// --- taking back --------------------------------------------------------------------------------
-
-void IoUringKernel::dispose(const Completion_& completion) noexcept {
-    const Kind kind = IoUringSlots::kind_of(completion.tag);
-    const bool descriptor = kind == Kind::accept || kind == Kind::open;
-    if (descriptor && completion.result >= 0 && !keep_accepted(completion.result))
-        ::close(completion.result);
-    const auto& buffers = kind == Kind::receive_from ? datagram_buffers_ : buffers_;
-    if ((completion.flags & IORING_CQE_F_BUFFER) != 0 && buffers != nullptr)
-        buffers->give_back(completion.flags);
-}
-
-/// False unless reclaim_accept() is at work.
-bool IoUringKernel::keep_accepted(int fd) noexcept {
-    if (accepted_ == nullptr) return false;
-    try {
-        accepted_->push_back(fd);
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
-}
-
-/// If this completion is for `tag`: dispose of it, keep others from finding it. True when final.
-bool IoUringKernel::strike_out(Completion_& completion, std::uint64_t tag) noexcept {
-    if (completion.tag != tag) return false;
-    dispose(completion);
-    completion.tag = ignored_tag;
-    return !has_more(completion);
-}
-
-bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
-    bool ended = false;
-    for (std::size_t i = 0; i < output_count_; i++) ended |= strike_out(outputs_[i], tag);
-    for (std::size_t i = next_deferred_; i < deferred_.size(); i++)
-        ended |= strike_out(deferred_[i], tag);
-    for (unsigned i = 0; i < ring_->ready(); i++) ended |= strike_out(ring_->peek(i), tag);
-    return ended;
-}
-
-/// Whether a cancel was answered so, which is forgotten then.
-bool IoUringKernel::found_nothing(std::uint64_t cancel_tag) noexcept {
-    bool found = false;
-    for (unsigned i = 0; i < ring_->ready(); i++)
-        if (ring_->peek(i).tag == cancel_tag && ring_->peek(i).result == -ENOENT)
-            found = strike_out(ring_->peek(i), cancel_tag);
-    return found;
-}
-
-/// Make room in the ring; the order is kept. False if there is no memory for more than there is
-/// room for (see grow_slots).
-bool IoUringKernel::defer_all() noexcept {
-    deferred_.erase(deferred_.begin(),
-                    deferred_.begin() + static_cast<std::ptrdiff_t>(next_deferred_));
-    next_deferred_ = 0;
-    try {
-        for (; ring_->ready() != 0; ring_->pop()) deferred_.push_back(ring_->peek(0));
-        return true;
-    } catch (const std::bad_alloc&) {
-        return false;
-    }
-}
-
-/// Asks again when the cancel has found nothing, as on_failed_cancel() does, and when nothing came
-/// for long. The result does not tell that: with completions in memory a wait that was in vain
-/// answers 0 instead of -ETIME.
-void IoUringKernel::wait_for_end(std::uint64_t tag, bool may_cancel) noexcept {
-    const std::uint64_t cancel_tag = IoUringSlots::with_kind(tag, Kind::cancel);
-    bool asked = false;
-    while (!find_and_dispose(tag)) {
-        if (found_nothing(cancel_tag)) asked = false;
-        if (!asked && may_cancel) asked = write_cancel(tag);
-        const bool full = ring_->overflown() || ring_->ready() == ring_->completion_capacity();
-        if (full && !defer_all()) ::usleep(memory_pause);
-        const unsigned before = ring_->ready();
-        const int result = ring_->enter(before + 1, cancel_patience);
-        if (result >= 0 || result == -ETIME)
-            asked = asked && ring_->ready() != before;
-        else if (result != -EINTR && result != -EAGAIN && result != -EBUSY)
-            die("io_uring refuses to take an operation back (is this the loop's thread?)");
-    }
-}
-
-void IoUringKernel::reclaim(Operation& operation) noexcept {
-    if (operation.idle()) return;
-    const std::uint64_t tag = tag_of(operation);
-    const Place place = slots_.of(operation).place;
-    const bool closes = closes_descriptor(operation);
-    const bool held = place == Place::system && !forked() && !ring_->unqueue(tag);
-    if (held)
-        wait_for_end(tag, !closes);
-    else if (closes && place != Place::finished && !forked())
-        ::close(operation.file_call->fd);
-    forget(operation);
-}
-
-std::vector<int> IoUringKernel::reclaim_accept(Operation& operation) noexcept {
-    std::vector<int> accepted;
-    accepted_ = &accepted;
-    reclaim(operation);  // looks at no other operation's completions
-    accepted_ = nullptr;
-    return accepted;
-}
-
-/// Nothing of ours stays in the system's hands (catalogue A11). Without operations the only thing
-/// it holds is the wake-up read, which points to static memory.
-void IoUringKernel::drain() noexcept {
-    if (in_flight_ == 0 || !ring_->enabled()) return;
-    if (!on_owner_thread()) die("a loop with operations in flight dies in a foreign thread");
-    slots_.for_each_operation([this](Operation& operation) { cancel(operation); });
-    for (List* list : {&finished_inputs_, &finished_outputs_})
-        list->for_each([this](Operation& operation) { forget(operation); });
-    while (in_flight_ != 0) {
-        fill_from_backlog();
-        const int result = ring_->enter(1, cancel_patience);
-        for (Completion_ completion; next_completion(completion);) settle(completion);
-        if (result == -ETIME) ask_again();
-    }
-}
-
-/// What drain() does with a completion.
-void IoUringKernel::settle(const Completion_& completion) noexcept {
-    const Kind kind = IoUringSlots::kind_of(completion.tag);
-    if (kind == Kind::cancel) return on_failed_cancel(completion);
-    if (kind == Kind::ignore || kind == Kind::wake) return;
-    dispose(completion);
-    Operation* operation = slots_.find(completion.tag);
-    if (operation != nullptr && !has_more(completion)) forget(*operation);
-}
-
-void IoUringKernel::ask_again() noexcept {
-    slots_.for_each_operation([this](Operation& operation) {
-        if (!operation.linked()) cancels_.push_back(operation);
-    });
 }
 
 }  // namespace asyncio::kernel

@@ -2,6 +2,7 @@
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_file.hpp>
+#include <asyncio/kernel/operation.hpp>
 
 #include <algorithm>
 
@@ -71,6 +72,11 @@ int io_uring_opcode_of(Kind kind) noexcept {
             return opcode_ftruncate;
     }
     return IORING_OP_LAST;
+}
+
+bool closes_descriptor(const Operation& operation) noexcept {
+    return operation.opcode == Opcode::file &&
+           operation.file_call->kind == os::FileCall::Kind::close;
 }
 
 void prepare_file_call(io_uring_sqe& record, const os::FileCall& call) noexcept {

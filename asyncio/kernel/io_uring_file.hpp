@@ -10,9 +10,14 @@ struct io_uring_sqe;
 
 namespace asyncio::kernel {
 
+class Operation;
+
 /// The record's opcode for calls of this kind.
 int io_uring_opcode_of(os::FileCall::Kind kind) noexcept;
 
 void prepare_file_call(io_uring_sqe& record, const os::FileCall& call) noexcept;
+
+/// Nobody else knows of that descriptor any more: a close is made, not taken back (K4).
+bool closes_descriptor(const Operation& operation) noexcept;
 
 }  // namespace asyncio::kernel

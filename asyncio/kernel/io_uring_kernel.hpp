@@ -143,6 +143,7 @@ class IoUringKernel final : public Kernel {
     // Taking back.
     void dispose(const Completion_& completion) noexcept;
     bool keep_accepted(int fd) noexcept;
+    void close_all_the_same(std::uint64_t tag) noexcept;
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
     bool found_nothing(std::uint64_t cancel_tag) noexcept;

@@ -172,6 +172,17 @@ void expect_made_in_spite_of(int error, int opcode, TestOperation& operation,
     EXPECT_GT(operation.results[0], 0) << "opcode " << opcode << " answered " << error;
 }
 
+/// Four bytes of /dev/zero.
+struct ZerosRead {
+    Fd fd{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
+    char memory[4] = {};
+    os::FileCall call{.kind = os::FileCall::Kind::read,
+                      .fd = fd.get(),
+                      .memory = memory,
+                      .size = sizeof memory,
+                      .offset = 0};
+};
+
 TEST_F(IoUring, C4_what_was_interrupted_is_made_again) {
     const auto kernel = make_faulty();
     const Pair pair = unix_pair();
@@ -189,15 +200,9 @@ TEST_F(IoUring, C4_what_was_interrupted_is_made_again) {
         EXPECT_EQ(receive.data, "wholetogether");
         kernel->reclaim(receive);
     }
-    char memory[4];
-    const Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
-    const os::FileCall read{.kind = os::FileCall::Kind::read,
-                            .fd = zeros.get(),
-                            .memory = memory,
-                            .size = sizeof memory,
-                            .offset = 0};
+    ZerosRead zeros;
     TestOperation file(Opcode::file);
-    file.file_call = &read;
+    file.file_call = &zeros.call;
     expect_made_in_spite_of(EINTR, IORING_OP_READ, file, *kernel);
 }
 
@@ -239,20 +244,32 @@ TEST_F(IoUring, C4_what_the_system_gives_up_unasked_is_made_again) {
 
 TEST_F(IoUring, C4_a_file_call_that_the_system_gives_up_is_its_owners_again) {
     const auto kernel = make_faulty();
-    const Fd zeros(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
-    char memory[4];
-    const os::FileCall read{.kind = os::FileCall::Kind::read,
-                            .fd = zeros.get(),
-                            .memory = memory,
-                            .size = sizeof memory,
-                            .offset = 0};
+    ZerosRead zeros;
     TestOperation file(Opcode::file);
-    file.file_call = &read;
+    file.file_call = &zeros.call;
     poll_now(*kernel);  // its wake-up channel is read, too
     instead = {.opcode = IORING_OP_READ, .answer = -ECANCELED};
     ASSERT_TRUE(kernel->submit(file));
     ASSERT_TRUE(pump(*kernel, [&] { return file.ended(); }));
     EXPECT_EQ(file.results, std::vector<int>{-ECANCELED});
+}
+
+TEST_F(IoUring, A1_a_close_that_the_system_gives_up_is_made_by_who_takes_it_back) {
+    const auto kernel = make_faulty();
+    Pair pair = unix_pair();
+    TestOperation other(Opcode::receive, pair.b.get());
+    ASSERT_TRUE(kernel->submit(other));
+    poll_now(*kernel);
+    const os::FileCall call{.kind = os::FileCall::Kind::close, .fd = pair.a.release()};
+    TestOperation close(Opcode::file);
+    close.file_call = &call;
+    instead = {.opcode = IORING_OP_CLOSE, .answer = -ECANCELED};
+    ASSERT_TRUE(kernel->submit(close));
+    kernel->reclaim(other);  // the system answers the close, too, and nobody is told
+    ASSERT_FALSE(close.ended());
+    ASSERT_EQ(instead.opcode, -1) << "no record of the close";
+    kernel->reclaim(close);
+    EXPECT_EQ(::fcntl(call.fd, F_GETFD), -1);
 }
 
 TEST_F(IoUring, A8_reclaim_asks_again_when_its_cancel_found_nothing) {

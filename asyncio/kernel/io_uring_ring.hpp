@@ -43,6 +43,9 @@ class IoUringRing {
         std::uint64_t tag;
         std::int32_t result;
         std::uint32_t flags;
+
+        /// Of a multishot, which goes on.
+        bool has_more() const noexcept { return (flags & IORING_CQE_F_MORE) != 0; }
     };
 
     explicit IoUringRing(const IoUringOptions& options);

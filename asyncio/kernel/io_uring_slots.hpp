@@ -68,6 +68,10 @@ class IoUringSlots {
     static constexpr Kind kind_of(std::uint64_t tag) noexcept {
         return static_cast<Kind>(tag >> kind_shift & 0xf);
     }
+    /// tag(Kind::ignore, 0, 0), of nobody: records whose completion means nothing, and completions
+    /// that were struck out.
+    static constexpr std::uint64_t ignored_tag = 0;
+
     /// The same slot and generation under another kind.
     static constexpr std::uint64_t with_kind(std::uint64_t tag, Kind kind) noexcept {
         return (tag & ~(std::uint64_t{0xf} << kind_shift)) | static_cast<std::uint64_t>(kind)
