@@ -3,13 +3,13 @@
 // G3: every operation of a ring fails, does a part, comes late or in another order, once.
 //
 // Each scenario first runs with what its rings do written down (faulty_ring.hpp); then once for
-// each operation and each fault it may have (ring_table.hpp). Where the fault is an error of the
-// work, the scenario has to succeed or to throw a documented error; where it is the system's right
-// to do so (a part, an order, a delay, an interruption) it has to succeed as if nothing had
-// happened. Where the program is cancelled while its completion is on the way, it has to end.
-// Afterwards no descriptor is open that was not, and the same process runs the scenario without a
-// fault. All of it on the usual ring, and without multishot operations; and without a fault on
-// rings so small that everything waits and overflows.
+// each operation and each fault it may have (fault_plan.hpp, ring_table.hpp). Where the fault is an
+// error of the work, the scenario has to succeed or to throw a documented error; where it is the
+// system's right to do so (a part, an order, a delay, an interruption) it has to succeed as if
+// nothing had happened. Where the program is cancelled while its completion is on the way, it has
+// to end. Afterwards no descriptor is open that was not, and the same process runs the scenario
+// without a fault. All of it on the usual ring, and without multishot operations; and without a
+// fault on rings so small that everything waits and overflows.
 //
 // Many faults are tried in one process; a violation costs that process, and the next begins behind
 // it. --only SCENARIO:RING:OPCODE:NUMBER:FAULT; PROOF_VERBOSE=1 shows what the runs say.
@@ -26,10 +26,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fault_plan.hpp"
 #include "faulty_ring.hpp"
 #include "figure.hpp"
 #include "forked_run.hpp"
-#include "ring_table.hpp"
 #include "scenarios_ring.hpp"
 
 namespace asyncio::proof {
@@ -71,89 +71,10 @@ std::string refusal() {
     }
 }
 
-/// One run of a scenario.
-struct Fault {
-    RingFault ring;
-    enum class Outcome : std::uint8_t {
-        unharmed,  // succeeds
-        told,      // or ends as documented
-        ended,     // or in any other way, in time
-    } outcome = Outcome::unharmed;
-};
-
 std::string name_of(const Scenario& scenario, const RingKind& kind, const Fault& fault) {
     return std::string(scenario.name) + ":" + kind.name + ":" + name_of_opcode(fault.ring.opcode) +
            ":" + std::to_string(fault.ring.nth) + ":" + name_of(fault.ring);
 }
-
-const RingOperation* operation_of(int opcode) {
-    const auto* found = std::ranges::find(ring_operations, opcode, &RingOperation::opcode);
-    return found == std::end(ring_operations) ? nullptr : found;
-}
-
-/// All faults for one site.
-class FaultsOf {
-  public:
-    FaultsOf(const RingSite& site, std::vector<Fault>& all) : site_(site), all_(all) {
-        const RingOperation* operation = operation_of(site.opcode);
-        if (operation == nullptr) return;
-        if (site.opcode == RingOpcode::enter)
-            add_of_call(*operation);
-        else if (site.completion)
-            add_of_completion(*operation);
-        else
-            add_of_record(*operation);
-    }
-
-  private:
-    using Outcome = Fault::Outcome;
-
-    void add(Manner manner, int value = 0, Outcome outcome = Outcome::unharmed, int times = 1) {
-        all_.push_back({{site_.opcode, site_.nth, manner, value, times}, outcome});
-    }
-    void add_of_call(const RingOperation& operation) {
-        for (const int error : operation.passing)
-            for (const int times : {1, 5}) add(Manner::refused, error, Outcome::unharmed, times);
-        if (site_.size > 1) add(Manner::partial);
-        if (site_.size > 0) add(Manner::early);
-    }
-    void add_of_record(const RingOperation& operation) {
-        for (const int error : operation.errors) add(Manner::fails, error, Outcome::told);
-        for (const int error : operation.passing) add(Manner::fails, error);
-        if (site_.size > 1) add(Manner::cut, 1);
-        if (site_.size > 3) add(Manner::cut, site_.size / 2);
-        if (site_.size > 2) add(Manner::cut, site_.size - 1);
-        if (site_.opcode == IORING_OP_RECV && site_.multishot)
-            for (const int size : {1, 3, 1000}) add(Manner::cut, size);
-        if (site_.multishot && site_.opcode != IORING_OP_RECVMSG) add(Manner::ends);
-        if (site_.opcode == IORING_OP_POLL_ADD) add(Manner::spurious);
-        if (site_.opcode == IORING_OP_ASYNC_CANCEL)
-            for (const int error : {0, EALREADY}) add(Manner::told, error);
-        if (site_.opcode == IORING_OP_NOP) add(Manner::told);
-        if (is_own(site_.opcode)) return;
-        for (const Manner manner : {Manner::cancelled, Manner::missed})
-            add(manner, 0, Outcome::ended);
-    }
-    /// Not of the program, which does not cancel it.
-    static bool is_own(int opcode) {
-        return opcode == RingOpcode::wake || opcode == IORING_OP_ASYNC_CANCEL ||
-               opcode == IORING_OP_NOP;
-    }
-    void add_of_completion(const RingOperation& operation) {
-        for (const Manner manner : {Manner::late, Manner::behind, Manner::ahead}) add(manner);
-        if (is_own(site_.opcode)) return;
-        for (const Manner manner : {Manner::lost_race, Manner::late_race})
-            add(manner, 0, Outcome::ended);
-        if (site_.last)
-            for (const int value : {0, ECANCELED}) add(Manner::stale, value);
-        if (!site_.multishot) return;
-        for (const int error : operation.breaks) add(Manner::breaks, error, Outcome::told);
-        for (const int error : operation.passing_breaks) add(Manner::breaks, error);
-    }
-
-    const RingSite& site_;
-    std::vector<Fault>& all_;
-};
 
 constexpr std::size_t most_sites = 8192;
 constexpr Duration most_time = std::chrono::seconds(5);
@@ -303,7 +224,7 @@ class Proof {
             const RingSite& site = progress_->sites[i];
             if (operation_of(site.opcode) == nullptr) unknown_.insert(site.opcode);
             if (!site.completion || ring_kind->faults == RingKind::Faults::all)
-                FaultsOf(site, faults);
+                add_faults(site, faults);
         }
         if (ring_kind->faults == RingKind::Faults::all)
             for (int seed = 1; seed <= goal_.scaled<int>({2, 8, 200}); seed++)

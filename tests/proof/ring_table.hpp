@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <initializer_list>
 
-#include "faulty_ring.hpp"
+#include <liburing.h>
+
+#include "ring_fault.hpp"
 
 namespace asyncio::proof {
 
