@@ -18,6 +18,7 @@
 #include <optional>
 #include <vector>
 
+#include "abandoned.hpp"
 #include "fuzz.hpp"
 
 namespace asyncio::fuzz {
@@ -304,22 +305,9 @@ class Abandoned {
   public:
     explicit Abandoned(Input& input) : input_(input) {}
 
-    void run() {
-        {
-            EventLoop loop(std::make_unique<StillKernel>());
-            loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
-            loop.run_until_complete(begin());
-            loop.close();
-        }
-        FUZZ_CHECK(ended_ == begun_);
-    }
+    void run() { all_.run(begin()); }
 
   private:
-    struct Ended {
-        ~Ended() { ++count; }
-        int& count;
-    };
-
     Coro<> begin() {
         for (int i = 0; i < 12; ++i) tasks_.push_back(create_task(live(input_.below(5))));
         for (size_t turns = input_.below(3); turns > 0; --turns) co_await turn();
@@ -337,8 +325,7 @@ class Abandoned {
         co_await turn();
     }
     Coro<> live(size_t role) {
-        ++begun_;
-        const Ended ended{ended_};
+        const AbandonedTasks::Life life(all_);
         if (gone_) co_return;
         try {
             co_await wait_for(role);
@@ -376,8 +363,7 @@ class Abandoned {
     std::vector<Task<>> tasks_;
     bool gone_ = false;  // all but the lock
     int permits_taken_ = 0;
-    int begun_ = 0;
-    int ended_ = 0;
+    AbandonedTasks all_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "abandoned.hpp"
 #include "fuzz.hpp"
 
 namespace asyncio::fuzz {
@@ -238,20 +239,9 @@ class Abandoned {
   public:
     explicit Abandoned(Input& input) : input_(input) {}
 
-    void run() {
-        EventLoop loop(std::make_unique<StillKernel>());
-        loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
-        loop.run_until_complete(begin());
-        loop.close();
-        FUZZ_CHECK(ended_ == begun_);
-    }
+    void run() { all_.run(begin()); }
 
   private:
-    struct Ended {
-        ~Ended() { ++count; }
-        int& count;
-    };
-
     Coro<> begin() {
         for (int i = 0; i < 6; ++i) tasks_.push_back(create_task(live(input_.below(3))));
         co_await sleep(Duration::zero());
@@ -263,8 +253,7 @@ class Abandoned {
         if (input_.chance()) co_await sleep(Duration::zero());
     }
     Coro<> live(size_t role) {
-        ++begun_;
-        const Ended ended{ended_};
+        const AbandonedTasks::Life life(all_);
         try {
             if (role == 0) co_await queue_->put(2);
             if (role == 1) (void)co_await queue_->get();
@@ -277,8 +266,7 @@ class Abandoned {
     Input& input_;
     std::optional<Queue<int>> queue_{std::in_place, 1};
     std::vector<Task<>> tasks_;
-    int begun_ = 0;
-    int ended_ = 0;
+    AbandonedTasks all_;
 };
 
 }  // namespace
