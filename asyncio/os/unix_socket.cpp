@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/passed_descriptors.hpp>
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/os/unix_socket.hpp>
 
@@ -14,10 +15,14 @@ namespace asyncio::os {
 
 namespace {
 
+/// What may stand before the descriptors of a message, where the socket's options want it: the
+/// credentials of the sender, his security label, his process.
+constexpr std::size_t kOtherControl = 1024;  // bytes
+
 /// Room for the descriptors of one message.
 union Control {
     cmsghdr header;
-    char bytes[CMSG_SPACE(most_passed_descriptors * sizeof(int))];
+    char bytes[CMSG_SPACE(most_passed_descriptors * sizeof(int)) + kOtherControl];
 };
 
 std::ptrdiff_t result_of(ssize_t result) noexcept { return result < 0 ? -errno : result; }
@@ -70,26 +75,12 @@ Received try_receive_descriptors(int fd, std::span<std::byte> data,
     while (result < 0 && errno == EINTR);
     Received received = {.bytes = result_of(result)};
     if (result < 0) return received;
-    received.truncated = (message.msg_flags & MSG_CTRUNC) != 0;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-         header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int descriptor = -1;
-            std::memcpy(&descriptor, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-            if (received.descriptors < descriptors.size()) {
-                descriptors[received.descriptors++] = descriptor;
-            } else {
-                ::close(descriptor);
-                received.truncated = true;
-            }
-        }
-    }
+    const TakenDescriptors taken = take_descriptors(
+        std::as_bytes(std::span(control.bytes)).first(message.msg_controllen), descriptors);
+    received.descriptors = taken.count;
+    received.truncated = taken.dropped || (message.msg_flags & MSG_CTRUNC) != 0;
     return received;
 }
-
-// Paths of simulated sockets are names only: no file stands behind them.
 
 Received receive_bytes_now(int fd, std::span<std::byte> data) noexcept {
     iovec part = {data.data(), data.size()};
@@ -99,6 +90,8 @@ Received receive_bytes_now(int fd, std::span<std::byte> data) noexcept {
     const std::ptrdiff_t bytes = result_of(::recvmsg(fd, &message, MSG_DONTWAIT));
     return {.bytes = bytes, .truncated = bytes >= 0 && (message.msg_flags & MSG_CTRUNC) != 0};
 }
+
+// Paths of simulated sockets are names only: no file stands behind them.
 
 FileIdentity identity_of(const std::string& path) noexcept {
     if (simulated_system != nullptr) return {};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -39,6 +40,51 @@ TEST(UnixSocket, descriptors_travel_close_on_exec_and_too_many_are_closed) {
     EXPECT_EQ(::fcntl(one.get(), F_GETFD), FD_CLOEXEC);
     EXPECT_EQ(os::try_send_descriptors(left.get(), {}, passed), -EINVAL);
     EXPECT_EQ(os::try_receive_descriptors(right.get(), data, received).bytes, -EAGAIN);
+}
+
+TEST(UnixSocket, who_receives_credentials_too_gets_all_descriptors) {
+    int pair[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    const Fd left(pair[0]);
+    const Fd right(pair[1]);
+    const int on = 1;
+    ASSERT_EQ(::setsockopt(right.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+    const std::vector<int> passed(most_passed_descriptors, left.get());
+    ASSERT_EQ(os::try_send_descriptors(left.get(), std::as_bytes(std::span("x", 1)), passed), 1);
+    std::byte data[8];
+    int received[most_passed_descriptors];
+    const os::Received got = os::try_receive_descriptors(right.get(), data, received);
+    EXPECT_EQ(got.descriptors, most_passed_descriptors);
+    EXPECT_FALSE(got.truncated);
+    for (std::size_t i = 0; i < got.descriptors; ++i) ::close(received[i]);
+}
+
+TEST(UnixSocket, the_process_descriptor_of_a_sender_is_not_left_open) {
+    constexpr int kPassPidfd = 76;  // SO_PASSPIDFD
+    int pair[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    const Fd left(pair[0]);
+    const Fd right(pair[1]);
+    const int on = 1;
+    if (::setsockopt(right.get(), SOL_SOCKET, kPassPidfd, &on, sizeof on) != 0)
+        GTEST_SKIP() << "SO_PASSPIDFD came with Linux 6.5";
+    // Afterwards only one of the two lowest numbers that are free now is taken.
+    Fd first(::dup(left.get()));
+    Fd second(::dup(left.get()));
+    const int numbers[] = {first.get(), second.get()};
+    first.reset();
+    second.reset();
+    const int passed[] = {left.get()};
+    ASSERT_EQ(os::try_send_descriptors(left.get(), std::as_bytes(std::span("x", 1)), passed), 1);
+    std::byte data[8];
+    int received[2];
+    const os::Received got = os::try_receive_descriptors(right.get(), data, received);
+    EXPECT_EQ(got.descriptors, 1u);
+    EXPECT_FALSE(got.truncated);
+    const Fd one(received[0]);
+    const int open = static_cast<int>(::fcntl(numbers[0], F_GETFD) >= 0) +
+                     static_cast<int>(::fcntl(numbers[1], F_GETFD) >= 0);
+    EXPECT_EQ(open, 1);
 }
 
 TEST(UnixSocket, the_peer_of_a_pair_is_this_process) {
