@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/kernel/datagram.hpp>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/socket.h>
@@ -42,7 +43,9 @@ Datagram DatagramBatch::operator[](int index) const noexcept {
     datagram.more = true;
     datagram.data = {memory_.get() + static_cast<std::size_t>(index) * largest, message.msg_len};
     datagram.address = reinterpret_cast<const sockaddr*>(&headers_->addresses[index]);
-    datagram.address_size = message.msg_hdr.msg_namelen;
+    // What the address has: more than there is room for, if it was cut.
+    datagram.address_size =
+        std::min<std::uint32_t>(message.msg_hdr.msg_namelen, sizeof(sockaddr_storage));
     datagram.truncated = (message.msg_hdr.msg_flags & MSG_TRUNC) != 0;
     return datagram;
 }

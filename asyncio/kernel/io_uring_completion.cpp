@@ -3,6 +3,7 @@
 // What becomes of completions: delivered to their operation, which may be begun anew.
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_datagram.hpp>
 #include <asyncio/kernel/io_uring_file.hpp>
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/file_call.hpp>
@@ -34,7 +35,7 @@ bool may_be_made_again(const Operation& operation) noexcept {
 inline void IoUringKernel::on_receive(Operation& operation, const Completion_& completion) {
     const int result = completion.result;
     if (result <= 0) [[unlikely]]
-        return on_receive_end(operation, completion);
+        return on_receive_end(operation, completion, *buffers_);
     if (!completion.has_more()) [[unlikely]]
         begin_anew(operation);
     IoUringBuffers& buffers = *buffers_;
@@ -178,9 +179,11 @@ void IoUringKernel::on_accept(Operation& operation, const Completion_& completio
     on_failure(operation, result);
 }
 
-void IoUringKernel::on_receive_end(Operation& operation, const Completion_& completion) {
-    if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers_->give_back(completion.flags);
-    if (!completion.has_more()) on_receive_error(operation, completion.result, *buffers_);
+/// No piece: an error, which may have a buffer, or the end.
+void IoUringKernel::on_receive_end(Operation& operation, const Completion_& completion,
+                                   IoUringBuffers& buffers) {
+    if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers.give_back(completion.flags);
+    if (!completion.has_more()) on_receive_error(operation, completion.result, buffers);
 }
 
 void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuffers& buffers) {
@@ -195,27 +198,14 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
 }
 
 void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
-    if ((completion.flags & IORING_CQE_F_BUFFER) == 0) {
-        if (!completion.has_more())
-            on_receive_error(operation, completion.result, *datagram_buffers_);
-        return;
-    }
+    if (completion.result < 0 || (completion.flags & IORING_CQE_F_BUFFER) == 0)
+        return on_receive_end(operation, completion, *datagram_buffers_);
     if (!completion.has_more()) begin_anew(operation);
-    const int size = std::max(completion.result, 0);
-    const auto memory = datagram_buffers_->data(completion.flags, static_cast<std::size_t>(size));
-    void* const start = const_cast<std::byte*>(memory.data());
-    if (io_uring_recvmsg_out* out = ::io_uring_recvmsg_validate(start, size, &datagram_layout)) {
-        Datagram datagram;
-        const auto* payload =
-            static_cast<const std::byte*>(::io_uring_recvmsg_payload(out, &datagram_layout));
-        datagram.data = {payload, ::io_uring_recvmsg_payload_length(out, size, &datagram_layout)};
-        datagram.result = static_cast<int>(datagram.data.size());
-        datagram.more = true;
-        datagram.address = static_cast<const sockaddr*>(::io_uring_recvmsg_name(out));
-        datagram.address_size = out->namelen;
-        datagram.truncated = (out->flags & MSG_TRUNC) != 0;
-        datagram_buffers_->received(datagram.data.size());
-        operation.callback(operation, datagram);
+    const auto size = static_cast<std::size_t>(completion.result);
+    const auto datagram = read_io_uring_datagram(datagram_buffers_->data(completion.flags, size));
+    if (datagram) {
+        datagram_buffers_->received(datagram->data.size());
+        operation.callback(operation, *datagram);
     }
     datagram_buffers_->give_back(completion.flags);
 }

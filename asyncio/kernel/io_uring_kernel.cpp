@@ -3,6 +3,7 @@
 // Life of the ring, records and waiting; io_uring_completion.cpp has what becomes of completions.
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
+#include <asyncio/kernel/io_uring_datagram.hpp>
 #include <asyncio/kernel/io_uring_file.hpp>
 #include <asyncio/kernel/io_uring_kernel.hpp>
 #include <asyncio/os/error.hpp>
@@ -30,14 +31,6 @@ constexpr Duration retry_pause = std::chrono::milliseconds(1);
 constexpr std::size_t send_limit = INT_MAX & ~std::size_t{4095};
 
 }  // namespace
-
-msghdr IoUringKernel::datagram_layout = {.msg_name = nullptr,
-                                         .msg_namelen = sizeof(sockaddr_storage),
-                                         .msg_iov = nullptr,
-                                         .msg_iovlen = 0,
-                                         .msg_control = nullptr,
-                                         .msg_controllen = 0,
-                                         .msg_flags = 0};
 
 IoUringKernel::IoUringKernel(const IoUringOptions& options)
     : options_(options),
@@ -212,7 +205,8 @@ void IoUringKernel::prepare(io_uring_sqe& record, const Operation& operation, Ki
             record.buf_group = IoUringBuffers::streams.group;
             return;
         case Kind::receive_from:
-            ::io_uring_prep_recvmsg_multishot(&record, operation.fd, &datagram_layout, 0);
+            ::io_uring_prep_recvmsg_multishot(&record, operation.fd, &io_uring_datagram_layout(),
+                                              0);
             record.flags = IOSQE_BUFFER_SELECT;
             record.buf_group = IoUringBuffers::datagrams.group;
             return;

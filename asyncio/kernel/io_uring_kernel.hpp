@@ -76,8 +76,6 @@ class IoUringKernel final : public Kernel {
 
   private:
     static constexpr unsigned most_datagram_buffers = 64;
-    /// What the system puts before a datagram. Never written; static, as the system keeps it.
-    static msghdr datagram_layout;
 
     using List = IntrusiveList<Operation>;
     using Completion_ = IoUringRing::Completion;
@@ -126,7 +124,8 @@ class IoUringKernel final : public Kernel {
     void on_accept(Operation& operation, const Completion_& completion);
     void on_receive(Operation& operation, const Completion_& completion);
     void on_datagram(Operation& operation, const Completion_& completion);
-    void on_receive_end(Operation& operation, const Completion_& completion);
+    void on_receive_end(Operation& operation, const Completion_& completion,
+                        IoUringBuffers& buffers);
     void on_receive_error(Operation& operation, int error, IoUringBuffers& buffers);
     void on_failure(Operation& operation, int error);
     void on_ready(Operation& operation, const Completion_& completion);
