@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/file/call.hpp>
+#include <asyncio/file/inotify_changes.hpp>
 #include <asyncio/file/on_thread.hpp>
 #include <asyncio/file/watch.hpp>
 #include <asyncio/kernel/kernel.hpp>
@@ -9,11 +10,11 @@
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/task/wait_list.hpp>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <deque>
+#include <span>
 #include <stdexcept>
-#include <unordered_map>
+#include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -24,21 +25,9 @@ namespace asyncio::fs {
 
 namespace {
 
-using Kind = Change::Kind;
-
 constexpr std::uint32_t kInteresting = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
                                        IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
                                        IN_MOVE_SELF | IN_EXCL_UNLINK;
-
-struct KindOf {
-    std::uint32_t bit;
-    Kind kind;
-};
-constexpr KindOf kKinds[] = {
-    {IN_CREATE, Kind::created},    {IN_MODIFY, Kind::modified}, {IN_CLOSE_WRITE, Kind::written},
-    {IN_ATTRIB, Kind::attributes}, {IN_DELETE, Kind::removed},  {IN_MOVED_FROM, Kind::moved_from},
-    {IN_MOVED_TO, Kind::moved_to}, {IN_IGNORED, Kind::gone},
-};
 
 /// The descriptor is another name of the instance: a thread may use it while the first is closed.
 os::Fd another(int fd) {
@@ -51,6 +40,24 @@ int add_watch(int fd, const std::string& path) {
     const int number = ::inotify_add_watch(fd, path.c_str(), kInteresting);
     if (number < 0) os::throw_system_error(errno, "watch " + path);
     return number;
+}
+
+using NumberedPath = std::pair<int, std::string>;
+
+/// Which of them are not, or no longer, what is watched under their numbers. Blocks. To watch what
+/// is watched already changes nothing, and tells its number.
+std::vector<int> gone_of(int fd, const std::vector<NumberedPath>& paths) {
+    std::vector<int> gone;
+    for (const auto& [number, path] : paths) {
+        const int found = ::inotify_add_watch(fd, path.c_str(), kInteresting);
+        const bool nothing = found < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENOSPC);
+        if (found == number || (found < 0 && !nothing)) continue;
+        const bool is_ours = std::ranges::find(paths, found, &NumberedPath::first) != paths.end();
+        if (found >= 0 && !is_ours) ::inotify_rm_watch(fd, found);  // another of that name
+        ::inotify_rm_watch(fd, number);
+        gone.push_back(number);
+    }
+    return gone;
 }
 
 }  // namespace
@@ -91,13 +98,10 @@ struct Watch::State final : private loop::Member {
         do size = ::read(fd.get(), buffer, sizeof buffer);
         while (size < 0 && errno == EINTR);
         if (size < 0 && errno != EAGAIN) os::throw_system_error(errno, "watch: read");
-        for (ssize_t at = 0; at < size;) {
-            inotify_event event;
-            std::memcpy(&event, buffer + at, sizeof event);
-            take(event, event.len == 0 ? "" : buffer + at + sizeof event);
-            at += static_cast<ssize_t>(sizeof event + event.len);
-        }
-        return size > 0;
+        if (size <= 0) return false;
+        changes.read(std::as_bytes(std::span(buffer)).first(static_cast<std::size_t>(size)));
+        for (const int number : changes.take_moved()) ::inotify_rm_watch(fd.get(), number);
+        return true;
     }
 
     void expect_more() {
@@ -109,8 +113,7 @@ struct Watch::State final : private loop::Member {
     EventLoop& loop;
     os::Fd fd;
     kernel::Operation poll{kernel::Opcode::poll, &on_completion};
-    std::unordered_map<int, std::string> paths;
-    std::deque<Change> changes;  // of one read
+    file::InotifyChanges changes;
     task::WaitList changed;
 
   private:
@@ -125,48 +128,60 @@ struct Watch::State final : private loop::Member {
     }
 
     void loop_closed() noexcept override { shut(); }
-
-    void take(const inotify_event& event, const char* name) {
-        if ((event.mask & IN_Q_OVERFLOW) != 0) changes.emplace_back();
-        const auto path = paths.find(event.wd);
-        if (path == paths.end()) return;
-        // What is elsewhere now is not what was asked for; IN_IGNORED follows.
-        if ((event.mask & IN_MOVE_SELF) != 0) ::inotify_rm_watch(fd.get(), event.wd);
-        for (const KindOf& known : kKinds)
-            if ((event.mask & known.bit) != 0)
-                changes.push_back(Change{.kind = known.kind,
-                                         .is_dir = (event.mask & IN_ISDIR) != 0,
-                                         .pair = event.cookie,
-                                         .watched = path->second,
-                                         .name = name});
-        if ((event.mask & IN_IGNORED) != 0) paths.erase(path);
-    }
 };
 
 namespace {
 
 using State = std::shared_ptr<Watch::State>;
 
+/// Records were lost: among them may have been the last of a path, which is not told twice.
+Coro<> look_again(State state) {
+    struct Unless {  // it came to its end
+        State state;
+        ~Unless() {
+            if (!state) return;
+            state->changes.set_lost();
+            state->changed.wake_all();  // the next one looks
+        }
+    } lost{state};
+    auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
+    const auto& known = state->changes.paths();
+    auto look = [fd, paths = std::vector<NumberedPath>(known.begin(), known.end())] {
+        return gone_of(fd->get(), paths);
+    };
+    const std::vector<int> gone = co_await file::on_thread(std::move(look));
+    lost.state.reset();
+    if (!state->open()) co_return;
+    for (const int number : gone) state->changes.end(number);
+    state->changed.wake_all();
+}
+
 Coro<std::optional<Change>> next_change(State state) {
     std::optional<Change> change;
     while (state->changes.empty()) {
         if (!state->open()) co_return change;
         if (state->read()) continue;
-        if (state->paths.empty()) co_return change;
+        if (state->changes.take_lost()) {
+            co_await look_again(state);
+            continue;
+        }
+        if (state->changes.paths().empty()) co_return change;
         state->expect_more();
         if (!state->poll.idle()) co_await task::NextWake(state->changed);
     }
-    change = std::move(state->changes.front());
-    state->changes.pop_front();
+    change = state->changes.take();
     co_return change;
 }
 
 Coro<> add_path(State state, std::string path) {
     if (!state->open()) throw std::invalid_argument("add() to a closed Watch");
+    const file::InotifyChanges::Adding adding(state->changes);
     auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
     auto add = [fd, path] { return add_watch(fd->get(), path); };
     const int number = co_await file::on_thread(std::move(add));
-    state->paths[number] = std::move(path);
+    if (!state->open()) co_return;
+    state->changes.add(number, std::move(path));
+    if (!state->changes.empty()) state->changed.wake_all();
 }
 
 Coro<Watch> begin(std::string path) {

@@ -11,7 +11,8 @@
 //
 // Bounded: the system keeps the changes nobody has taken yet, up to its limit
 // (/proc/sys/fs/inotify/max_queued_events, 16384), and what is beyond is lost. That is told, as an
-// `overflow`: then only a look at the directory itself (fs::scandir) tells how it stands.
+// `overflow`: then only a look at the directory itself (fs::scandir) tells how it stands. What is
+// no longer there, under its path, is told as `gone` also then: the library has looked.
 //
 // The iteration ends (nullopt) when nothing is watched any more: each path ends with a `gone`.
 //

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -100,6 +101,14 @@ TEST_F(WatchTest, ends_when_what_is_watched_is_gone) {
     });
 }
 
+/// Fill the queue of the system, beyond its limit.
+void overflow(const std::string& one, const std::string& two, std::size_t limit) {
+    for (std::size_t i = 0; i < limit; i += 2) {  // two changes each
+        ::rename(one.c_str(), two.c_str());
+        ::rename(two.c_str(), one.c_str());
+    }
+}
+
 TEST_F(WatchTest, says_that_changes_were_lost) {
     std::size_t limit = 0;
     std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
@@ -109,10 +118,7 @@ TEST_F(WatchTest, says_that_changes_were_lost) {
         const std::string one = path("one");
         const std::string two = path("two");
         put("one", "");
-        for (std::size_t i = 0; i < limit; i += 2) {  // two changes each
-            ::rename(one.c_str(), two.c_str());
-            ::rename(two.c_str(), one.c_str());
-        }
+        overflow(one, two, limit);
         const std::vector<std::string> seen = co_await changes_until(watch, Kind::overflow);
         EXPECT_EQ(seen.size(), limit + 1);
         EXPECT_EQ(seen.back(), "overflow");
@@ -120,6 +126,39 @@ TEST_F(WatchTest, says_that_changes_were_lost) {
         std::filesystem::create_directory(path("d"));
         const std::vector<std::string> after = co_await changes_until(watch, Kind::created);
         EXPECT_EQ(after, std::vector<std::string>{"created d/"});
+    });
+}
+
+TEST_F(WatchTest, tells_what_is_gone_also_when_that_was_lost) {
+    std::size_t limit = 0;
+    std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
+    if (limit == 0 || limit > 100000) GTEST_SKIP() << "max_queued_events is " << limit;
+    asyncio::run([&]() -> Coro<> {
+        for (const char* name : {"removed", "moved", "new", "stays"})
+            std::filesystem::create_directory(path(name));
+        put("stays/one", "");
+        const fs::Watch watch = co_await fs::watch(path("removed"));
+        co_await watch.add(path("moved"));
+        co_await watch.add(path("new"));
+        co_await watch.add(path("stays"));
+        overflow(path("stays/one"), path("stays/two"), limit);
+        std::filesystem::remove(path("removed"));
+        std::filesystem::rename(path("moved"), path("elsewhere"));
+        std::filesystem::remove(path("new"));
+        std::filesystem::create_directory(path("new"));
+        co_await changes_until(watch, Kind::overflow);
+        std::set<std::string> gone;
+        for (int i = 0; i < 3; ++i) {
+            const std::optional<Change> change = co_await watch.next();
+            EXPECT_EQ(change.value().kind, Kind::gone);
+            gone.insert(change->watched);
+        }
+        EXPECT_EQ(gone, (std::set<std::string>{path("removed"), path("moved"), path("new")}));
+        put("elsewhere/x", "");
+        put("new/x", "");
+        std::filesystem::remove(path("stays/one"));
+        const std::optional<Change> change = co_await watch.next();
+        EXPECT_EQ(change.value().path(), path("stays/one"));
     });
 }
 

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+//
+// InotifyChanges: what the records of an inotify instance tell, in terms of the paths it watches.
+//
+//     add(): number -> path --- records ---> changes ... IN_IGNORED: `gone`, the number forgotten
+//
+// Records come under numbers that the system gave. One that is not known here is dropped: it is of
+// a path that is just being added, or that nobody wants any more. What ended while it was being
+// added is `gone` as soon as it is (`Adding` says that there may be such).
+//
+// Whatever the bytes, nothing is read behind them, and each path has at most one `gone`, as its
+// last change. A torn record is told as an overflow. Threads: one at a time.
+#pragma once
+
+#include <asyncio/file/watch.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+struct inotify_event;
+
+namespace asyncio::file {
+
+class InotifyChanges {
+  public:
+    /// As long as it lives, a path is being added.
+    class Adding {
+      public:
+        explicit Adding(InotifyChanges& changes) noexcept : changes_(changes) {
+            ++changes_.adding_;
+        }
+        Adding(const Adding&) = delete;
+        Adding& operator=(const Adding&) = delete;
+        ~Adding() {
+            if (--changes_.adding_ == 0) changes_.ended_early_.clear();
+        }
+
+      private:
+        InotifyChanges& changes_;
+    };
+
+    /// From now on the records under `number` are about `path`.
+    void add(int number, std::string path);
+
+    /// What one read gave.
+    void read(std::span<const std::byte> records);
+
+    /// The number is no longer watched, whatever the records say: its path is `gone`.
+    void end(int number);
+
+    bool empty() const noexcept { return changes_.empty(); }
+    /// REQUIRES: !empty().
+    fs::Change take();
+    void clear() noexcept { changes_.clear(); }
+
+    const std::unordered_map<int, std::string>& paths() const noexcept { return paths_; }
+
+    /// What was moved away since this was asked: no longer to be watched.
+    std::vector<int> take_moved() noexcept { return std::exchange(moved_, {}); }
+
+    /// Whether records were lost since this was asked.
+    bool take_lost() noexcept { return std::exchange(lost_, false); }
+    void set_lost() noexcept { lost_ = true; }
+
+  private:
+    void take_record(const inotify_event& record, const std::string& name);
+    void lose();
+
+    std::deque<fs::Change> changes_;
+    std::unordered_map<int, std::string> paths_;
+    std::vector<int> moved_;
+    std::vector<int> ended_early_;  // while adding_ > 0
+    int adding_ = 0;
+    bool lost_ = false;
+};
+
+}  // namespace asyncio::file
