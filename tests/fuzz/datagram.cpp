@@ -69,7 +69,7 @@ void as_written(Input& input) {
     const size_t told = input.chance() ? sender.size() : input.number(1);
     const bool cut = payload > room;
     const Header header = {static_cast<std::uint32_t>(told), 0, static_cast<std::uint32_t>(payload),
-                           cut ? MSG_TRUNC : 0u};
+                           cut ? std::uint32_t{MSG_TRUNC} : 0u};
     std::string written(reinterpret_cast<const char*>(&header), sizeof header);
     std::string name(reinterpret_cast<const char*>(sender.raw()), sender.size());
     name.resize(kAddressRoom);
