@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace asyncio::os {
@@ -15,6 +16,13 @@ void Fd::close_owned() noexcept {
     const int saved = errno;
     ::close(fd_);
     errno = saved;
+}
+
+int duplicate(int fd) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->duplicate(fd);
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy >= 0 ? copy : -errno;
 }
 
 }  // namespace asyncio::os

@@ -39,4 +39,7 @@ class Fd {
     int fd_ = -1;
 };
 
+/// Another descriptor for what `fd` is, close-on-exec; or -errno.
+int duplicate(int fd) noexcept;
+
 }  // namespace asyncio::os

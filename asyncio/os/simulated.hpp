@@ -15,7 +15,7 @@
 // link time (one program could not do both).
 //
 // The meaning of each call is that of the function of its name in os/socket.hpp, os/datagram.hpp,
-// os/pipe.hpp, os/file.hpp, os/file_call.hpp and os/spawn.hpp.
+// os/pipe.hpp, os/file.hpp, os/file_call.hpp, os/inotify.hpp and os/spawn.hpp.
 //
 // Threads: one system a thread; it is set while code of one of its hosts runs.
 #pragma once
@@ -110,6 +110,13 @@ class SimulatedSystem {
     virtual std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) = 0;
 
     virtual int make_pipe(int& read_end, int& write_end) noexcept = 0;
+    virtual int duplicate(int fd) noexcept = 0;
+
+    virtual int open_inotify() noexcept = 0;
+    virtual int add_watch(int fd, const char* path, std::uint32_t what) noexcept = 0;
+    virtual int remove_watch(int fd, int watch) noexcept = 0;
+    virtual std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept = 0;
+
     virtual SimulatedFiles& files() noexcept = 0;
     virtual SimulatedPrograms& programs() noexcept = 0;
 

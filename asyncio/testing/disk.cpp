@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,24 +150,35 @@ Disk::OpenFile* Disk::open_file(int fd) noexcept {
 }
 
 /// The lowest number that is free.
-int Disk::open_inode(Inode& inode, int flags, std::string_view name) {
+int Disk::open_inode(Inode& inode, int flags, std::string_view name, FoundName found) {
     auto place = std::ranges::find_if(open_, [](const auto& taken) { return !taken; });
     if (place == open_.end()) {
         if (open_.size() >= kMostOpenFiles) return -EMFILE;
         place = open_.insert(open_.end(), std::nullopt);
     }
-    if ((flags & O_TRUNC) != 0 && inode.is_file() && !inode.contents.empty()) {
-        inode.contents.clear();
-        inode.unsaved.push_back({.offset = 0, .data = {}, .truncates = true});
-        inode.modified = inode.changed = agenda_.now();
+    *place = OpenFile{&inode, flags, 0, std::string(name), std::move(found)};
+    tell_open(IN_OPEN, **place);
+    if ((flags & O_TRUNC) != 0 && inode.is_file()) {
+        if (!inode.contents.empty()) {
+            inode.contents.clear();
+            inode.unsaved.push_back({.offset = 0, .data = {}, .truncates = true});
+            inode.modified = inode.changed = agenda_.now();
+        }
+        tell_open(IN_MODIFY, **place);
     }
-    *place = OpenFile{&inode, flags, 0, std::string(name)};
     return os::kFirstSimulatedFile + static_cast<int>(place - open_.begin());
 }
 
 void Disk::close(int fd) noexcept {
-    if (open_file(fd) != nullptr)
-        open_[static_cast<std::size_t>(fd - os::kFirstSimulatedFile)] = std::nullopt;
+    const OpenFile* const file = open_file(fd);
+    if (file == nullptr) return;
+    const OpenFile closed = *file;
+    tell_open(may_write(closed.flags) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE, closed);
+    open_[static_cast<std::size_t>(fd - os::kFirstSimulatedFile)] = std::nullopt;
+    end_if_gone(*closed.inode, closed.found);
+    for (const Inode* held = closed.found.directory; held != nullptr && held != root_;
+         held = held->parent)
+        end_if_gone(*held, {});
 }
 
 std::vector<std::string> Disk::open_files() const {
@@ -187,6 +199,7 @@ int Disk::read(const FileCall& call) {
     if (random_.chance(faults.short_read)) size = 1 + random_.index(size);
     std::memcpy(call.memory, contents.data() + offset, size);
     if (call.offset < 0) file->position += static_cast<std::int64_t>(size);
+    tell_open(IN_ACCESS, *file);
     return static_cast<int>(size);
 }
 
@@ -213,6 +226,7 @@ int Disk::write(const FileCall& call) {
     inode.modified = inode.changed = agenda_.now();
     if (call.offset < 0) file->position = offset + static_cast<std::int64_t>(size);
     write_back(inode);
+    tell_open(IN_MODIFY, *file);
     return static_cast<int>(size);
 }
 
@@ -225,6 +239,7 @@ int Disk::truncate(const FileCall& call) {
         {.offset = static_cast<std::uint64_t>(call.offset), .data = {}, .truncates = true});
     inode.unsaved.back().apply_to(inode.contents);
     inode.modified = inode.changed = agenda_.now();
+    tell_found(IN_MODIFY, file->found, inode);
     return 0;
 }
 
@@ -265,6 +280,7 @@ int Disk::set_mode(int fd, unsigned mode) noexcept {
     if (faults.read_only) return -EROFS;
     file->inode->mode = (file->inode->mode & S_IFMT) | (mode & 07777);
     file->inode->changed = agenda_.now();
+    tell_found(IN_ATTRIB, file->found, *file->inode);
     return 0;
 }
 

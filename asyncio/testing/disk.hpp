@@ -24,7 +24,11 @@
 // given up, programs go on to see it, and the next fsync succeeds without it. So a program that
 // wants its data has to write it again, best to another file, after a failed fsync.
 //
-// Not here: FIFOs, devices, sockets, times of access, users, extended attributes, locks, inotify.
+// What happens is told to the host's inotify instances (simulated_inotify.hpp), at once and in its
+// order, as Linux does: a look at what is not saved. What a loss of power changes is told to
+// nobody, as they are gone, too.
+//
+// Not here: FIFOs, devices, sockets, times of access, users, extended attributes, locks.
 //
 // Threads: of the simulation.
 #pragma once
@@ -42,6 +46,8 @@
 
 namespace asyncio::testing {
 
+struct DiskEvent;
+class SimulatedInotify;
 struct SimulatedInode;
 
 class Disk final : public os::SimulatedFiles {
@@ -91,14 +97,17 @@ class Disk final : public os::SimulatedFiles {
     /// As "1 (file notes.txt)".
     std::vector<std::string> open_files() const;
 
+    // --- for its inotify instances ---------------------------------------------------------
+
+    void begin_to_tell(SimulatedInotify& watcher);
+    void end_telling(SimulatedInotify& watcher) noexcept;
+    std::size_t watchers() const noexcept { return watchers_.size(); }
+    /// Where `path` leads; null, with -errno in `error`: nowhere.
+    const SimulatedInode* find_inode(const char* path, bool follow, int& error);
+    bool loses_record() noexcept { return random_.chance(faults.watch_overflow); }
+
   private:
     using Inode = SimulatedInode;
-    struct OpenFile {
-        Inode* inode;
-        int flags;
-        std::int64_t position;
-        std::string name;  // as it was opened
-    };
     /// Where a path leads.
     struct Place {
         Inode* directory = nullptr;  // of the last name
@@ -106,6 +115,22 @@ class Disk final : public os::SimulatedFiles {
         Inode* found = nullptr;      // what is there now
         int error = 0;               // -errno: there is no such place
         bool wants_directory = false;
+    };
+    /// The name by which a file was opened or found, through renames.
+    struct FoundName {
+        Inode* directory = nullptr;  // null: it is "/"
+        std::string name;
+        std::uint64_t removal = 0;  // not 0: it has been removed, by that one of all
+
+        bool operator==(const FoundName&) const = default;
+        bool is(const Place& place) const noexcept;
+    };
+    struct OpenFile {
+        Inode* inode;
+        int flags;
+        std::int64_t position;
+        std::string name;  // as it was opened
+        FoundName found;
     };
     /// `now` takes the place of what `name` in `directory` was.
     struct NewName {
@@ -127,7 +152,7 @@ class Disk final : public os::SimulatedFiles {
     std::string path_of(const Inode& directory) const;
     int open(const os::FileCall& call);
     int open_place(const os::FileCall& call, Place& place);
-    int open_inode(Inode& inode, int flags, std::string_view name);
+    int open_inode(Inode& inode, int flags, std::string_view name, FoundName found);
     int rename(const os::FileCall& call);
     int rename_onto(Place& from, Place& to, int flags);
     int unlink(const os::FileCall& call);
@@ -137,6 +162,21 @@ class Disk final : public os::SimulatedFiles {
     int link(const os::FileCall& call);
     int stat(const os::FileCall& call);
     void change_names(std::vector<NewName> names);
+
+    // disk_events.cpp
+    static FoundName name_of(const Place& place);
+    FoundName remove_found(const Place& place);
+    void exchange_found(const Place& a, const Place& b);
+    void tell(const DiskEvent& event);
+    void tell_name(std::uint32_t what, const Place& place, const Inode& inode,
+                   std::uint32_t pair = 0);
+    void tell_inode(std::uint32_t what, const Inode& inode);
+    void tell_found(std::uint32_t what, const FoundName& found, const Inode& inode,
+                    bool is_open = false);
+    void tell_open(std::uint32_t what, const OpenFile& file);
+    void tell_move(const Place& from, const Place& to, const Inode* replaced);
+    bool is_held(const Inode& inode, const FoundName& by) const noexcept;
+    void end_if_gone(const Inode& inode, const FoundName& last);
 
     // disk.cpp
     int dispatch(const os::FileCall& call);
@@ -168,6 +208,9 @@ class Disk final : public os::SimulatedFiles {
     Inode* root_;
     std::vector<std::optional<OpenFile>> open_;
     std::vector<NameChange> unsaved_names_;  // in their order
+    std::vector<SimulatedInotify*> watchers_;
+    std::uint32_t moves_ = 0;  // so far
+    std::uint64_t removals_ = 0;
 };
 
 }  // namespace asyncio::testing

@@ -31,6 +31,11 @@ struct DiskFaults {
     /// EROFS for whatever changes something.
     bool read_only = false;
 
+    /// Of inotify: a change is told as IN_Q_OVERFLOW, as if too many waited. Probability, of each.
+    double watch_overflow = 0;
+    /// As many as may wait; Linux's max_queued_events.
+    std::size_t watch_queue = 16'384;
+
     static DiskFaults rough(Random& random) noexcept;
 };
 

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 namespace asyncio::testing {
@@ -115,15 +116,18 @@ int Disk::open(const FileCall& call) {
     if ((call.flags & O_TMPFILE) == O_TMPFILE) {
         if (place.found == nullptr || !place.found->is_directory()) return -ENOTDIR;
         Inode& nameless = add_inode(S_IFREG | (call.mode & 07777 & ~kUmask));
-        return open_inode(nameless, call.flags, std::string(call.path) + "/(temporary)");
+        return open_inode(nameless, call.flags, std::string(call.path) + "/(temporary)",
+                          {place.found, "#" + std::to_string(nameless.number), ++removals_});
     }
     return open_place(call, place);
 }
 
 int Disk::open_place(const FileCall& call, Place& place) {
+    int flags = call.flags;
     if (place.found == nullptr) {
-        if ((call.flags & O_CREAT) == 0) return -ENOENT;
+        if ((flags & O_CREAT) == 0) return -ENOENT;
         if (place.wants_directory) return -EISDIR;
+        flags &= ~O_TRUNC;
         const int made = make(place, S_IFREG | (call.mode & 07777 & ~kUmask), {});
         if (made != 0) return made;
         place.found = name_in(*place.directory, place.name);
@@ -135,7 +139,7 @@ int Disk::open_place(const FileCall& call, Place& place) {
     if ((call.flags & O_DIRECTORY) != 0 && !inode.is_directory()) return -ENOTDIR;
     const bool writes = (call.flags & O_ACCMODE) != O_RDONLY || (call.flags & O_CREAT) != 0;
     if (inode.is_directory() && writes) return -EISDIR;
-    return open_inode(inode, call.flags, call.path);
+    return open_inode(inode, flags, call.path, name_of(place));
 }
 
 // --- changing ------------------------------------------------------------------------------------
@@ -167,6 +171,7 @@ int Disk::make(const Place& place, unsigned mode, std::string target) {
     inode.saved = inode.contents;
     inode.parent = place.directory;
     change_names({{place.directory, place.name, &inode}});
+    tell_name(IN_CREATE, place, inode);
     return 0;
 }
 
@@ -189,12 +194,14 @@ int Disk::link(const FileCall& call) {
     const Place from = find(call.fd, call.path, (call.flags & AT_SYMLINK_FOLLOW) != 0);
     if (from.error != 0) return from.error;
     if (from.found == nullptr) return -ENOENT;
-    if (from.found->is_directory()) return -EPERM;
     const Place to = find(call.fd, call.other, false);
     if (to.error != 0) return to.error;
     if (to.found != nullptr) return -EEXIST;
     if (to.wants_directory) return -ENOENT;
+    if (from.found->is_directory()) return -EPERM;
     change_names({{to.directory, to.name, from.found}});
+    tell_inode(IN_ATTRIB, *from.found);
+    tell_name(IN_CREATE, to, *from.found);
     return 0;
 }
 
@@ -210,6 +217,10 @@ int Disk::unlink(const FileCall& call) {
         if (place.name == ".." || !place.found->names.empty()) return -ENOTEMPTY;
     }
     change_names({{place.directory, place.name, nullptr}});
+    const FoundName removed = remove_found(place);
+    if (!place.found->is_directory()) tell_inode(IN_ATTRIB, *place.found);
+    end_if_gone(*place.found, removed);
+    tell_name(IN_DELETE, place, *place.found);
     return 0;
 }
 
@@ -225,15 +236,21 @@ int Disk::rename(const FileCall& call) {
 }
 
 int Disk::rename_onto(Place& from, Place& to, int flags) {
+    const bool exchanges = (flags & RENAME_EXCHANGE) != 0;
     if (to.found != nullptr && (flags & RENAME_NOREPLACE) != 0) return -EEXIST;
-    if ((flags & RENAME_EXCHANGE) != 0) {
-        if (to.found == nullptr) return -ENOENT;
+    if (to.found == nullptr && exchanges) return -ENOENT;
+    if (contains(from.found, to.directory)) return -EINVAL;
+    if (to.found != nullptr && contains(to.found, from.directory))
+        return exchanges ? -EINVAL : -ENOTEMPTY;
+    if (to.found == from.found) return 0;
+    if (exchanges) {
         change_names({{from.directory, from.name, to.found}, {to.directory, to.name, from.found}});
+        exchange_found(from, to);
+        tell_move(from, to, nullptr);
+        tell_move(to, from, nullptr);
         return 0;
     }
-    if (to.found == from.found) return 0;
     if (from.found->is_directory()) {
-        if (contains(from.found, to.directory)) return -EINVAL;
         if (to.found != nullptr && !to.found->is_directory()) return -ENOTDIR;
         if (to.found != nullptr && !to.found->names.empty()) return -ENOTEMPTY;
     } else if (to.wants_directory) {
@@ -242,6 +259,10 @@ int Disk::rename_onto(Place& from, Place& to, int flags) {
         return -EISDIR;
     }
     change_names({{to.directory, to.name, from.found}, {from.directory, from.name, nullptr}});
+    const FoundName removed = remove_found(to);
+    exchange_found(from, to);
+    tell_move(from, to, to.found);
+    if (to.found != nullptr) end_if_gone(*to.found, removed);
     return 0;
 }
 
@@ -282,6 +303,7 @@ int Disk::set_mode(const char* path, unsigned mode) noexcept {
     if (faults.read_only) return -EROFS;
     place.found->mode = (place.found->mode & S_IFMT) | (mode & 07777);
     place.found->changed = agenda_.now();
+    tell_found(IN_ATTRIB, name_of(place), *place.found);
     return 0;
 }
 
@@ -315,6 +337,7 @@ int Disk::read_directory(int fd, std::vector<Entry>& entries) {
     for (const auto& [name, inode] : file->inode->names)
         entries.push_back({name, inode->number, static_cast<unsigned char>(IFTODT(inode->mode))});
     random_.shuffle(entries);  // no order is promised
+    tell_open(IN_ACCESS, *file);
     return 0;
 }
 

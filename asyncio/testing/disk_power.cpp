@@ -3,10 +3,12 @@
 // What is saved when, and what is left after a loss of power; and what worlds look at.
 #include <asyncio/testing/disk.hpp>
 #include <asyncio/testing/simulated_inode.hpp>
+#include <asyncio/testing/simulated_inotify.hpp>
 
 #include <algorithm>
 #include <cassert>
 
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 namespace asyncio::testing {
@@ -83,6 +85,7 @@ Disk::Fate Disk::draw_fate() noexcept { return static_cast<Fate>(random_.below(4
 void Disk::lose_power() {
     powered_ = false;
     open_.clear();
+    for (SimulatedInotify* const watcher : watchers_) watcher->lose_power();
     settle_names();
     for (const auto& inode : inodes_) settle_contents(*inode);
     forget_unreachable();
@@ -148,8 +151,11 @@ void Disk::settle_contents(Inode& inode) {
 /// Nobody can see them any more, nor will after a loss of power.
 void Disk::forget_unreachable() {
     std::vector<Inode*> todo{root_};
-    for (const auto& file : open_)
-        if (file) todo.push_back(file->inode);
+    for (const auto& file : open_) {
+        if (!file) continue;
+        todo.push_back(file->inode);
+        if (file->found.directory != nullptr) todo.push_back(file->found.directory);
+    }
     for (const NameChange& change : unsaved_names_) {
         for (const NewName& name : change.names) {
             todo.push_back(name.directory);
@@ -207,12 +213,15 @@ void Disk::write(std::string_view path, std::string_view contents) {
             inode = &add_inode(last ? S_IFREG | 0644 : S_IFDIR | 0755);
             inode->parent = directory;
             change_names({{directory, name, inode}});
+            tell_name(IN_CREATE, {.directory = directory, .name = name}, *inode);
         }
         save_names(*directory);
         if (last) {
             assert(inode->is_file());
             inode->contents = inode->saved = contents;
             inode->unsaved.clear();
+            for (const std::uint32_t what : {IN_OPEN, IN_MODIFY, IN_CLOSE_WRITE})
+                tell_found(what, {directory, name}, *inode);
         }
         directory = inode;
     }

@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/stat.h>
 
 namespace asyncio::testing {
@@ -43,6 +44,10 @@ class DiskTest : public ::testing::Test {
     }
     int rename(const char* from, const char* to) {
         return disk.perform({.kind = Kind::rename, .path = from, .other = to});
+    }
+    int exchange(const char* a, const char* b) {
+        return disk.perform(
+            {.kind = Kind::rename, .flags = RENAME_EXCHANGE, .path = a, .other = b});
     }
     int unlink(const char* path, int flags = 0) {
         return disk.perform({.kind = Kind::unlink, .flags = flags, .path = path});
@@ -123,6 +128,11 @@ TEST_F(DiskTest, names_follow_posix) {
     EXPECT_EQ(rename("a", "d/b"), 0);
     EXPECT_EQ(rename("d", "d/e"), -EINVAL);
     EXPECT_EQ(rename("a", "b"), -ENOENT);
+    EXPECT_EQ(rename("d/b", "d"), -ENOTEMPTY);
+    EXPECT_EQ(exchange("d/b", "d"), -EINVAL) << "it would be in itself";
+    EXPECT_EQ(exchange("d", "d/b"), -EINVAL);
+    EXPECT_EQ(link("d", "tmp"), -EEXIST);
+    EXPECT_EQ(link("d", "e"), -EPERM);
     EXPECT_EQ(link("d/b", "c"), 0);
     EXPECT_EQ(unlink("d"), -EISDIR);
     EXPECT_EQ(unlink("d", AT_REMOVEDIR), -ENOTEMPTY);

@@ -59,6 +59,7 @@
 namespace asyncio::testing {
 
 class Network;
+class SimulatedInotify;
 struct SimulatedExit;
 struct SimulatedSocket;
 struct SimulatedStream;
@@ -104,6 +105,11 @@ class NetworkHost final : public os::SimulatedSystem {
     int leave_group(int fd, const SocketAddress& group) noexcept override;
     std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) override;
     int make_pipe(int& read_end, int& write_end) noexcept override;
+    int duplicate(int fd) noexcept override;
+    int open_inotify() noexcept override;
+    int add_watch(int fd, const char* path, std::uint32_t what) noexcept override;
+    int remove_watch(int fd, int watch) noexcept override;
+    std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept override;
     os::SimulatedFiles& files() noexcept override { return disk_; }
     os::SimulatedPrograms& programs() noexcept override { return *programs_; }
     void run_later(UniqueFunction<void()> job) override;
@@ -125,8 +131,6 @@ class NetworkHost final : public os::SimulatedSystem {
     // --- for its programs ------------------------------------------------------------------
 
     void set_programs(os::SimulatedPrograms* programs) noexcept { programs_ = programs; }
-    /// Another number for what `fd` is, as a program inherits it; -errno.
-    int duplicate(int fd);
     int open_nowhere();
     int open_exit(std::shared_ptr<SimulatedExit> exit);
     /// Null: no pidfd.
@@ -147,6 +151,7 @@ class NetworkHost final : public os::SimulatedSystem {
 
     void run_job(std::uint64_t number);
     SimulatedSocket* find(int fd) const noexcept;
+    SimulatedInotify* find_inotify(int fd, int& error) const noexcept;
     int enter(std::shared_ptr<SimulatedSocket> socket);
     void end_stream(SimulatedSocket& socket);
     bool is_own(const SocketAddress& address) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/os/socket.hpp>
 #include <asyncio/testing/network.hpp>
+#include <asyncio/testing/simulated_inotify.hpp>
 #include <asyncio/testing/simulated_socket.hpp>
 
 #include <algorithm>
@@ -151,6 +152,7 @@ std::vector<std::string> NetworkHost::open_descriptors() const {
     for (const auto& socket : sockets_) {
         if (!socket) continue;
         const char* kind = socket->stage == Stage::listening           ? "listener "
+                           : socket->type == SimulatedSocket::kInotify ? "inotify "
                            : socket->type < 0                          ? "program "
                            : socket->stream && socket->stream->is_pipe ? "pipe "
                            : socket->type == SOCK_STREAM               ? "stream "
@@ -529,6 +531,7 @@ unsigned NetworkHost::readiness(int fd) const noexcept {
     unsigned ready = socket->error != 0 ? POLLERR | POLLIN | POLLOUT : 0U;
     if (socket->type == SimulatedSocket::kNowhere) return POLLOUT;
     if (socket->type == SimulatedSocket::kProgram) return socket->exit->ended ? POLLIN : 0U;
+    if (socket->type == SimulatedSocket::kInotify) return socket->inotify->readable() ? POLLIN : 0U;
     if (socket->stream && socket->stream->is_pipe && socket->side == 0) {
         if (socket->stream->end[1] == nullptr) return POLLERR | POLLOUT;
         return socket->room(kPipe) > 0 ? POLLOUT : 0U;

@@ -32,7 +32,7 @@ int NetworkHost::make_pipe(int& read_end, int& write_end) noexcept {
     return 0;
 }
 
-int NetworkHost::duplicate(int fd) {
+int NetworkHost::duplicate(int fd) noexcept {
     if (find(fd) == nullptr) return -EBADF;
     return enter(sockets_[static_cast<std::size_t>(fd - os::kFirstSimulated)]);
 }

@@ -58,6 +58,7 @@ struct SimulatedSocket {
     // Types besides those of sockets.
     static constexpr int kNowhere = -1;  // takes everything and gives nothing, as /dev/null
     static constexpr int kProgram = -2;  // a pidfd: can be read when the program has ended
+    static constexpr int kInotify = -3;  // can be read when there are records
 
     enum class Stage : std::uint8_t { fresh, listening, connecting, connected, failed };
     struct Datagram {
@@ -93,6 +94,7 @@ struct SimulatedSocket {
     std::shared_ptr<SimulatedStream> stream;
     int side = 0;
     std::shared_ptr<SimulatedExit> exit;
+    std::shared_ptr<SimulatedInotify> inotify;
 
     std::set<std::string> groups;  // multicast groups it has joined
     std::deque<Datagram> datagrams;
