@@ -5,9 +5,8 @@
 #include <asyncio/file/watch.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/event_loop.hpp>
-#include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/os/simulated.hpp>
+#include <asyncio/os/inotify.hpp>
 #include <asyncio/task/wait_list.hpp>
 
 #include <algorithm>
@@ -16,10 +15,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
-#include <unistd.h>
 
 namespace asyncio::fs {
 
@@ -30,17 +27,7 @@ constexpr std::uint32_t kInteresting = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | 
                                        IN_MOVE_SELF | IN_EXCL_UNLINK;
 
 /// The descriptor is another name of the instance: a thread may use it while the first is closed.
-os::Fd another(int fd) {
-    os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy) os::throw_system_error(errno, "watch");
-    return copy;
-}
-
-int add_watch(int fd, const std::string& path) {
-    const int number = ::inotify_add_watch(fd, path.c_str(), kInteresting);
-    if (number < 0) os::throw_system_error(errno, "watch " + path);
-    return number;
-}
+os::Fd another(int fd) { return os::Fd(file::check(os::duplicate(fd), "watch:", "dup")); }
 
 using NumberedPath = std::pair<int, std::string>;
 
@@ -49,12 +36,12 @@ using NumberedPath = std::pair<int, std::string>;
 std::vector<int> gone_of(int fd, const std::vector<NumberedPath>& paths) {
     std::vector<int> gone;
     for (const auto& [number, path] : paths) {
-        const int found = ::inotify_add_watch(fd, path.c_str(), kInteresting);
-        const bool nothing = found < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENOSPC);
+        const int found = os::add_watch(fd, path.c_str(), kInteresting);
+        const bool nothing = found == -ENOENT || found == -ENOTDIR || found == -ENOSPC;
         if (found == number || (found < 0 && !nothing)) continue;
         const bool is_ours = std::ranges::find(paths, found, &NumberedPath::first) != paths.end();
-        if (found >= 0 && !is_ours) ::inotify_rm_watch(fd, found);  // another of that name
-        ::inotify_rm_watch(fd, number);
+        if (found >= 0 && !is_ours) (void)os::remove_watch(fd, found);  // another of that name
+        (void)os::remove_watch(fd, number);
         gone.push_back(number);
     }
     return gone;
@@ -70,9 +57,8 @@ std::string Change::path() const {
 /// The inotify instance, what it watches, and what was read of it. Whoever waits is woken by one
 /// poll, which is there only while somebody waits; what it wakes them for they read themselves.
 struct Watch::State final : private loop::Member {
-    explicit State(EventLoop& l) : loop(l), fd(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
-        if (os::simulated_system != nullptr) os::throw_system_error(ENOSYS, "watch");
-        if (!fd) os::throw_system_error(errno, "watch: inotify_init");
+    explicit State(EventLoop& l)
+        : loop(l), fd(file::check(os::open_inotify(), "watch:", "inotify_init")) {
         poll.owner = this;
         poll.fd = fd.get();
         poll.events = POLLIN;
@@ -93,14 +79,12 @@ struct Watch::State final : private loop::Member {
 
     /// False: there is nothing yet.
     bool read() {
-        alignas(inotify_event) char buffer[kBuffer];
-        ssize_t size = 0;
-        do size = ::read(fd.get(), buffer, sizeof buffer);
-        while (size < 0 && errno == EINTR);
-        if (size < 0 && errno != EAGAIN) os::throw_system_error(errno, "watch: read");
-        if (size <= 0) return false;
-        changes.read(std::as_bytes(std::span(buffer)).first(static_cast<std::size_t>(size)));
-        for (const int number : changes.take_moved()) ::inotify_rm_watch(fd.get(), number);
+        alignas(inotify_event) std::byte buffer[kBuffer];
+        const std::ptrdiff_t size = os::read_records(fd.get(), buffer);
+        if (size == -EAGAIN) return false;
+        file::check(static_cast<int>(size), "watch:", "read");
+        changes.read(std::span(buffer).first(static_cast<std::size_t>(size)));
+        for (const int number : changes.take_moved()) (void)os::remove_watch(fd.get(), number);
         return true;
     }
 
@@ -177,8 +161,8 @@ Coro<> add_path(State state, std::string path) {
     if (!state->open()) throw std::invalid_argument("add() to a closed Watch");
     const file::InotifyChanges::Adding adding(state->changes);
     auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
-    auto add = [fd, path] { return add_watch(fd->get(), path); };
-    const int number = co_await file::on_thread(std::move(add));
+    auto add = [fd, path] { return os::add_watch(fd->get(), path.c_str(), kInteresting); };
+    const int number = file::check(co_await file::on_thread(std::move(add)), "watch", path);
     if (!state->open()) co_return;
     state->changes.add(number, std::move(path));
     if (!state->changes.empty()) state->changed.wake_all();

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
+//
+// Each test runs on the real system, and on a host of a simulated world.
 #include <asyncio/file/file_fixture_test.hpp>
 #include <asyncio/file/watch.hpp>
+#include <asyncio/os/file.hpp>
+#include <asyncio/os/file_call.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
+#include <asyncio/testing/simulation.hpp>
 
-#include <cerrno>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
@@ -15,15 +18,85 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/stat.h>
-#include <unistd.h>
+#include <fcntl.h>
 
 namespace asyncio {
 namespace {
 
 using fs::Change;
 using Kind = Change::Kind;
-using WatchTest = FolderTest;
+using FileKind = os::FileCall::Kind;
+
+class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> {
+  protected:
+    static constexpr std::size_t kQueue = 200;  // of the simulated system
+
+    template <class F>
+    void run(F program) {
+        if (!GetParam()) return asyncio::run(program);
+        testing::simulate_seeds(20, [&](testing::Simulation& sim) -> Coro<> {
+            auto& host = sim.host("host", [&]() -> Coro<> {
+                mkdir("");
+                co_await program();
+            });
+            host.disk().faults.watch_queue = kQueue;
+            co_await host.finished();
+        });
+    }
+
+    std::size_t limit_of_queue() const {
+        std::size_t limit = 0;
+        std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
+        return GetParam() ? kQueue : limit == 0 ? 16'384 : limit;
+    }
+    /// Fill the queue of the system, beyond its limit.
+    void overflow(const char* one, const char* two) const {
+        const std::size_t limit = limit_of_queue();
+        for (std::size_t i = 0; i < limit; i += 2) {  // two changes each
+            rename(one, two);
+            rename(two, one);
+        }
+    }
+
+    // At once, on the system that the program is on.
+    void put(const std::string& name, std::string text) const {
+        const int fd = os::perform({.kind = FileKind::open,
+                                    .flags = O_WRONLY | O_CREAT | O_TRUNC,
+                                    .mode = 0666,
+                                    .path = path(name).c_str()});
+        EXPECT_GE(fd, 0);
+        if (!text.empty()) {
+            EXPECT_GT(os::perform({.kind = FileKind::write,
+                                   .fd = fd,
+                                   .memory = text.data(),
+                                   .size = text.size()}),
+                      0);
+        }
+        EXPECT_EQ(os::perform({.kind = FileKind::close, .fd = fd}), 0);
+    }
+    void mkdir(const std::string& name) const {
+        EXPECT_EQ(os::perform({.kind = FileKind::mkdir, .mode = 0777, .path = path(name).c_str()}),
+                  0);
+    }
+    void rename(const std::string& from, const std::string& to) const {
+        EXPECT_EQ(
+            os::perform(
+                {.kind = FileKind::rename, .path = path(from).c_str(), .other = path(to).c_str()}),
+            0);
+    }
+    void remove(const std::string& name) const {
+        EXPECT_EQ(os::remove_file(path(name).c_str()), 0);
+    }
+    void rmdir(const std::string& name) const {
+        EXPECT_EQ(
+            os::perform(
+                {.kind = FileKind::unlink, .flags = AT_REMOVEDIR, .path = path(name).c_str()}),
+            0);
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(, WatchTest, ::testing::Bool(),
+                         [](const auto& of) { return of.param ? "simulated" : "real"; });
 
 /// The changes up to the first of `last`, as "kind name".
 Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) {
@@ -42,15 +115,15 @@ Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) 
     co_return seen;
 }
 
-TEST_F(WatchTest, tells_what_happens_in_a_directory_in_its_order) {
-    asyncio::run([&]() -> Coro<> {
+TEST_P(WatchTest, tells_what_happens_in_a_directory_in_its_order) {
+    run([&]() -> Coro<> {
         put("before", "x");
         const fs::Watch watch = co_await fs::watch(folder);
         put("a", "text");
-        std::filesystem::rename(path("a"), path("b"));
-        std::filesystem::create_directory(path("d"));
-        std::filesystem::permissions(path("b"), std::filesystem::perms::owner_read);
-        std::filesystem::remove(path("b"));
+        rename("a", "b");
+        mkdir("d");
+        EXPECT_EQ(os::set_mode(path("b").c_str(), 0600), 0);
+        remove("b");
         const std::vector<std::string> seen = co_await changes_until(watch, Kind::removed);
         EXPECT_EQ(seen, (std::vector<std::string>{"created a", "modified a", "written a",
                                                   "moved_from a", "moved_to b", "created d/",
@@ -58,8 +131,8 @@ TEST_F(WatchTest, tells_what_happens_in_a_directory_in_its_order) {
     });
 }
 
-TEST_F(WatchTest, wakes_who_waits_and_tells_paths_and_pairs) {
-    asyncio::run([&]() -> Coro<> {
+TEST_P(WatchTest, wakes_who_waits_and_tells_paths_and_pairs) {
+    run([&]() -> Coro<> {
         const fs::Watch watch = co_await fs::watch(folder);
         Task<std::optional<Change>> next = create_task(watch.next());
         co_await sleep(Duration::zero());
@@ -68,7 +141,7 @@ TEST_F(WatchTest, wakes_who_waits_and_tells_paths_and_pairs) {
         const std::optional<Change> created = co_await next;
         EXPECT_EQ(created.value().path(), path("a"));
         co_await changes_until(watch, Kind::written);
-        std::filesystem::rename(path("a"), path("b"));
+        rename("a", "b");
         const std::optional<Change> from = co_await watch.next();
         const std::optional<Change> to = co_await watch.next();
         EXPECT_EQ(from.value().kind, Kind::moved_from);
@@ -78,22 +151,22 @@ TEST_F(WatchTest, wakes_who_waits_and_tells_paths_and_pairs) {
     });
 }
 
-TEST_F(WatchTest, ends_when_what_is_watched_is_gone) {
-    asyncio::run([&]() -> Coro<> {
-        std::filesystem::create_directory(path("one"));
-        std::filesystem::create_directory(path("two"));
+TEST_P(WatchTest, ends_when_what_is_watched_is_gone) {
+    run([&]() -> Coro<> {
+        mkdir("one");
+        mkdir("two");
         put("file", "x");
         const fs::Watch watch = co_await fs::watch(path("one"));
         co_await watch.add(path("two"));
         co_await watch.add(path("file"));
-        std::filesystem::remove(path("one"));
+        rmdir("one");
         std::vector<std::string> seen = co_await changes_until(watch, Kind::gone);
         EXPECT_EQ(seen, std::vector<std::string>{"gone"});
-        std::filesystem::rename(path("two"), path("three"));
+        rename("two", "three");
         const std::optional<Change> moved = co_await watch.next();
         EXPECT_EQ(moved.value().kind, Kind::gone);
         EXPECT_EQ(moved->path(), path("two"));
-        std::filesystem::remove(path("file"));
+        remove("file");
         seen = co_await changes_until(watch, Kind::gone);
         EXPECT_EQ(seen, (std::vector<std::string>{"attributes", "gone"}));
         const std::optional<Change> none = co_await watch.next();
@@ -101,51 +174,37 @@ TEST_F(WatchTest, ends_when_what_is_watched_is_gone) {
     });
 }
 
-/// Fill the queue of the system, beyond its limit.
-void overflow(const std::string& one, const std::string& two, std::size_t limit) {
-    for (std::size_t i = 0; i < limit; i += 2) {  // two changes each
-        ::rename(one.c_str(), two.c_str());
-        ::rename(two.c_str(), one.c_str());
-    }
-}
-
-TEST_F(WatchTest, says_that_changes_were_lost) {
-    std::size_t limit = 0;
-    std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
-    if (limit == 0 || limit > 100000) GTEST_SKIP() << "max_queued_events is " << limit;
-    asyncio::run([&]() -> Coro<> {
+TEST_P(WatchTest, says_that_changes_were_lost) {
+    const std::size_t limit = limit_of_queue();
+    if (limit > 100'000) GTEST_SKIP() << "max_queued_events is " << limit;
+    run([&]() -> Coro<> {
         const fs::Watch watch = co_await fs::watch(folder);
-        const std::string one = path("one");
-        const std::string two = path("two");
         put("one", "");
-        overflow(one, two, limit);
+        overflow("one", "two");
         const std::vector<std::string> seen = co_await changes_until(watch, Kind::overflow);
         EXPECT_EQ(seen.size(), limit + 1);
         EXPECT_EQ(seen.back(), "overflow");
         // It goes on after that.
-        std::filesystem::create_directory(path("d"));
+        mkdir("d");
         const std::vector<std::string> after = co_await changes_until(watch, Kind::created);
         EXPECT_EQ(after, std::vector<std::string>{"created d/"});
     });
 }
 
-TEST_F(WatchTest, tells_what_is_gone_also_when_that_was_lost) {
-    std::size_t limit = 0;
-    std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
-    if (limit == 0 || limit > 100000) GTEST_SKIP() << "max_queued_events is " << limit;
-    asyncio::run([&]() -> Coro<> {
-        for (const char* name : {"removed", "moved", "new", "stays"})
-            std::filesystem::create_directory(path(name));
+TEST_P(WatchTest, tells_what_is_gone_also_when_that_was_lost) {
+    if (limit_of_queue() > 100'000) GTEST_SKIP() << "max_queued_events is " << limit_of_queue();
+    run([&]() -> Coro<> {
+        for (const char* name : {"removed", "moved", "new", "stays"}) mkdir(name);
         put("stays/one", "");
         const fs::Watch watch = co_await fs::watch(path("removed"));
         co_await watch.add(path("moved"));
         co_await watch.add(path("new"));
         co_await watch.add(path("stays"));
-        overflow(path("stays/one"), path("stays/two"), limit);
-        std::filesystem::remove(path("removed"));
-        std::filesystem::rename(path("moved"), path("elsewhere"));
-        std::filesystem::remove(path("new"));
-        std::filesystem::create_directory(path("new"));
+        overflow("stays/one", "stays/two");
+        rmdir("removed");
+        rename("moved", "elsewhere");
+        rmdir("new");
+        mkdir("new");
         co_await changes_until(watch, Kind::overflow);
         std::set<std::string> gone;
         for (int i = 0; i < 3; ++i) {
@@ -156,19 +215,19 @@ TEST_F(WatchTest, tells_what_is_gone_also_when_that_was_lost) {
         EXPECT_EQ(gone, (std::set<std::string>{path("removed"), path("moved"), path("new")}));
         put("elsewhere/x", "");
         put("new/x", "");
-        std::filesystem::remove(path("stays/one"));
+        remove("stays/one");
         const std::optional<Change> change = co_await watch.next();
         EXPECT_EQ(change.value().path(), path("stays/one"));
     });
 }
 
-TEST_F(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
-    asyncio::run([&]() -> Coro<> {
+TEST_P(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
+    run([&]() -> Coro<> {
         fs::Watch watch = co_await fs::watch(folder);
         for (int i = 0; i < 20; ++i) {
             Task<std::optional<Change>> next = create_task(watch.next());
             co_await sleep(Duration::zero());
-            std::filesystem::create_directory(path("d" + std::to_string(i)));
+            mkdir("d" + std::to_string(i));
             if (i % 2 == 0) co_await sleep(Duration::zero());
             next.cancel();
             const auto outcome = co_await as_outcome(next);
@@ -193,16 +252,16 @@ TEST_F(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
     });
 }
 
-TEST_F(WatchTest, what_cannot_be_watched_is_an_error_that_names_it) {
-    asyncio::run([&]() -> Coro<> {
+TEST_P(WatchTest, what_cannot_be_watched_is_an_error_that_names_it) {
+    run([&]() -> Coro<> {
         const auto missing = co_await as_outcome(fs::watch(path("none")));
         EXPECT_EQ(error_of(missing), "watch " + path("none") + ": No such file or directory");
     });
 }
 
-TEST_F(WatchTest, a_watch_outlives_its_loop) {
+TEST_P(WatchTest, a_watch_outlives_its_loop) {
     std::optional<fs::Watch> watch;
-    asyncio::run([&]() -> Coro<> { watch = co_await fs::watch(folder); });
+    run([&]() -> Coro<> { watch = co_await fs::watch(folder); });
     watch->close();
 }
 
