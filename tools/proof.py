@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Run the goals of docs/reliability.md and print one line a figure.
 
-usage: proof.py [GOAL...] [--nightly | --slice] [--list] [--no-build] [--backend epoll|io_uring]
+usage: proof.py [GOAL...] [--nightly | --slice] [--list] [--no-build] [--backend epoll|io_uring] [--preset NAME]
 
 A GOAL is its number (G7, g07, 7) or a part of its program's name (stack); without one, all. What there
 is stands in tests/proof/CMakeLists.txt, which writes build/release/proof.json. Each goal runs once a
 backend and preset, within a time of its own; two at a time, those that measure time or memory alone.
+--preset gcc: the goals that are programs, built so, instead of in the presets they ask for.
 A run that fails is shown whole, with the command that repeats it. What could not be done on this machine
 is shown as skipped, with the reason, and counted in the last line.
 Exit: 0 when every goal that ran holds, 1 when not or when none could run, 2 on wrong usage.
@@ -143,6 +144,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="which goals there are")
     parser.add_argument("--no-build", action="store_true", help="run what was built")
     parser.add_argument("--backend", choices=("epoll", "io_uring"), help="that one only")
+    parser.add_argument("--preset", metavar="NAME", help="the goals that are programs, built so: gcc, asan, ...")
     options = parser.parse_args()
     begin = time.monotonic()
     if not options.no_build:
@@ -150,6 +152,8 @@ def main() -> int:
     wanted = [goal for goal in read_goals() if matches(goal, options.goals)]
     absent = [goal for goal in wanted if "absent" in goal]
     goals = [goal for goal in wanted if "absent" not in goal and options.backend in (None, goal["backend"]) and (options.nightly or options.list or goal["nightly"] != "TRUE")]
+    if options.preset:
+        goals = [goal | {"presets": [options.preset]} for goal in goals if "/build/release/" in goal["command"]]
     if options.list:
         print("\n".join(dict.fromkeys(goal["name"] + (f" (skipped: {goal['absent']})" if "absent" in goal else "") for goal in absent + goals)))
         return 0
