@@ -75,7 +75,7 @@ void SimulatedKernel::cancel(Operation& operation) noexcept {
 
 void SimulatedKernel::detach(Operation& operation) noexcept {
     if (operation.opcode == Opcode::file) {
-        forget_file(operation);
+        std::erase_if(files_, [&](const FileOperation& f) { return f.operation == &operation; });
     } else {
         assert(side(operation) == &operation);
         side(operation) = nullptr;
@@ -85,7 +85,9 @@ void SimulatedKernel::detach(Operation& operation) noexcept {
 }
 
 void SimulatedKernel::reclaim(Operation& operation) noexcept {
-    if (!operation.idle()) detach(operation);
+    if (operation.idle()) return;
+    if (operation.opcode == Opcode::file) dispose_of(operation);
+    detach(operation);
 }
 
 void SimulatedKernel::close(int fd) noexcept {
@@ -165,15 +167,14 @@ bool SimulatedKernel::submit_file(Operation& operation) noexcept {
     return true;
 }
 
-/// Without its answer: what that has opened is closed (K4).
-void SimulatedKernel::forget_file(Operation& operation) noexcept {
+/// Nobody hears its answer: what it has opened is closed, what it was to close, too (K4).
+void SimulatedKernel::dispose_of(const Operation& operation) noexcept {
     const auto file = std::ranges::find(files_, &operation, &FileOperation::operation);
     assert(file != files_.end());
     if (file->result && *file->result >= 0 && operation.file_call->kind == os::FileCall::Kind::open)
         host_.close(*file->result);
     else if (!file->result && operation.file_call->kind == os::FileCall::Kind::close)
-        host_.close(operation.file_call->fd);  // made, not taken back
-    files_.erase(file);
+        host_.close(operation.file_call->fd);
 }
 
 bool SimulatedKernel::deliver_files() {
@@ -203,7 +204,6 @@ bool SimulatedKernel::attend_file(Operation& operation) {
         return true;
     }
     const int result = file->result ? *file->result : host_.disk().perform(*operation.file_call);
-    file->result.reset();  // the caller's now
     finish(operation, result);
     return true;
 }

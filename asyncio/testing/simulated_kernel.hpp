@@ -73,7 +73,7 @@ class SimulatedKernel final : public kernel::Kernel {
     bool finish_inline(Operation& operation, int result) noexcept;
     void detach(Operation& operation) noexcept;
     bool submit_file(Operation& operation) noexcept;
-    void forget_file(Operation& operation) noexcept;
+    void dispose_of(const Operation& operation) noexcept;
     bool deliver_files();
     bool attend_file(Operation& operation);
     bool deliver();

@@ -374,6 +374,38 @@ TEST_P(SimulatedKernelTest, K4_what_a_reclaimed_open_has_opened_is_closed) {
     }
 }
 
+TEST_P(SimulatedKernelTest, K2_a_close_closes_once) {
+    Disk& disk = host.disk();
+    for (int i = 0; i < 50; ++i) {
+        os::FileCall open{
+            .kind = os::FileCall::Kind::open, .flags = O_WRONLY | O_CREAT, .path = "first"};
+        const os::FileCall close{.kind = os::FileCall::Kind::close, .fd = disk.perform(open)};
+        Noted closing(Opcode::file, -1);
+        closing.file_call = &close;
+        ASSERT_TRUE(kernel.submit(closing));
+        open.path = "second";
+        const int second = disk.perform(open);  // the number is free, or not yet
+        ASSERT_TRUE(pump([&] { return closing.ended; }));
+        EXPECT_EQ(closing.results, std::vector<int>{0});
+        ASSERT_EQ(disk.open_files().size(), 1U) << "and not another file's number";
+        disk.close(second);
+    }
+}
+
+TEST_P(SimulatedKernelTest, K4_a_reclaimed_close_is_made) {
+    const os::FileCall open{
+        .kind = os::FileCall::Kind::open, .flags = O_WRONLY | O_CREAT, .path = "file"};
+    for (int i = 0; i < 20; ++i) {
+        const os::FileCall close{.kind = os::FileCall::Kind::close,
+                                 .fd = host.disk().perform(open)};
+        Noted closing(Opcode::file, -1);
+        closing.file_call = &close;
+        ASSERT_TRUE(kernel.submit(closing));
+        kernel.reclaim(closing);
+        EXPECT_EQ(host.open_descriptors(), std::vector<std::string>());
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, SimulatedKernelTest, ::testing::Range(0, 8));
 
 }  // namespace
