@@ -69,10 +69,11 @@ class Files {
     explicit Files(bool simulated) : simulated_(simulated) {
         enter();
         char name[] = "/tmp/asyncio-inotify-XXXXXX";
-        if (simulated)
+        if (simulated) {
             os::perform({.kind = Kind::mkdir, .mode = 0777, .path = name});
-        else
+        } else {
             EXPECT_NE(::mkdtemp(name), nullptr);
+        }
         folder_ = name;
         inotify_.reset(os::open_inotify());
     }
@@ -151,8 +152,10 @@ class Files {
         for (;;) {
             alignas(inotify_event) std::byte buffer[4096];
             const std::ptrdiff_t size = os::read_records(inotify(), buffer);
-            if (size < 0) EXPECT_EQ(size, -EAGAIN);
-            if (size <= 0) return seen;
+            if (size <= 0) {
+                EXPECT_EQ(size, -EAGAIN);
+                return seen;
+            }
             for (std::ptrdiff_t at = 0; at < size;) {
                 inotify_event event;
                 std::memcpy(&event, buffer + at, sizeof event);
@@ -598,8 +601,10 @@ TEST_F(SimulatedInotifyTest, there_are_only_so_many) {
     std::vector<os::Fd> more;
     for (;;) {
         const int fd = os::open_inotify();
-        if (fd < 0) EXPECT_EQ(fd, -EMFILE);
-        if (fd < 0) break;
+        if (fd < 0) {
+            EXPECT_EQ(fd, -EMFILE);
+            break;
+        }
         more.emplace_back(fd);
     }
     EXPECT_EQ(more.size() + 1, SimulatedInotify::kMostInstances);
