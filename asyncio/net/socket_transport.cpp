@@ -211,7 +211,7 @@ void SocketTransport::close() {
     begin_closing();
     pause_reading();
     if (get_write_buffer_size() == 0)
-        lose(nullptr);
+        flushed();
     else if (send_.idle())
         loop_.before_poll(*this);
 }

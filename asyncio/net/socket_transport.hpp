@@ -174,6 +174,7 @@ class SocketTransport final : public stream::Transport,
     void make_part();
     bool sent(int result);
     void flushed();
+    void resume_flow();
     void switch_flow();
     void writable_again();
     void lose(std::exception_ptr error);

@@ -4,6 +4,7 @@
 // of the test.
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/socket_transport.hpp>
+#include <asyncio/task/wait_for.hpp>
 
 #include <optional>
 #include <random>
@@ -127,6 +128,17 @@ TEST(SocketTransport, WR_12_half_close_from_our_side) {
         EXPECT_EQ(rest, "");
         peer.writer.close();
         co_await peer.writer.wait_closed();
+    });
+}
+
+TEST(SocketTransport, the_end_is_sent_also_if_the_connection_is_closed_at_once) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        const Fd shared(::dup(peer.transport->fileno()));  // by a child, say
+        peer.writer.write_eof();
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+        co_await expect_end(peer.raw);
     });
 }
 
@@ -263,6 +275,20 @@ TEST(SocketTransport, abort_drops_what_is_buffered) {
         const bool there = co_await until(ended);
         EXPECT_TRUE(there);
         EXPECT_LT(received, 16u << 20);
+    });
+}
+
+TEST(SocketTransport, a_large_write_that_takes_the_buffer_along_resumes) {
+    testing::run([]() -> Coro<> {
+        Peer peer;
+        peer.transport->set_write_buffer_limits(10);
+        peer.writer.write("first");
+        peer.writer.write(std::string(100, 'g'));  // gathered: paused
+        EXPECT_EQ(peer.writer.write_buffer_size(), 100u);
+        peer.writer.write(std::string(net::SocketTransport::kInlineWrite, 'l'));
+        EXPECT_EQ(peer.writer.write_buffer_size(), 0u);
+        const auto drained = co_await as_outcome(wait_for(peer.writer.drain(), 5s));
+        EXPECT_TRUE(drained);
     });
 }
 

@@ -76,6 +76,7 @@ void SocketTransport::write_large(std::span<const std::byte> data) {
     if (!try_send(parts, std::size(parts), taken)) return;
     pending_.consume(std::min(taken, gathered));
     if (taken < gathered + data.size()) append(data.subspan(taken - std::min(taken, gathered)));
+    resume_flow();
 }
 
 /// Keep it until the next poll.
@@ -112,17 +113,18 @@ std::size_t SocketTransport::send_at_once(std::span<const std::span<const std::b
     std::size_t sent = 0;
     while (!lines.empty()) {
         const auto portion = lines.first(std::min(lines.size(), kGathered));
+        lines = lines.subspan(portion.size());
         iovec parts[kGathered];
         std::size_t wanted = 0;
         for (std::size_t i = 0; i < portion.size(); ++i) {
             parts[i] = iovec_of(portion[i]);
             wanted += portion[i].size();
         }
+        if (wanted == 0) continue;
         std::size_t taken = 0;
         if (!try_send(parts, portion.size(), taken)) return SIZE_MAX;
         sent += taken;
         if (taken < wanted) break;
-        lines = lines.subspan(portion.size());
     }
     return sent;
 }
@@ -198,8 +200,7 @@ bool SocketTransport::sent(int result) {
         return false;
     }
     sending_.consume(static_cast<std::size_t>(result));
-    if (writing_paused_ && get_write_buffer_size() <= low_) [[unlikely]]
-        switch_flow();
+    resume_flow();
     return stage_ <= Stage::closing;
 }
 
@@ -214,6 +215,12 @@ void SocketTransport::flushed() {
 }
 
 // --- flow control -------------------------------------------------------------------------------
+
+/// After the system took something.
+inline void SocketTransport::resume_flow() {
+    if (writing_paused_ && get_write_buffer_size() <= low_) [[unlikely]]
+        switch_flow();
+}
 
 void SocketTransport::switch_flow() {
     writing_paused_ = !writing_paused_;
