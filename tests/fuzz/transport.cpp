@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+//
+// SocketTransport: writes of every size, ends, flow control, protocols that change, throw and call
+// back, on a socket that takes and gives as the bytes say. What the system took is the beginning of
+// what was written, all of it unless there is a reason; what it gave reaches the protocol of that
+// moment; connection_made comes first, connection_lost once and last and never from within a call;
+// pauses and resumes are paired; the descriptor is closed once.
+//
+// covers: net/socket_transport.hpp net/socket_writing.cpp stream/transport.cpp
+#include <asyncio/base/log.hpp>
+#include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/fd.hpp>
+#include <asyncio/stream/protocol.hpp>
+#include <asyncio/task/sleep.hpp>
+
+#include <stdexcept>
+#include <vector>
+
+#include "fuzz.hpp"
+#include "scripted_socket.hpp"
+
+namespace asyncio::fuzz {
+namespace {
+
+using net::SocketTransport;
+using std::size_t;
+
+constexpr size_t kMostWritten = 300'000;  // bytes
+constexpr int kMostTurns = 5000;          // until the end comes
+
+struct Thrown : std::runtime_error {
+    Thrown() : std::runtime_error("thrown by the script") {}
+};
+
+class Script;
+
+class Player final : public stream::UserProtocol {
+  public:
+    Player(Script& script, bool is_foreign) : script_(script), is_foreign_(is_foreign) {}
+
+    bool runs_foreign_code() const noexcept override { return is_foreign_; }
+    void connection_made(Transport& transport) override;
+    void data_received(std::span<const std::byte> data) override;
+    bool eof_received() override;
+    void connection_lost(std::exception_ptr error) override;
+    void pause_writing() override;
+    void resume_writing() override;
+
+  private:
+    Script& script_;
+    bool is_foreign_;
+};
+
+class Script {
+  public:
+    Script(Input& input, ScriptedSocket& socket) : input_(input), socket_(socket) {}
+
+    Coro<> run() {
+        player_ = make_player();
+        SocketTransport::open(get_running_loop(), os::Fd(ScriptedSocket::fd), player_);
+        FUZZ_CHECK(made_);
+        while (!input_.empty() && !lost_) {
+            act();
+            check();
+            co_await sleep(Duration::zero());
+            check();
+        }
+        leaves_it_open_ = !lost_ && input_.text(1).empty() && written_.size() % 4 == 3;
+        if (leaves_it_open_) co_return;
+        if (!lost_) transport_->close();
+        for (int turns = 0; !lost_; ++turns) {
+            FUZZ_CHECK(turns < kMostTurns);
+            co_await sleep(Duration::zero());
+        }
+    }
+
+    void check_end() const {
+        FUZZ_CHECK(!socket_.open && made_ && (lost_ || leaves_it_open_));
+        FUZZ_CHECK(written_.starts_with(socket_.sent));
+    }
+
+    // --- what the protocol of the moment is told ------------------------------------------------
+
+    void made(Transport& transport) {
+        FUZZ_CHECK(!made_);
+        made_ = true;
+        // What is kept of it must not keep it alive: it does that itself, until it is lost.
+        transport_ = &static_cast<SocketTransport&>(transport);
+        act_in_callback();
+    }
+    void data(const Player& player, std::span<const std::byte> data, bool may_act) {
+        check_called(player);
+        FUZZ_CHECK(!transport_->is_closing() && !eof_ && !data.empty());
+        received_ += as_text(data);
+        FUZZ_CHECK(socket_.received.ends_with(as_text(data)));
+        if (may_act) act_in_callback();
+    }
+    bool eof(const Player& player) {
+        check_called(player);
+        FUZZ_CHECK(!eof_ && socket_.ended && !transport_->is_closing());
+        eof_ = true;
+        const bool stays_open = input_.chance();
+        act_in_callback();
+        return stays_open;
+    }
+    void lost(const Player& player, std::exception_ptr error) {
+        check_called(player);
+        FUZZ_CHECK(calls_ == 0);
+        lost_ = true;
+        FUZZ_CHECK(transport_->is_closing() && transport_->fileno() == -1);
+        if (error) FUZZ_CHECK(socket_.failed || thrown_ > 0);
+        const bool in_order = !error && !aborted_;
+        if (in_order) FUZZ_CHECK(socket_.sent == written_);
+        if (in_order && eof_wanted_) FUZZ_CHECK(socket_.shut);
+        if (input_.chance()) transport_->write("too late"), transport_->abort();
+        if (input_.below(8) == 1) raise();
+    }
+    void flow(const Player& player, bool paused) {
+        check_called(player);
+        FUZZ_CHECK(paused_ != paused);
+        paused_ = paused;
+        const auto limits = transport_->get_write_buffer_limits();
+        const size_t size = transport_->get_write_buffer_size();
+        FUZZ_CHECK(paused ? size > limits.high : size <= limits.low);
+        act_in_callback();
+    }
+
+  private:
+    Ref<Player> make_player() { return Ref<Player>(new Player(*this, input_.below(4) != 1)); }
+    void check_called(const Player& player) const {
+        FUZZ_CHECK(&player == player_.get() && made_ && !lost_);
+    }
+    [[noreturn]] void raise() {
+        ++thrown_;
+        throw Thrown();
+    }
+    void act_in_callback() {
+        if (input_.below(16) == 1) raise();
+        if (input_.below(4) == 1) act();
+    }
+
+    /// One call of the transport; it may call back.
+    void act() {
+        ++calls_;
+        try {
+            call(input_.below(16));
+        } catch (const std::logic_error&) {
+            FUZZ_CHECK(eof_wanted_);  // and what was to be written is not
+        }
+        --calls_;
+    }
+    void call(size_t kind) {
+        SocketTransport& transport = *transport_;
+        switch (kind) {
+            case 0:
+            case 1:
+                return write(input_.below(50));
+            case 2:
+                return write(input_.number(2) % 30'000);
+            case 3:
+                return write_lines();
+            case 4:
+                if (!transport.is_closing()) eof_wanted_ = true;
+                return transport.write_eof();
+            case 5:
+                return transport.close();
+            case 6:
+                if (input_.below(4) != 1) return;
+                aborted_ = true;
+                return transport.abort();
+            case 7:
+                return transport.pause_reading();
+            case 8:
+                return transport.resume_reading();
+            case 9:
+                return set_limits();
+            case 10: {
+                const Ref<Player> before = std::exchange(player_, make_player());
+                return transport.set_protocol(player_);
+            }
+            default:
+                return;
+        }
+    }
+
+    std::string more(size_t size) {
+        if (written_.size() > kMostWritten) size = 0;
+        std::string text(size, '\0');
+        for (char& c : text) c = static_cast<char>('A' + counter_++ % 53);
+        return text;
+    }
+    /// Before the call, which may call back and write more.
+    void account(const std::string& text) {
+        if (!transport_->is_closing() && !eof_wanted_) written_ += text;
+    }
+    void write(size_t size) {
+        const std::string text = more(size);
+        account(text);
+        transport_->write(text);
+    }
+    void write_lines() {
+        std::vector<std::string> texts;
+        std::vector<std::span<const std::byte>> lines;
+        for (size_t count = input_.below(100); count > 0; --count)
+            texts.push_back(more(input_.below(4) == 1 ? input_.number(2) % 9000 : count % 3));
+        for (const std::string& text : texts) {
+            lines.push_back(std::as_bytes(std::span(text)));
+            account(text);
+        }
+        transport_->writelines(lines);
+    }
+    void set_limits() {
+        const size_t high = input_.number(2);
+        transport_->set_write_buffer_limits(high, high / (1 + input_.below(5)));
+    }
+
+    /// Between two calls.
+    void check() const {
+        FUZZ_CHECK(written_.starts_with(socket_.sent));
+        FUZZ_CHECK(socket_.open == !lost_);
+        if (lost_) return;
+        FUZZ_CHECK(transport_->get_protocol() == player_.get());
+        const size_t size = transport_->get_write_buffer_size();
+        const auto limits = transport_->get_write_buffer_limits();
+        const bool is_losing =
+            socket_.failed || aborted_ || thrown_ > 0 || (transport_->is_closing() && size == 0);
+        if (is_losing) return;
+        FUZZ_CHECK(size == written_.size() - socket_.sent.size());
+        FUZZ_CHECK(paused_ ? size > limits.low : size <= limits.high);
+        if (!transport_->is_closing() && !eof_) FUZZ_CHECK(received_ == socket_.received);
+    }
+
+    Input& input_;
+    ScriptedSocket& socket_;
+    Ref<Player> player_;
+    SocketTransport* transport_ = nullptr;
+    std::string written_;
+    std::string received_;
+    size_t counter_ = 0;
+    int calls_ = 0;
+    int thrown_ = 0;
+    bool made_ = false;
+    bool eof_ = false;  // of the peer
+    bool eof_wanted_ = false;
+    bool aborted_ = false;
+    bool paused_ = false;
+    bool lost_ = false;
+    bool leaves_it_open_ = false;
+};
+
+void Player::connection_made(Transport& transport) { script_.made(transport); }
+void Player::data_received(std::span<const std::byte> data) {
+    script_.data(*this, data, is_foreign_);
+}
+bool Player::eof_received() { return script_.eof(*this); }
+void Player::connection_lost(std::exception_ptr error) { script_.lost(*this, error); }
+void Player::pause_writing() { script_.flow(*this, true); }
+void Player::resume_writing() { script_.flow(*this, false); }
+
+}  // namespace
+}  // namespace asyncio::fuzz
+
+FUZZ_TARGET(transport) {
+    using namespace asyncio;
+    using namespace asyncio::fuzz;
+    const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
+    ScriptedSocket socket(input);
+    const StandInSystem::Turn turn(socket);
+    Script script(input, socket);
+    {
+        EventLoop loop(std::make_unique<ScriptedKernel>(socket));
+        loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
+        loop.run_until_complete(script.run());
+        loop.close();
+    }
+    script.check_end();
+    set_log_sink(before);
+}
