@@ -52,6 +52,11 @@ class StandInSystem : public os::SimulatedSystem {
     int leave_group(int, const SocketAddress&) noexcept override { return -ENOSYS; }
     std::vector<SocketAddress> look_up(const std::string&, std::uint16_t) override { return {}; }
     int make_pipe(int&, int&) noexcept override { return -ENOSYS; }
+    int duplicate(int) noexcept override { return -ENOSYS; }
+    int open_inotify() noexcept override { return -ENOSYS; }
+    int add_watch(int, const char*, std::uint32_t) noexcept override { return -ENOSYS; }
+    int remove_watch(int, int) noexcept override { return -ENOSYS; }
+    std::ptrdiff_t read_records(int, std::span<std::byte>) noexcept override { return -ENOSYS; }
     os::SimulatedFiles& files() noexcept override { std::abort(); }
     os::SimulatedPrograms& programs() noexcept override { std::abort(); }
     void run_later(UniqueFunction<void()>) override { std::abort(); }
