@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/error.hpp>
+#include <asyncio/base/owned.hpp>
 #include <asyncio/coro/error_trace.hpp>
 #include <asyncio/coro/promise.hpp>
 
@@ -13,7 +14,7 @@ namespace coro {
 
 namespace {
 
-using Traces = std::vector<std::unique_ptr<ErrorTrace>>;  // the newest last
+using Traces = std::vector<Owned<ErrorTrace>>;  // the newest last
 
 thread_local Traces traces;
 std::atomic<TraceWarden> trace_warden{nullptr};
@@ -25,13 +26,13 @@ Traces::iterator find(const std::exception_ptr& error) noexcept {
 
 /// Out of the list first, destroyed then: the exception's destructor is the user's, and may come
 /// back here.
-std::unique_ptr<ErrorTrace> take(Traces::iterator position) noexcept {
-    std::unique_ptr<ErrorTrace> trace = std::move(*position);
+Owned<ErrorTrace> take(Traces::iterator position) noexcept {
+    Owned<ErrorTrace> trace = std::move(*position);
     traces.erase(position);
     return trace;
 }
 
-void append(std::unique_ptr<ErrorTrace> trace) {
+void append(Owned<ErrorTrace> trace) {
     if (const TraceWarden warden = trace_warden.load(std::memory_order_relaxed)) warden();
     while (traces.size() >= kMostErrorTraces) take(traces.begin());
     traces.push_back(std::move(trace));
@@ -40,7 +41,7 @@ void append(std::unique_ptr<ErrorTrace> trace) {
 ErrorTrace& trace_of(const std::exception_ptr& error) {
     const auto known = find(error);
     if (known != traces.end()) return **known;
-    append(std::make_unique<ErrorTrace>(error));
+    append(make_owned<ErrorTrace>(error));
     return *traces.back();
 }
 
@@ -68,13 +69,13 @@ void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noe
     }
 }
 
-std::unique_ptr<ErrorTrace> take_trace(const std::exception_ptr& error) noexcept {
+Owned<ErrorTrace> take_trace(const std::exception_ptr& error) noexcept {
     const auto known = find(error);
-    if (known == traces.end()) return nullptr;
+    if (known == traces.end()) return {};
     return take(known);
 }
 
-void put_trace(std::unique_ptr<ErrorTrace> trace) noexcept {
+void put_trace(Owned<ErrorTrace> trace) noexcept {
     if (!trace) return;
     try {
         take_trace(trace->error);

@@ -26,10 +26,10 @@
 // Threads: each has its own list.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/coro/stack_frame.hpp>
 
 #include <exception>
-#include <memory>
 #include <vector>
 
 namespace asyncio {
@@ -60,9 +60,9 @@ struct ErrorTrace {
 void note_passage(const std::exception_ptr& error, const PromiseBase& frame) noexcept;
 
 /// Out of the list; null if there is none.
-std::unique_ptr<ErrorTrace> take_trace(const std::exception_ptr& error) noexcept;
+Owned<ErrorTrace> take_trace(const std::exception_ptr& error) noexcept;
 /// Into the list, in place of what is known of that exception; null is ignored.
-void put_trace(std::unique_ptr<ErrorTrace> trace) noexcept;
+void put_trace(Owned<ErrorTrace> trace) noexcept;
 
 /// Called for each trace that comes into the list: sees to it that forget_traces() is called when
 /// the iteration is over, if there is one.
@@ -86,7 +86,7 @@ class TraceKeeper {
     }
 
   private:
-    std::unique_ptr<ErrorTrace> trace_;
+    Owned<ErrorTrace> trace_;
 };
 
 }  // namespace coro

@@ -8,7 +8,6 @@
 #include <asyncio/loop/signal_handlers.hpp>
 #include <asyncio/loop/slow_report.hpp>
 #include <asyncio/loop/watchers.hpp>
-#include <asyncio/os/simulated.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -20,12 +19,6 @@ namespace {
 
 /// A single poll never blocks longer; the timer itself is not clamped.
 constexpr Duration kLongestPoll = std::chrono::hours(24);
-
-/// Place in the table of descriptors; the numbers of simulated ones are huge.
-std::size_t index_of(int fd) noexcept {
-    const auto index = static_cast<std::size_t>(fd);
-    return os::is_simulated(fd) ? (index - os::kFirstSimulated) * 2 + 1 : index * 2;
-}
 
 bool debug_from_environment() noexcept {
     const char* value = std::getenv("ASYNCIO_DEBUG");
@@ -47,11 +40,11 @@ EventLoop::EventLoop(Backend backend) : EventLoop(kernel::make_kernel(backend)) 
 
 EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
     : core_(new loop::Core),
-      kernel_(std::move(kernel)),
+      kernel_(kernel.release()),
       timers_(kernel_->now()),
       inbox_(std::make_shared<loop::Inbox>(core_->ready, [k = kernel_.get()] { k->wake(); })),
-      watchers_(std::make_unique<loop::Watchers>(*this)),
-      signals_(std::make_unique<loop::SignalHandlers>(*this)) {
+      watchers_(make_owned<loop::Watchers>(*this)),
+      signals_(make_owned<loop::SignalHandlers>(*this)) {
     core_->loop = this;
     core_->debug = debug_from_environment();
     coro::set_trace_warden(&expect_trace_end);
@@ -176,7 +169,7 @@ loop::Service* EventLoop::service_of(const void* key) noexcept {
     return found;
 }
 
-loop::Service& EventLoop::adopt(std::unique_ptr<loop::Service> service, const void* key) {
+loop::Service& EventLoop::adopt(Owned<loop::Service> service, const void* key) {
     service->key = key;
     services_.push_front(*service);
     return *service.release();
@@ -240,31 +233,17 @@ bool ThreadsafeHandle::cancelled() const {
     return cancelled_;
 }
 
-bool EventLoop::owns_descriptor(int fd) const noexcept {
-    const std::size_t index = index_of(fd);
-    return fd >= 0 && index < owned_.size() && owned_[index];
-}
+bool EventLoop::owns_descriptor(int fd) const noexcept { return watchers_->owns(fd); }
 
-void EventLoop::own_descriptor(int fd, bool owned) {
-    const std::size_t index = index_of(fd);
-    if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
-    owned_[index] = owned;
-}
-
-void EventLoop::check_not_owned(int fd) const {
-    if (owns_descriptor(fd))
-        throw std::logic_error("File descriptor " + std::to_string(fd) + " is used by a transport");
-}
+void EventLoop::own_descriptor(int fd, bool owned) { watchers_->own(fd, owned); }
 
 void EventLoop::add_reader(int fd, UniqueFunction<void()> f) {
     check_usable();
-    check_not_owned(fd);
     watchers_->add(fd, false, std::move(f));
 }
 
 void EventLoop::add_writer(int fd, UniqueFunction<void()> f) {
     check_usable();
-    check_not_owned(fd);
     watchers_->add(fd, true, std::move(f));
 }
 

@@ -24,6 +24,7 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/owned.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
 #include <asyncio/base/time.hpp>
@@ -45,7 +46,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace asyncio {
 
@@ -316,7 +316,7 @@ class EventLoop : public loop::NetVerbs {
     template <class S>
     S& service() {
         if (S* found = find_service<S>()) return *found;
-        return static_cast<S&>(adopt(std::make_unique<S>(*this), &loop::service_key<S>));
+        return static_cast<S&>(adopt(make_owned<S>(*this), &loop::service_key<S>));
     }
     /// The same, or null if there is none yet.
     template <class S>
@@ -347,12 +347,11 @@ class EventLoop : public loop::NetVerbs {
     }
     ThreadsafeHandle post(UniqueFunction<void()> f, ContextSlot context);
     loop::Service* service_of(const void* key) noexcept;
-    loop::Service& adopt(std::unique_ptr<loop::Service> service, const void* key);
+    loop::Service& adopt(Owned<loop::Service> service, const void* key);
 
     static void expect_trace_end() noexcept;
     void end_traces() noexcept;
     void check_usable_slowly() const;
-    void check_not_owned(int fd) const;
     void poll();
     void run_hooks();
     void sleep();
@@ -361,14 +360,13 @@ class EventLoop : public loop::NetVerbs {
     void drop_everything() noexcept;
 
     Ref<loop::Core> core_;
-    std::unique_ptr<kernel::Kernel> kernel_;
+    Owned<kernel::Kernel> kernel_;
     loop::TimerQueue timers_;
     IntrusiveList<loop::PollHook> hooks_;
     loop::TraceEnd trace_end_;
     std::shared_ptr<loop::Inbox> inbox_;
-    std::unique_ptr<loop::Watchers> watchers_;
-    std::vector<bool> owned_;  // by descriptor
-    std::unique_ptr<loop::SignalHandlers> signals_;
+    Owned<loop::Watchers> watchers_;
+    Owned<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
     IntrusiveList<loop::Service> services_;                // newest first
     std::shared_ptr<TaskFactory> task_factory_;            // null: none; kept while it runs

@@ -4,6 +4,7 @@
 #include <asyncio/loop/watchers.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
+#include <asyncio/os/simulated.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -12,6 +13,17 @@
 #include <poll.h>
 
 namespace asyncio::loop {
+
+namespace {
+
+/// Place in the table of descriptors; the numbers of simulated ones are huge.
+std::size_t index_of(int fd) noexcept {
+    const auto index = static_cast<std::size_t>(fd);
+    return os::is_simulated(fd) ? (index - os::kFirstSimulated) * 2 + 1 : index * 2;
+}
+
+
+}  // namespace
 
 /// One direction of one descriptor. Freed when it is out of the table and out of the ready queue.
 class Watchers::Watch final : public Runnable, private kernel::Operation {
@@ -102,6 +114,8 @@ Watchers::Watch* Watchers::find(int fd, bool writer) noexcept {
 }
 
 void Watchers::add(int fd, bool writer, UniqueFunction<void()> f) {
+    if (owns(fd))
+        throw std::logic_error("File descriptor " + std::to_string(fd) + " is used by a transport");
     if (!os::is_open(fd))
         throw std::invalid_argument("not a file descriptor: " + std::to_string(fd));
     remove(fd, writer);
@@ -130,6 +144,17 @@ void Watchers::clear() noexcept {
         watches_.pop_back();
         watch->retire();
     }
+}
+
+bool Watchers::owns(int fd) const noexcept {
+    const std::size_t index = index_of(fd);
+    return fd >= 0 && index < owned_.size() && owned_[index];
+}
+
+void Watchers::own(int fd, bool owned) {
+    const std::size_t index = index_of(fd);
+    if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
+    owned_[index] = owned;
 }
 
 }  // namespace asyncio::loop

@@ -26,6 +26,10 @@ class Watchers {
     bool remove(int fd, bool writer) noexcept;
     void clear() noexcept;
 
+    /// Descriptors of transports: nobody else may watch them.
+    void own(int fd, bool owned);
+    bool owns(int fd) const noexcept;
+
   private:
     class Watch;
 
@@ -33,6 +37,7 @@ class Watchers {
 
     EventLoop& loop_;
     std::vector<Watch*> watches_;  // few; searched linearly
+    std::vector<bool> owned_;      // by descriptor
 };
 
 }  // namespace asyncio::loop

@@ -5,7 +5,7 @@
 namespace asyncio::net {
 
 Coro<Connected> connect_protocol(ConnectRequest request,
-                                 std::unique_ptr<stream::ProtocolFactory> factory) {
+                                 Owned<stream::ProtocolFactory> factory) {
     EventLoop& loop = get_running_loop();
     stream::Security security = std::move(request.security);
     Socket socket = co_await connect(std::move(request));
@@ -19,7 +19,7 @@ Coro<Connected> connect_protocol(ConnectRequest request,
 }
 
 Coro<Connected> connect_pipe(int fd, bool for_writing,
-                             std::unique_ptr<stream::ProtocolFactory> factory) {
+                             Owned<stream::ProtocolFactory> factory) {
     const Direction direction = for_writing ? Direction::write : Direction::read;
     Ref<stream::Protocol> protocol = factory->make();
     Ref<Transport> transport =

@@ -12,6 +12,7 @@
 // open_connection; called on the running loop.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/connect.hpp>
 #include <asyncio/os/port.hpp>
@@ -27,9 +28,9 @@ namespace net {
 /// Connect, make a protocol, put it on a transport.
 using Connected = std::pair<Ref<Transport>, Ref<stream::Protocol>>;
 Coro<Connected> connect_protocol(ConnectRequest request,
-                                 std::unique_ptr<stream::ProtocolFactory> factory);
+                                 Owned<stream::ProtocolFactory> factory);
 Coro<Connected> connect_pipe(int fd, bool for_writing,
-                             std::unique_ptr<stream::ProtocolFactory> factory);
+                             Owned<stream::ProtocolFactory> factory);
 
 /// The protocol is known again by its type.
 template <class P>

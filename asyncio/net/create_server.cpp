@@ -8,25 +8,25 @@ namespace {
 
 class ProtocolAcceptor final : public Acceptor {
   public:
-    explicit ProtocolAcceptor(std::unique_ptr<stream::ProtocolFactory> factory) noexcept
+    explicit ProtocolAcceptor(Owned<stream::ProtocolFactory> factory) noexcept
         : factory_(std::move(factory)) {}
     Ref<stream::Protocol> make_protocol() override { return factory_->make(); }
 
   private:
-    std::unique_ptr<stream::ProtocolFactory> factory_;
+    Owned<stream::ProtocolFactory> factory_;
 };
 
 }  // namespace
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
+Coro<Server> create_server(Owned<stream::ProtocolFactory> factory,
                            std::vector<std::string> hosts, Port port, ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
     return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> create_unix_server(std::unique_ptr<stream::ProtocolFactory> factory, std::string path,
+Coro<Server> create_unix_server(Owned<stream::ProtocolFactory> factory, std::string path,
                                 ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
     return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);

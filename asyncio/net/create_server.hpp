@@ -9,6 +9,7 @@
 // Options and errors are those of start_server; called on the running loop.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/net/listen.hpp>
 #include <asyncio/net/server.hpp>
 #include <asyncio/os/port.hpp>
@@ -23,11 +24,11 @@ namespace asyncio {
 
 namespace net {
 
-ASYNCIO_CORO_WRAPPER Coro<Server> create_server(std::unique_ptr<stream::ProtocolFactory> factory,
+ASYNCIO_CORO_WRAPPER Coro<Server> create_server(Owned<stream::ProtocolFactory> factory,
                                                 std::vector<std::string> hosts, Port port,
                                                 ServerOptions options);
 ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
-    std::unique_ptr<stream::ProtocolFactory> factory, std::string path, ServerOptions options);
+    Owned<stream::ProtocolFactory> factory, std::string path, ServerOptions options);
 
 }  // namespace net
 

@@ -131,7 +131,7 @@ Coro<DatagramEndpoint> open_endpoint(DatagramRequest request, std::size_t limit)
 }  // namespace
 
 Coro<Ref<DatagramTransport>> connect_datagram(
-    DatagramRequest request, std::unique_ptr<stream::FactoryOf<DatagramProtocol>> factory) {
+    DatagramRequest request, Owned<stream::FactoryOf<DatagramProtocol>> factory) {
     DatagramSocket socket = co_await open_datagram_socket(std::move(request));
     co_return DatagramTransport::open(get_running_loop(), std::move(socket.fd), factory->make(),
                                       socket.remote, socket.connected);

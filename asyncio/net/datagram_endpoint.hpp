@@ -23,9 +23,11 @@
 // Move-only; its end closes the socket. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/datagram_socket.hpp>
 #include <asyncio/net/datagram_transport.hpp>
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/task/wait_list.hpp>
 
@@ -188,13 +190,13 @@ class DatagramEndpoint {
         return net::SendTo(core_, data, to);
     }
     auto sendto(std::string_view text, const SocketAddress& to) const {
-        return net::SendTo(core_, std::as_bytes(std::span(text)), to);
+        return net::SendTo(core_, stream::bytes_of(text), to);
     }
     auto sendto(std::span<const std::byte> data) const {
         return net::SendTo(core_, data, SocketAddress());
     }
     auto sendto(std::string_view text) const {
-        return net::SendTo(core_, std::as_bytes(std::span(text)), SocketAddress());
+        return net::SendTo(core_, stream::bytes_of(text), SocketAddress());
     }
 
     /// Send what is kept, then close. Idempotent.
@@ -225,7 +227,7 @@ ASYNCIO_CORO_WRAPPER Coro<DatagramEndpoint> open_datagram(DatagramOptions option
 namespace net {
 
 Coro<Ref<DatagramTransport>> connect_datagram(
-    DatagramRequest request, std::unique_ptr<stream::FactoryOf<DatagramProtocol>> factory);
+    DatagramRequest request, Owned<stream::FactoryOf<DatagramProtocol>> factory);
 
 template <class P>
 Coro<std::pair<Ref<DatagramTransport>, Ref<P>>> with_datagram_protocol(

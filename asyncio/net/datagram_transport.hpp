@@ -30,6 +30,7 @@
 #include <asyncio/net/transport_socket.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/socket_address.hpp>
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <deque>
@@ -78,9 +79,9 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     /// closing; what fails goes to error_received.
     void sendto(std::span<const std::byte> data);
     void sendto(std::span<const std::byte> data, const SocketAddress& to);
-    void sendto(std::string_view text) { sendto(std::as_bytes(std::span(text))); }
+    void sendto(std::string_view text) { sendto(stream::bytes_of(text)); }
     void sendto(std::string_view text, const SocketAddress& to) {
-        sendto(std::as_bytes(std::span(text)), to);
+        sendto(stream::bytes_of(text), to);
     }
     /// As sendto(), but a failure is the result: 0, or -errno. Nothing is reported.
     int send_or_error(std::span<const std::byte> data, const SocketAddress* to);

@@ -12,7 +12,7 @@ Coro<Streams> open_streams(net::ConnectRequest request, std::size_t limit) {
     const Ref<stream::StreamCore> core(new stream::StreamCore(limit));
     stream::Security security = std::move(request.security);
     if (request.kind == net::ConnectRequest::Kind::inet)
-        core->host = std::make_unique<const std::string>(request.host);
+        core->host = make_owned<const std::string>(request.host);
     net::Socket socket = co_await net::connect(std::move(request));
     if (security)
         (void)co_await net::open_secure(std::move(socket), core, std::move(security));

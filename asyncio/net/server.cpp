@@ -44,7 +44,7 @@ Coro<> serve_client(ServerCore::RunningHandler running, ClientHandler& handler, 
 /// Streams, and a task for their handler.
 class StreamAcceptor final : public Acceptor {
   public:
-    StreamAcceptor(std::unique_ptr<ClientHandler> handler, std::size_t limit) noexcept
+    StreamAcceptor(Owned<ClientHandler> handler, std::size_t limit) noexcept
         : handler_(std::move(handler)), limit_(limit) {}
 
     Ref<stream::Protocol> make_protocol() override {
@@ -59,7 +59,7 @@ class StreamAcceptor final : public Acceptor {
     }
 
   private:
-    std::unique_ptr<ClientHandler> handler_;
+    Owned<ClientHandler> handler_;
     std::size_t limit_;
 };
 
@@ -78,14 +78,14 @@ Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> start_server(std::unique_ptr<ClientHandler> handler, std::vector<std::string> hosts,
+Coro<Server> start_server(Owned<ClientHandler> handler, std::vector<std::string> hosts,
                           Port port, ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
     return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler, std::string path,
+Coro<Server> start_unix_server(Owned<ClientHandler> handler, std::string path,
                                ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
     return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);

@@ -17,6 +17,7 @@
 // connections alone. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/server_core.hpp>
 #include <asyncio/net/transport_socket.hpp>
@@ -118,18 +119,18 @@ class HandlerOf final : public ClientHandler {
 };
 
 template <class F>
-std::unique_ptr<ClientHandler> make_handler(F handler) {
-    return std::make_unique<HandlerOf<F>>(std::move(handler));
+Owned<ClientHandler> make_handler(F handler) {
+    return make_owned<HandlerOf<F>>(std::move(handler));
 }
 
 Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
                        Port port, ServerOptions options);
 Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
                             ServerOptions options);
-ASYNCIO_CORO_WRAPPER Coro<Server> start_server(std::unique_ptr<ClientHandler> handler,
+ASYNCIO_CORO_WRAPPER Coro<Server> start_server(Owned<ClientHandler> handler,
                                                std::vector<std::string> hosts, Port port,
                                                ServerOptions options);
-ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(std::unique_ptr<ClientHandler> handler,
+ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(Owned<ClientHandler> handler,
                                                     std::string path, ServerOptions options);
 
 }  // namespace net

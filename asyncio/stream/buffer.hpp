@@ -18,6 +18,7 @@
 #pragma once
 
 #include <asyncio/coro/frame_pool.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -60,7 +61,7 @@ class Buffer {
     std::string_view view() const noexcept {
         return empty() ? std::string_view() : std::string_view(block_->begin(), block_->size());
     }
-    std::span<const std::byte> bytes() const noexcept { return std::as_bytes(std::span(view())); }
+    std::span<const std::byte> bytes() const noexcept { return bytes_of(view()); }
 
     /// Returns how many bytes there are now.
     std::size_t append(std::span<const std::byte> data) {

@@ -17,6 +17,7 @@
 // std::unique_ptr, a std::shared_ptr or a Ref to a protocol made with new. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <cstddef>
@@ -118,9 +119,9 @@ class FactoryBy final : public FactoryOf<Base> {
 };
 
 template <class Base = Protocol, class F>
-std::unique_ptr<FactoryOf<Base>> make_factory(F factory) {
+Owned<FactoryOf<Base>> make_factory(F factory) {
     static_assert(std::is_invocable_v<F&>, "a protocol factory takes no arguments");
-    return std::make_unique<FactoryBy<Base, F>>(std::move(factory));
+    return make_owned<FactoryBy<Base, F>>(std::move(factory));
 }
 
 }  // namespace stream

@@ -79,6 +79,9 @@ std::string ReadExactly::take(StreamCore& core) {
     return buffer.take(wanted);
 }
 
+ReadUntil::ReadUntil(std::string_view separator)
+    : ReadUntil(std::vector<std::string>(1, std::string(separator))) {}
+
 ReadUntil::ReadUntil(std::vector<std::string> separators) : separators_(std::move(separators)) {
     if (separators_.empty())
         throw std::invalid_argument("Separator should contain at least one element");

@@ -98,6 +98,7 @@ struct ReadUntil : BufferedRequest {
     static constexpr const char* kName = "readuntil";
     using Result = std::string;
 
+    explicit ReadUntil(std::string_view separator);
     /// std::invalid_argument if there is no separator, or an empty one.
     explicit ReadUntil(std::vector<std::string> separators);
     bool ready(const StreamCore& core);
@@ -126,7 +127,7 @@ struct ReadLine : BufferedRequest {
     bool ready(const StreamCore& core) { return until.ready(core); }
     std::string take(StreamCore& core);
 
-    ReadUntil until{std::vector<std::string>{"\n"}};
+    ReadUntil until{"\n"};
 };
 
 /// lines().next(): nullopt at the end of the stream.

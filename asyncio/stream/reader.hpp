@@ -14,6 +14,7 @@
 // each read. Threads: the loop's.
 #pragma once
 
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/read_request.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
@@ -95,9 +96,7 @@ class StreamReader {
     /// Through `separator`. IncompleteReadError at the end of the stream; LimitOverrunError if it
     /// does not come within the limit (the data stays). std::invalid_argument for an empty one.
     auto readuntil(std::string_view separator = "\n") const {
-        std::vector<std::string> separators;
-        separators.emplace_back(separator);
-        return stream::Read(core_, stream::ReadUntil(std::move(separators)));
+        return stream::Read(core_, stream::ReadUntil(separator));
     }
     /// Through that one of `separators` that ends first.
     auto readuntil(std::vector<std::string> separators) const {
@@ -112,7 +111,7 @@ class StreamReader {
 
     // The producer's side.
     void feed_data(std::span<const std::byte> data) const { core_->feed(data); }
-    void feed_data(std::string_view data) const { core_->feed(std::as_bytes(std::span(data))); }
+    void feed_data(std::string_view data) const { core_->feed(stream::bytes_of(data)); }
     void feed_eof() const { core_->feed_eof(); }
     void set_exception(std::exception_ptr error) const { core_->set_error(std::move(error)); }
     void set_transport(stream::Transport& transport) const { core_->connection_made(transport); }

@@ -20,6 +20,7 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/stream/buffer.hpp>
 #include <asyncio/stream/transport.hpp>
 #include <asyncio/task/wait_list.hpp>
@@ -144,7 +145,7 @@ class StreamCore final : public Protocol {
     bool server_side() const noexcept { return server_side_; }
     void set_server_side() noexcept { server_side_ = true; }
     /// What a client connected to, for the name in the server's certificate; may be null.
-    std::unique_ptr<const std::string> host;
+    Owned<const std::string> host;
     /// Put `layer`, which has this protocol above, in front of the transport. What was received and
     /// not read was meant for it: an attacker's plain text before the handshake fails there.
     void put_behind(SecureLayer& layer);

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <asyncio/base/ref.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -50,7 +51,7 @@ class Transport : public RefCounted {
     /// Send, or keep until it can be sent. Never suspends, never limits: see flow control.
     /// std::logic_error after write_eof(); ignored after the connection was lost.
     virtual void write(std::span<const std::byte> data) = 0;
-    void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+    void write(std::string_view text) { write(bytes_of(text)); }
     /// Write all of them, in order. Large ones go out gathered, without a copy.
     virtual void writelines(std::span<const std::span<const std::byte>> lines);
     /// Close the sending direction once everything is out. Idempotent.

@@ -15,6 +15,7 @@
 // sent) and says so in the log. Threads: the loop's.
 #pragma once
 
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/ssl_object.hpp>
 #include <asyncio/stream/stream_core.hpp>
@@ -123,7 +124,7 @@ class StreamWriter {
     void write(std::span<const std::byte> data) const {
         if (stream::Transport* transport = core_->transport()) transport->write(data);
     }
-    void write(std::string_view data) const { write(std::as_bytes(std::span(data))); }
+    void write(std::string_view data) const { write(bytes_of(data)); }
     /// All of a range of strings or byte spans, in order; large ones go out gathered.
     template <class Range>
     void writelines(const Range& lines) const {
@@ -180,7 +181,7 @@ class StreamWriter {
     static constexpr std::size_t kGathered = 64;
 
     static std::span<const std::byte> bytes_of(std::string_view text) noexcept {
-        return std::as_bytes(std::span(text));
+        return stream::bytes_of(text);
     }
     static std::span<const std::byte> bytes_of(std::span<const std::byte> data) noexcept {
         return data;

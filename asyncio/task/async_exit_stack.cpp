@@ -3,14 +3,35 @@
 
 namespace asyncio {
 
+AsyncExitStack& AsyncExitStack::operator=(AsyncExitStack&& other) noexcept {
+    AsyncExitStack old(std::move(*this));
+    last_ = std::move(other.last_);
+    return *this;
+}
+
+/// One by one, the last first: a long chain's own destructors would run in each other.
+AsyncExitStack::~AsyncExitStack() {
+    while (last_) pop();
+}
+
+void AsyncExitStack::push(Owned<task::StackedExit> exit) noexcept {
+    exit->before = std::move(last_);
+    last_ = std::move(exit);
+}
+
+Owned<task::StackedExit> AsyncExitStack::pop() noexcept {
+    Owned<task::StackedExit> exit = std::move(last_);
+    last_ = std::move(exit->before);
+    return exit;
+}
+
 Coro<> AsyncExitStack::aenter() { co_return; }
 
 Coro<bool> AsyncExitStack::aexit(std::exception_ptr error) {
     const bool told_an_error = error != nullptr;
     bool replaced = false;
-    while (!exits_.empty()) {
-        const std::unique_ptr<task::StackedExit> exit = std::move(exits_.back());
-        exits_.pop_back();
+    while (last_) {
+        const Owned<task::StackedExit> exit = pop();
         try {
             const bool swallow = co_await exit->leave(error);
             if (swallow) error = nullptr;

@@ -19,13 +19,12 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/task/with.hpp>
 
 #include <exception>
-#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 namespace asyncio {
 
@@ -36,6 +35,8 @@ class StackedExit {
   public:
     virtual ~StackedExit() = default;
     virtual Coro<bool> leave(std::exception_ptr error) = 0;
+
+    Owned<StackedExit> before;  // it in the stack
 };
 
 /// `M` may be a reference.
@@ -102,20 +103,21 @@ class AsyncExitStack {
   public:
     AsyncExitStack() = default;
     AsyncExitStack(AsyncExitStack&&) noexcept = default;
-    AsyncExitStack& operator=(AsyncExitStack&&) noexcept = default;
+    AsyncExitStack& operator=(AsyncExitStack&& other) noexcept;
+    ~AsyncExitStack();
 
     /// Enter a manager and leave it with the stack. Gives a reference to the entered value, or to
     /// the manager if there is none. What aenter throws is thrown here, and nothing is pushed.
     template <ContextManager M>
     task::Referred<task::Entered<M>> enter_context(M&& manager) {
         return task::Referred<task::Entered<M>>(
-            enter(std::make_unique<task::StackedManager<M>>(std::forward<M>(manager))));
+            enter(make_owned<task::StackedManager<M>>(std::forward<M>(manager))));
     }
 
     /// Leave a manager that was entered already.
     template <ContextManager M>
     void push_async_exit(M&& manager) {
-        push(std::make_unique<task::StackedManager<M>>(std::forward<M>(manager)));
+        push(make_owned<task::StackedManager<M>>(std::forward<M>(manager)));
     }
 
     /// Call `f`, a coroutine function without parameters, when the stack is left.
@@ -124,14 +126,14 @@ class AsyncExitStack {
         static_assert(Awaitable<std::invoke_result_t<std::decay_t<F>&>>,
                       "push_async_callback needs a function that returns a coroutine; callback() "
                       "takes an ordinary one");
-        push(std::make_unique<task::StackedCallback<std::decay_t<F>>>(std::forward<F>(f)));
+        push(make_owned<task::StackedCallback<std::decay_t<F>>>(std::forward<F>(f)));
     }
     /// Call `f`, an ordinary function without parameters, when the stack is left.
     template <class F>
     void callback(F&& f) {
         static_assert(!Awaitable<std::invoke_result_t<std::decay_t<F>&>>,
                       "callback takes an ordinary function; push_async_callback takes a coroutine");
-        push(std::make_unique<task::StackedCallback<std::decay_t<F>>>(std::forward<F>(f)));
+        push(make_owned<task::StackedCallback<std::decay_t<F>>>(std::forward<F>(f)));
     }
 
     /// Everything moves to the stack that is returned; this one is empty.
@@ -145,14 +147,15 @@ class AsyncExitStack {
 
   private:
     template <class M>
-    Coro<task::Entered<M>*> enter(std::unique_ptr<task::StackedManager<M>> manager) {
+    Coro<task::Entered<M>*> enter(Owned<task::StackedManager<M>> manager) {
         task::Entered<M>* entered = co_await manager->enter();
         push(std::move(manager));
         co_return entered;
     }
-    void push(std::unique_ptr<task::StackedExit> exit) { exits_.push_back(std::move(exit)); }
+    void push(Owned<task::StackedExit> exit) noexcept;
+    Owned<task::StackedExit> pop() noexcept;
 
-    std::vector<std::unique_ptr<task::StackedExit>> exits_;
+    Owned<task::StackedExit> last_;
 };
 
 }  // namespace asyncio

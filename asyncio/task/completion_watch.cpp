@@ -28,7 +28,7 @@ class CompletionWatch::Node final : public Runnable, public DoneWaiter {
 };
 
 CompletionWatch::CompletionWatch(std::span<const Ref<FutureCore>> futures, ReturnWhen wakes)
-    : nodes_(std::make_unique<Node[]>(futures.size())), size_(futures.size()), wakes_(wakes) {
+    : nodes_(new Node[futures.size()]), size_(futures.size()), wakes_(wakes) {
     finished_.reserve(size_);
     for (std::size_t i = 0; i < size_; ++i) {
         nodes_[i].watch = this;

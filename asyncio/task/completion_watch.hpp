@@ -14,10 +14,10 @@
 // Threads: the loop's. It never cancels a future.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/task/future_core.hpp>
 #include <asyncio/task/wait_list.hpp>
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -64,7 +64,7 @@ class CompletionWatch final : public RefCounted {
     void future_done(std::size_t index);
     void time_is_up() noexcept;
 
-    std::unique_ptr<Node[]> nodes_;
+    Owned<Node[]> nodes_;
     std::size_t size_;
     std::vector<std::size_t> finished_;
     WaitList changed_;

@@ -61,15 +61,15 @@ void FutureCore::complete_with_error(std::exception_ptr error) noexcept {
 
 /// The error may be thrown again much later, and by any number of awaiters.
 void FutureCore::keep_trace() noexcept {
-    std::unique_ptr<coro::ErrorTrace> trace = coro::take_trace(error_);
-    if (trace == nullptr) return;
+    Owned<coro::ErrorTrace> trace = coro::take_trace(error_);
+    if (!trace) return;
     if (!story_) story_.reset(new (std::nothrow) Story);
     if (story_) story_->trace = std::move(trace);
 }
 
 void FutureCore::offer_trace() const {
     if (const coro::ErrorTrace* trace = error_trace()) [[unlikely]]
-        coro::put_trace(std::make_unique<coro::ErrorTrace>(*trace));
+        coro::put_trace(make_owned<coro::ErrorTrace>(*trace));
 }
 
 void FutureCore::schedule_waiters() noexcept {
@@ -105,7 +105,7 @@ const std::string* FutureCore::given_name() const noexcept {
 }
 
 FutureCore::Story& FutureCore::story() {
-    if (!story_) story_ = std::make_unique<Story>();
+    if (!story_) story_ = make_owned<Story>();
     return *story_;
 }
 

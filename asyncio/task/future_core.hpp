@@ -16,13 +16,13 @@
 
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/owned.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/coro/error_trace.hpp>
 #include <asyncio/coro/frame_pool.hpp>
 #include <asyncio/loop/event_loop.hpp>
 
 #include <exception>
-#include <memory>
 #include <optional>
 #include <source_location>
 #include <string>
@@ -147,7 +147,7 @@ class FutureCore : public RefCounted {
     struct Story {
         std::string message;                      // of the cancellation
         std::optional<std::string> name;          // of a task, if it was given one
-        std::unique_ptr<coro::ErrorTrace> trace;  // of the error
+        Owned<coro::ErrorTrace> trace;     // of the error
     };
     Story& story();
 
@@ -178,7 +178,7 @@ class FutureCore : public RefCounted {
     Ref<loop::Core> core_;
     IntrusiveList<DoneWaiter> waiters_;
     std::exception_ptr error_;
-    std::unique_ptr<Story> story_;
+    Owned<Story> story_;
 };
 
 /// FutureCore with room for a T.

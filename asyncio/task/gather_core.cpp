@@ -41,7 +41,7 @@ void GatherCore::start(std::span<Ref<FutureCore>> children, bool return_exceptio
     }
     std::vector<FutureCore*> already_done;  // these count at once
     already_done.reserve(children.size());
-    children_ = std::make_unique<Child[]>(children.size());
+    children_.reset(new Child[children.size()]);
     size_ = children.size();  // nothing is thrown from here on
     for (std::size_t i = 0; i < size_; ++i) {
         Child& child = children_[i];

@@ -10,10 +10,10 @@
 // CancelledError (as its exception: it counts as failed, not as cancelled).
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
 
-#include <memory>
 #include <span>
 
 namespace asyncio::task {
@@ -43,7 +43,7 @@ class GatherCore : public FutureCore, private loop::Member {
     void loop_closed() noexcept override;
     void release() noexcept;
 
-    std::unique_ptr<Child[]> children_;
+    Owned<Child[]> children_;
     std::size_t size_ = 0;
     std::size_t finished_ = 0;
     bool return_exceptions_ = false;

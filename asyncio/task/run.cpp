@@ -136,8 +136,8 @@ Runner::~Runner() {
 EventLoop& Runner::get_loop() {
     if (closed_) throw std::logic_error("Runner is closed");
     if (!loop_) {
-        loop_ = options_.loop_factory != nullptr ? options_.loop_factory()
-                                                 : std::make_unique<EventLoop>(options_.backend);
+        loop_.reset(options_.loop_factory != nullptr ? options_.loop_factory().release()
+                                                     : new EventLoop(options_.backend));
         if (options_.debug) loop_->set_debug(*options_.debug);
         context_ = copy_context();
     }
@@ -151,7 +151,7 @@ void Runner::close() {
             loop->close();
             loop.reset();
         }
-        std::unique_ptr<EventLoop>& loop;
+        Owned<EventLoop>& loop;
     } close_loop{loop_};
     task::cancel_all_tasks(*loop_);
     task::shut_down_services(*loop_);

@@ -18,6 +18,7 @@
 // process, even if the loop is stuck.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/task/task.hpp>
 
 #include <memory>
@@ -81,7 +82,7 @@ class Runner {
   private:
     RunOptions options_;
     std::optional<Context> context_;
-    std::unique_ptr<EventLoop> loop_;
+    Owned<EventLoop> loop_;
     bool closed_ = false;
 };
 
