@@ -22,7 +22,6 @@ std::size_t index_of(int fd) noexcept {
     return os::is_simulated(fd) ? (index - os::kFirstSimulated) * 2 + 1 : index * 2;
 }
 
-
 }  // namespace
 
 /// One direction of one descriptor. Freed when it is out of the table and out of the ready queue.

@@ -12,11 +12,11 @@
 
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
+#include <asyncio/net/connect_options.hpp>
 #include <asyncio/net/socket.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/os/socket_address.hpp>
 #include <asyncio/stream/secure.hpp>
-#include <asyncio/stream/stream_core.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -25,34 +25,6 @@
 #include <vector>
 
 namespace asyncio {
-
-/// An address (or name) and a port, 0 for any.
-struct HostPort {
-    std::string_view host = {};
-    Port port = 0;
-};
-
-struct ConnectOptions {
-    std::size_t limit = stream::StreamCore::kDefaultLimit;  // of the reader, bytes
-    HostPort local_addr = {};                               // bind here first
-    int sock = -1;  // a connected socket to take over, instead of host and port
-
-    /// Make a TLS connection with this context, of which the call takes a copy. The options below
-    /// are for TLS only.
-    const stream::SecureContext* ssl = nullptr;
-    /// The name in the server's certificate; default: the host. Must be given if there is none;
-    /// empty: no name, which a context that checks names refuses.
-    std::optional<std::string_view> server_hostname = {};
-    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
-    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
-    /// Happy eyeballs (RFC 8305): begin with the next address after this, while the former attempt
-    /// goes on; the first to succeed wins. 250 ms is what the RFC suggests. None: one by one.
-    std::optional<Duration> happy_eyeballs_delay = {};
-    /// Take addresses of both families in turn, beginning with so many of the first one; 0: in the
-    /// resolver's order. By default 1 with happy eyeballs, else 0.
-    std::optional<unsigned> interleave = {};
-    bool all_errors = false;  // throw an ExceptionGroup of all attempts' errors
-};
 
 namespace net {
 

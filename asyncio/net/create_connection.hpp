@@ -14,44 +14,41 @@
 
 #include <asyncio/base/owned.hpp>
 #include <asyncio/loop/event_loop.hpp>
-#include <asyncio/net/connect.hpp>
+#include <asyncio/net/connect_options.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/stream/protocol.hpp>
 
-#include <memory>
+#include <string_view>
 #include <utility>
 
 namespace asyncio {
 
 namespace net {
 
-/// Connect, make a protocol, put it on a transport.
-using Connected = std::pair<Ref<Transport>, Ref<stream::Protocol>>;
-Coro<Connected> connect_protocol(ConnectRequest request,
-                                 Owned<stream::ProtocolFactory> factory);
-Coro<Connected> connect_pipe(int fd, bool for_writing,
-                             Owned<stream::ProtocolFactory> factory);
+/// What came of it; the protocol is known again by its type.
+struct Connected {
+    Ref<Transport> transport;
+    Ref<stream::Protocol> protocol;
+};
+using Factory = Owned<stream::ProtocolFactory>;
 
-/// The protocol is known again by its type.
-template <class P>
-Coro<std::pair<Ref<Transport>, Ref<P>>> with_protocol(Coro<Connected> connecting) {
+// Connect, make a protocol, put it on a transport. What contradicts itself throws at once.
+Coro<Connected> connect_to_host(Factory factory, std::string_view host, Port port,
+                                ConnectOptions options);
+Coro<Connected> connect_to_path(Factory factory, std::string_view path, ConnectOptions options);
+Coro<Connected> connect_over_socket(Factory factory, ConnectOptions options);
+Coro<Connected> connect_over_unix_socket(Factory factory, ConnectOptions options);
+Coro<Connected> connect_over_accepted_socket(Factory factory, ConnectOptions options);
+Coro<Connected> connect_pipe(Factory factory, int fd, bool for_writing);
+
+template <class F>
+Coro<std::pair<Ref<Transport>, Ref<stream::ProtocolOf<F>>>> with_protocol_of(
+    Coro<Connected> connecting) {
+    using P = stream::ProtocolOf<F>;
     Connected connected = co_await std::move(connecting);
-    Ref<P> protocol(static_cast<P*>(connected.second.get()));
-    co_return std::pair<Ref<Transport>, Ref<P>>(std::move(connected.first), std::move(protocol));
-}
-
-template <class F>
-ASYNCIO_CORO_WRAPPER auto create_connection(F factory, ConnectRequest request) {
-    using P = stream::ProtocolOf<F>;
-    return with_protocol<P>(
-        connect_protocol(std::move(request), stream::make_factory(std::move(factory))));
-}
-
-template <class F>
-ASYNCIO_CORO_WRAPPER auto create_pipe(F factory, int fd, bool for_writing) {
-    using P = stream::ProtocolOf<F>;
-    return with_protocol<P>(
-        connect_pipe(fd, for_writing, stream::make_factory(std::move(factory))));
+    Ref<P> protocol(static_cast<P*>(connected.protocol.get()));
+    co_return std::pair<Ref<Transport>, Ref<P>>(std::move(connected.transport),
+                                                std::move(protocol));
 }
 
 }  // namespace net
@@ -59,35 +56,41 @@ ASYNCIO_CORO_WRAPPER auto create_pipe(F factory, int fd, bool for_writing) {
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
                                                             Port port, ConnectOptions options) {
-    return net::create_connection(std::move(factory), net::to_host(host, port, options));
+    return net::with_protocol_of<F>(
+        net::connect_to_host(stream::make_factory(std::move(factory)), host, port, options));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, std::string_view host,
                                                             Port port) {
-    return net::create_connection(std::move(factory), net::to_host(host, port, {}));
+    return net::with_protocol_of<F>(net::connect_to_host(stream::make_factory(std::move(factory)),
+                                                         host, port, ConnectOptions()));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_connection(F factory, ConnectOptions options) {
-    return net::create_connection(std::move(factory), net::over_socket(options));
+    return net::with_protocol_of<F>(
+        net::connect_over_socket(stream::make_factory(std::move(factory)), options));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std::string_view path,
                                                                  ConnectOptions options) {
-    return net::create_connection(std::move(factory), net::to_path(path, options));
+    return net::with_protocol_of<F>(
+        net::connect_to_path(stream::make_factory(std::move(factory)), path, options));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory, std::string_view path) {
-    return net::create_connection(std::move(factory), net::to_path(path, {}));
+    return net::with_protocol_of<F>(
+        net::connect_to_path(stream::make_factory(std::move(factory)), path, ConnectOptions()));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_connection(F factory,
                                                                  ConnectOptions options) {
-    return net::create_connection(std::move(factory), net::over_unix_socket(options));
+    return net::with_protocol_of<F>(
+        net::connect_over_unix_socket(stream::make_factory(std::move(factory)), options));
 }
 
 /// Put a protocol on a socket that was accepted elsewhere, which is taken over. With options.ssl:
@@ -101,7 +104,8 @@ template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int sock,
                                                                   ConnectOptions options) {
     options.sock = sock;
-    return net::create_connection(std::move(factory), net::over_accepted_socket(options));
+    return net::with_protocol_of<F>(
+        net::connect_over_accepted_socket(stream::make_factory(std::move(factory)), options));
 }
 
 /// Put a protocol on the reading end of a pipe (a FIFO, a socket, a terminal or another character
@@ -109,14 +113,16 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_accepted_socket(F factory, int
 /// stream. std::invalid_argument for anything else; then it is still the caller's.
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_read_pipe(F factory, int fd) {
-    return net::create_pipe(std::move(factory), fd, false);
+    return net::with_protocol_of<F>(
+        net::connect_pipe(stream::make_factory(std::move(factory)), fd, false));
 }
 
 /// The same for the writing end. When its last reader goes away, connection_lost comes: with an
 /// error (EPIPE) if something was not sent yet. write_eof() is close().
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::connect_write_pipe(F factory, int fd) {
-    return net::create_pipe(std::move(factory), fd, true);
+    return net::with_protocol_of<F>(
+        net::connect_pipe(stream::make_factory(std::move(factory)), fd, true));
 }
 
 }  // namespace asyncio

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/net/create_server.hpp>
+#include <asyncio/net/listen.hpp>
 #include <asyncio/net/secure_acceptor.hpp>
 
 namespace asyncio::net {
@@ -19,17 +20,24 @@ class ProtocolAcceptor final : public Acceptor {
 }  // namespace
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> create_server(Owned<stream::ProtocolFactory> factory,
-                           std::vector<std::string> hosts, Port port, ServerOptions options) {
+Coro<Server> create_server(Owned<stream::ProtocolFactory> factory, std::string_view host, Port port,
+                           ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
-    return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
+    return listen_on(secured(std::move(acceptor), options), std::vector(1, std::string(host)), port,
+                     options);
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> create_unix_server(Owned<stream::ProtocolFactory> factory, std::string path,
+Coro<Server> create_server(Owned<stream::ProtocolFactory> factory, ServerOptions options) {
+    auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
+    return listen_on(secured(std::move(acceptor), options), {}, 0, options);
+}
+
+ASYNCIO_CORO_WRAPPER
+Coro<Server> create_unix_server(Owned<stream::ProtocolFactory> factory, std::string_view path,
                                 ServerOptions options) {
     auto acceptor = std::make_unique<ProtocolAcceptor>(std::move(factory));
-    return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);
+    return listen_on_path(secured(std::move(acceptor), options), std::string(path), options);
 }
 
 }  // namespace asyncio::net

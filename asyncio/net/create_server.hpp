@@ -10,35 +10,30 @@
 #pragma once
 
 #include <asyncio/base/owned.hpp>
-#include <asyncio/net/listen.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/server.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/stream/protocol.hpp>
 
-#include <memory>
-#include <string>
+#include <string_view>
 #include <utility>
-#include <vector>
 
 namespace asyncio {
 
 namespace net {
 
-ASYNCIO_CORO_WRAPPER Coro<Server> create_server(Owned<stream::ProtocolFactory> factory,
-                                                std::vector<std::string> hosts, Port port,
-                                                ServerOptions options);
-ASYNCIO_CORO_WRAPPER Coro<Server> create_unix_server(
-    Owned<stream::ProtocolFactory> factory, std::string path, ServerOptions options);
+Coro<Server> create_server(Owned<stream::ProtocolFactory> factory, std::string_view host, Port port,
+                           ServerOptions options);
+Coro<Server> create_server(Owned<stream::ProtocolFactory> factory, ServerOptions options);
+Coro<Server> create_unix_server(Owned<stream::ProtocolFactory> factory, std::string_view path,
+                                ServerOptions options);
 
 }  // namespace net
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_view host, Port port,
                                                         ServerOptions options) {
-    std::vector<std::string> hosts;
-    hosts.emplace_back(host);
-    return net::create_server(stream::make_factory(std::move(factory)), std::move(hosts), port,
-                              options);
+    return net::create_server(stream::make_factory(std::move(factory)), host, port, options);
 }
 
 template <class F>
@@ -49,15 +44,13 @@ ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, std::string_v
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_server(F factory, ServerOptions options) {
-    return net::create_server(stream::make_factory(std::move(factory)), std::vector<std::string>(),
-                              0, options);
+    return net::create_server(stream::make_factory(std::move(factory)), options);
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_unix_server(F factory, std::string_view path,
                                                              ServerOptions options) {
-    return net::create_unix_server(stream::make_factory(std::move(factory)), std::string(path),
-                                   options);
+    return net::create_unix_server(stream::make_factory(std::move(factory)), path, options);
 }
 
 template <class F>

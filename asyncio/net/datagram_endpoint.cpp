@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/net/datagram_endpoint.hpp>
+#include <asyncio/net/datagram_socket.hpp>
 #include <asyncio/os/error.hpp>
 
 #include <cerrno>
@@ -15,6 +16,10 @@ namespace {
 }
 
 }  // namespace
+
+DatagramCore::DatagramCore(std::size_t limit) : limit_(limit) {}
+
+DatagramCore::~DatagramCore() = default;
 
 void DatagramCore::connection_made(DatagramTransport& transport) {
     transport_ = Ref<DatagramTransport>(&transport);
@@ -128,13 +133,19 @@ Coro<DatagramEndpoint> open_endpoint(DatagramRequest request, std::size_t limit)
     co_return DatagramEndpoint(core);
 }
 
-}  // namespace
-
-Coro<Ref<DatagramTransport>> connect_datagram(
-    DatagramRequest request, Owned<stream::FactoryOf<DatagramProtocol>> factory) {
+Coro<Ref<DatagramTransport>> open_transport(DatagramRequest request,
+                                            Owned<stream::FactoryOf<DatagramProtocol>> factory) {
     DatagramSocket socket = co_await open_datagram_socket(std::move(request));
     co_return DatagramTransport::open(get_running_loop(), std::move(socket.fd), factory->make(),
                                       socket.remote, socket.connected);
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER
+Coro<Ref<DatagramTransport>> connect_datagram(Owned<stream::FactoryOf<DatagramProtocol>> factory,
+                                              DatagramOptions options) {
+    return open_transport(request_of(options), std::move(factory));
 }
 
 }  // namespace net

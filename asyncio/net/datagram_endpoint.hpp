@@ -25,7 +25,7 @@
 
 #include <asyncio/base/owned.hpp>
 #include <asyncio/coro/coro.hpp>
-#include <asyncio/net/datagram_socket.hpp>
+#include <asyncio/net/datagram_options.hpp>
 #include <asyncio/net/datagram_transport.hpp>
 #include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/protocol.hpp>
@@ -48,7 +48,8 @@ class DatagramCore final : public DatagramProtocol {
   public:
     using Item = std::pair<std::string, SocketAddress>;
 
-    explicit DatagramCore(std::size_t limit) : limit_(limit) {}
+    explicit DatagramCore(std::size_t limit);
+    ~DatagramCore() override;
 
     /// A recvfrom() that waits.
     class Wait : public task::ListWait {
@@ -226,8 +227,8 @@ ASYNCIO_CORO_WRAPPER Coro<DatagramEndpoint> open_datagram(DatagramOptions option
 
 namespace net {
 
-Coro<Ref<DatagramTransport>> connect_datagram(
-    DatagramRequest request, Owned<stream::FactoryOf<DatagramProtocol>> factory);
+Coro<Ref<DatagramTransport>> connect_datagram(Owned<stream::FactoryOf<DatagramProtocol>> factory,
+                                              DatagramOptions options);
 
 template <class P>
 Coro<std::pair<Ref<DatagramTransport>, Ref<P>>> with_datagram_protocol(
@@ -244,8 +245,8 @@ template <class F>
 ASYNCIO_CORO_WRAPPER auto loop::NetVerbs::create_datagram_endpoint(F factory,
                                                                    DatagramOptions options) {
     using P = stream::ProtocolOf<F>;
-    return net::with_datagram_protocol<P>(net::connect_datagram(
-        net::request_of(options), stream::make_factory<DatagramProtocol>(std::move(factory))));
+    return net::with_datagram_protocol<P>(
+        net::connect_datagram(stream::make_factory<DatagramProtocol>(std::move(factory)), options));
 }
 
 }  // namespace asyncio

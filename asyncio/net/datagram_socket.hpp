@@ -9,24 +9,14 @@
 #pragma once
 
 #include <asyncio/coro/coro.hpp>
-#include <asyncio/net/connect.hpp>
+#include <asyncio/net/datagram_options.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/socket_address.hpp>
 
-#include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace asyncio {
-
-struct DatagramOptions {
-    HostPort local = {};   // bind here; a unix path goes into `host`
-    HostPort remote = {};  // connect to there: only its datagrams are received
-    int family = 0;        // AF_INET, AF_INET6 or AF_UNIX, if there is no address to tell
-    bool reuse_port = false;
-    bool allow_broadcast = false;  // also to `remote`, which is then only where sendto() goes
-    int sock = -1;                 // a datagram socket to take over; excludes all of the above
-    std::size_t receive_limit = 1u << 20;  // open_datagram: bytes kept for recvfrom()
-};
 
 namespace net {
 

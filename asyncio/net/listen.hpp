@@ -19,6 +19,10 @@
 #include <string>
 #include <vector>
 
+namespace asyncio {
+class Server;
+}
+
 namespace asyncio::net {
 
 /// Bind, and listen unless options.start_serving is false.
@@ -26,5 +30,11 @@ Coro<Ref<ServerCore>> listen(std::unique_ptr<Acceptor> acceptor, std::vector<std
                              Port port, ServerOptions options);
 Coro<Ref<ServerCore>> listen_unix(std::unique_ptr<Acceptor> acceptor, std::string path,
                                   ServerOptions options);
+
+/// The same, as what users get.
+Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
+                       Port port, ServerOptions options);
+Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
+                            ServerOptions options);
 
 }  // namespace asyncio::net

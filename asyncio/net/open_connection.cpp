@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/net/connect.hpp>
 #include <asyncio/net/open_connection.hpp>
 #include <asyncio/net/socket_transport.hpp>
 

@@ -10,7 +10,7 @@
 #pragma once
 
 #include <asyncio/coro/coro.hpp>
-#include <asyncio/net/connect.hpp>
+#include <asyncio/net/connect_options.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>

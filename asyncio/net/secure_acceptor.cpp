@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/secure_acceptor.hpp>
+#include <asyncio/stream/secure.hpp>
 
 #include <utility>
 

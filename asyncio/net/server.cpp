@@ -78,17 +78,28 @@ Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> start_server(Owned<ClientHandler> handler, std::vector<std::string> hosts,
-                          Port port, ServerOptions options) {
+Coro<Server> start_server(Owned<ClientHandler> handler, std::vector<std::string> hosts, Port port,
+                          ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
     return listen_on(secured(std::move(acceptor), options), std::move(hosts), port, options);
 }
 
 ASYNCIO_CORO_WRAPPER
-Coro<Server> start_unix_server(Owned<ClientHandler> handler, std::string path,
+Coro<Server> start_server(Owned<ClientHandler> handler, std::string_view host, Port port,
+                          ServerOptions options) {
+    return start_server(std::move(handler), std::vector(1, std::string(host)), port, options);
+}
+
+ASYNCIO_CORO_WRAPPER
+Coro<Server> start_server(Owned<ClientHandler> handler, ServerOptions options) {
+    return start_server(std::move(handler), std::vector<std::string>(), 0, options);
+}
+
+ASYNCIO_CORO_WRAPPER
+Coro<Server> start_unix_server(Owned<ClientHandler> handler, std::string_view path,
                                ServerOptions options) {
     auto acceptor = std::make_unique<StreamAcceptor>(std::move(handler), options.limit);
-    return listen_on_path(secured(std::move(acceptor), options), std::move(path), options);
+    return listen_on_path(secured(std::move(acceptor), options), std::string(path), options);
 }
 
 Coro<> nothing_to_await() { co_return; }
@@ -120,6 +131,22 @@ Coro<> serve_forever(Ref<ServerCore> core) {
 }
 
 }  // namespace net
+
+Server::Server(Ref<net::ServerCore> core) noexcept : core_(std::move(core)) {}
+Server::Server(const Server&) noexcept = default;
+Server::Server(Server&&) noexcept = default;
+Server& Server::operator=(const Server&) noexcept = default;
+Server& Server::operator=(Server&&) noexcept = default;
+Server::~Server() = default;
+
+void Server::start_serving() const { core_->start_serving(); }
+ASYNCIO_CORO_WRAPPER Coro<> Server::serve_forever() const { return net::serve_forever(core_); }
+void Server::close() const { core_->close(); }
+ASYNCIO_CORO_WRAPPER Coro<> Server::wait_closed() const { return net::wait_closed(core_); }
+void Server::close_clients() const { core_->close_clients(); }
+void Server::abort_clients() const { core_->abort_clients(); }
+bool Server::is_serving() const noexcept { return core_->is_serving(); }
+EventLoop& Server::get_loop() const noexcept { return core_->loop(); }
 
 std::vector<TransportSocket> Server::sockets() const {
     std::vector<TransportSocket> sockets;

@@ -19,7 +19,7 @@
 
 #include <asyncio/base/owned.hpp>
 #include <asyncio/coro/coro.hpp>
-#include <asyncio/net/server_core.hpp>
+#include <asyncio/net/server_options.hpp>
 #include <asyncio/net/transport_socket.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/stream/reader.hpp>
@@ -33,30 +33,39 @@
 
 namespace asyncio {
 
+namespace net {
+class ServerCore;
+}
+
 class Server {
   public:
-    explicit Server(Ref<net::ServerCore> core) noexcept : core_(std::move(core)) {}
+    explicit Server(Ref<net::ServerCore> core) noexcept;
+    Server(const Server&) noexcept;
+    Server(Server&&) noexcept;
+    Server& operator=(const Server&) noexcept;
+    Server& operator=(Server&&) noexcept;
+    ~Server();
 
     /// Begin to accept. Idempotent. std::logic_error once closed.
-    void start_serving() const { core_->start_serving(); }
+    void start_serving() const;
     /// Accept until close() is called elsewhere. Cancelled: closes the server, waits for its
     /// connections to end, and passes CancelledError on. std::logic_error if closed, or if another
     /// task does this already.
-    ASYNCIO_CORO_WRAPPER Coro<> serve_forever() const { return net::serve_forever(core_); }
+    Coro<> serve_forever() const;
 
     /// Stop listening. Idempotent.
-    void close() const { core_->close(); }
+    void close() const;
     /// Wait until the server is closed, and all its connections and handlers have ended.
-    ASYNCIO_CORO_WRAPPER Coro<> wait_closed() const { return net::wait_closed(core_); }
+    Coro<> wait_closed() const;
     /// Close all connections, after what they have buffered is sent.
-    void close_clients() const { core_->close_clients(); }
+    void close_clients() const;
     /// Close all connections now.
-    void abort_clients() const { core_->abort_clients(); }
+    void abort_clients() const;
 
-    bool is_serving() const noexcept { return core_->is_serving(); }
+    bool is_serving() const noexcept;
     /// The listening sockets; none after close().
     std::vector<TransportSocket> sockets() const;
-    EventLoop& get_loop() const noexcept { return core_->loop(); }
+    EventLoop& get_loop() const noexcept;
 
     // As an async context manager: leaving the scope closes and waits.
     Coro<> aenter() const;
@@ -123,15 +132,13 @@ Owned<ClientHandler> make_handler(F handler) {
     return make_owned<HandlerOf<F>>(std::move(handler));
 }
 
-Coro<Server> listen_on(std::unique_ptr<Acceptor> acceptor, std::vector<std::string> hosts,
-                       Port port, ServerOptions options);
-Coro<Server> listen_on_path(std::unique_ptr<Acceptor> acceptor, std::string path,
-                            ServerOptions options);
-ASYNCIO_CORO_WRAPPER Coro<Server> start_server(Owned<ClientHandler> handler,
-                                               std::vector<std::string> hosts, Port port,
-                                               ServerOptions options);
-ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(Owned<ClientHandler> handler,
-                                                    std::string path, ServerOptions options);
+Coro<Server> start_server(Owned<ClientHandler> handler, std::string_view host, Port port,
+                          ServerOptions options);
+Coro<Server> start_server(Owned<ClientHandler> handler, std::vector<std::string> hosts, Port port,
+                          ServerOptions options);
+Coro<Server> start_server(Owned<ClientHandler> handler, ServerOptions options);
+Coro<Server> start_unix_server(Owned<ClientHandler> handler, std::string_view path,
+                               ServerOptions options);
 
 }  // namespace net
 
@@ -140,10 +147,7 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(Owned<ClientHandler> handler
 template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::string_view host, Port port,
                                                ServerOptions options = {}) {
-    std::vector<std::string> hosts;
-    hosts.emplace_back(host);
-    return net::start_server(net::make_handler(std::move(handler)), std::move(hosts), port,
-                             options);
+    return net::start_server(net::make_handler(std::move(handler)), host, port, options);
 }
 
 /// The same for several hosts; an address that comes up twice is bound once.
@@ -158,8 +162,7 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, std::vector<std::strin
 /// std::invalid_argument if it is no stream socket (then it is still the caller's).
 template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, ServerOptions options) {
-    return net::start_server(net::make_handler(std::move(handler)), std::vector<std::string>(), 0,
-                             options);
+    return net::start_server(net::make_handler(std::move(handler)), options);
 }
 
 /// Listen on a unix socket: a path, or with a leading NUL an abstract name. A socket file that is
@@ -169,14 +172,14 @@ ASYNCIO_CORO_WRAPPER Coro<Server> start_server(F handler, ServerOptions options)
 template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(F handler, std::string_view path,
                                                     ServerOptions options = {}) {
-    return net::start_unix_server(net::make_handler(std::move(handler)), std::string(path),
-                                  options);
+    return net::start_unix_server(net::make_handler(std::move(handler)), path, options);
 }
 
 /// The same on options.sock, a unix socket made elsewhere, whose file stays its maker's.
 template <class F>
 ASYNCIO_CORO_WRAPPER Coro<Server> start_unix_server(F handler, ServerOptions options) {
-    return net::start_unix_server(net::make_handler(std::move(handler)), std::string(), options);
+    return net::start_unix_server(net::make_handler(std::move(handler)), std::string_view(),
+                                  options);
 }
 
 }  // namespace asyncio

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <asyncio/os/fd.hpp>
+#include <asyncio/os/resource_limit.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -29,12 +30,6 @@ namespace asyncio::os {
 struct DescriptorMapping {
     int child;
     int parent;
-};
-
-struct ResourceLimit {
-    int resource;  // RLIMIT_...
-    unsigned long soft;
-    unsigned long hard;
 };
 
 /// What pointers lead to must live until spawn() returns.

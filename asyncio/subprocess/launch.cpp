@@ -62,6 +62,10 @@ const char* name_of(os::SpawnStep step) noexcept {
 
 }  // namespace
 
+std::vector<std::string> words_of(std::initializer_list<std::string_view> words) {
+    return {words.begin(), words.end()};
+}
+
 Launch::Launch(const SubprocessOptions& options, std::vector<std::string> arguments)
     : arguments_(std::move(arguments)),
       limit_(options.limit),

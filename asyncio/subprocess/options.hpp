@@ -8,14 +8,16 @@
 // A plain aggregate of views: what they lead to must live until the call that takes it returns.
 #pragma once
 
-#include <asyncio/os/spawn.hpp>
+#include <asyncio/os/resource_limit.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace asyncio {
 
@@ -69,5 +71,10 @@ struct SubprocessOptions {
     std::span<const ResourceLimit> limits = {};
     TerminalSize terminal = {};  // of PTY
 };
+
+namespace subprocess {
+/// A program's words, kept.
+std::vector<std::string> words_of(std::initializer_list<std::string_view> words);
+}  // namespace subprocess
 
 }  // namespace asyncio

@@ -2,6 +2,7 @@
 #include <asyncio/base/error.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/subprocess/child.hpp>
 #include <asyncio/subprocess/launch.hpp>
 #include <asyncio/subprocess/process.hpp>
 #include <asyncio/task/as_outcome.hpp>
@@ -113,8 +114,8 @@ Coro<Process> run(Launch launch) {
 }  // namespace
 
 ASYNCIO_CORO_WRAPPER Coro<Process> start(SubprocessOptions options,
-                                         std::vector<std::string> arguments) {
-    return run(Launch(options, std::move(arguments)));
+                                         std::vector<std::string> words) {
+    return run(Launch(options, std::move(words)));
 }
 
 }  // namespace subprocess
@@ -125,6 +126,8 @@ Process::Process(Ref<subprocess::Child> child, Core in, Core out, Core err)
     if (out_) reader_.emplace(out_);
     if (err_) error_reader_.emplace(err_);
 }
+
+Process::Process(Process&&) noexcept = default;
 
 Process& Process::operator=(Process&& other) noexcept {
     if (this == &other) return *this;
@@ -147,6 +150,9 @@ void Process::close_streams() noexcept {
     if (out_ != in_) abort_stream(out_);
     abort_stream(err_);
 }
+
+int Process::pid() const noexcept { return child_->pid(); }
+std::optional<int> Process::returncode() const noexcept { return child_->returncode(); }
 
 StreamWriter& Process::stdin_() {
     if (!writer_) throw std::logic_error("stdin_ of " + child_->program() + " is not a PIPE");
@@ -176,6 +182,7 @@ Coro<Communicated> Process::communicate(std::string input) {
     co_return Communicated{std::move(out), std::move(err)};
 }
 
+void Process::send_signal(int signal) const { child_->send_signal(signal); }
 void Process::terminate() const { send_signal(SIGTERM); }
 void Process::kill() const { send_signal(SIGKILL); }
 
@@ -197,11 +204,7 @@ ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_exec(SubprocessOptions opti
 
 ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_shell(SubprocessOptions options,
                                                            std::string_view command) {
-    std::vector<std::string> arguments;
-    arguments.emplace_back("/bin/sh");
-    arguments.emplace_back("-c");
-    arguments.emplace_back(command);
-    return subprocess::start(options, std::move(arguments));
+    return subprocess::start(options, subprocess::words_of({"/bin/sh", "-c", command}));
 }
 
 ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_shell(std::string_view command) {

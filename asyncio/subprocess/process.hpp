@@ -26,7 +26,6 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/stream/reader.hpp>
 #include <asyncio/stream/writer.hpp>
-#include <asyncio/subprocess/child.hpp>
 #include <asyncio/subprocess/options.hpp>
 
 #include <concepts>
@@ -36,6 +35,10 @@
 #include <vector>
 
 namespace asyncio {
+
+namespace subprocess {
+class Child;
+}
 
 /// What a program wrote; empty for what does not lead to us.
 struct Communicated {
@@ -48,7 +51,7 @@ class Process {
     /// For create_subprocess_exec. Null cores: streams that do not lead to us.
     Process(Ref<subprocess::Child> child, Ref<stream::StreamCore> in, Ref<stream::StreamCore> out,
             Ref<stream::StreamCore> err);
-    Process(Process&&) noexcept = default;
+    Process(Process&&) noexcept;
     Process& operator=(Process&& other) noexcept;
     ~Process();
 
@@ -57,10 +60,10 @@ class Process {
     StreamReader& stdout_();
     StreamReader& stderr_();
 
-    int pid() const noexcept { return child_->pid(); }
+    int pid() const noexcept;
     /// Empty while it runs; its exit status, or -N if signal N ended it. 255 (and a warning in the
     /// log) if somebody else took the status: waitpid(-1, ...), or an ignored SIGCHLD.
-    std::optional<int> returncode() const noexcept { return child_->returncode(); }
+    std::optional<int> returncode() const noexcept;
 
     /// Wait for the end; the return code. Any number of tasks may.
     Coro<int> wait() const;
@@ -72,7 +75,7 @@ class Process {
     Coro<Communicated> communicate(std::string input = {});
 
     /// std::system_error (ESRCH) once the end is known.
-    void send_signal(int signal) const { child_->send_signal(signal); }
+    void send_signal(int signal) const;
     void terminate() const;
     void kill() const;
 
@@ -92,7 +95,7 @@ class Process {
 };
 
 namespace subprocess {
-Coro<Process> start(SubprocessOptions options, std::vector<std::string> arguments);
+Coro<Process> start(SubprocessOptions options, std::vector<std::string> words);
 }
 
 /// Run `program` (looked for in PATH unless it has a slash) with `arguments`, without a shell.
@@ -102,11 +105,8 @@ template <class... Arguments>
 ASYNCIO_CORO_WRAPPER Coro<Process> create_subprocess_exec(SubprocessOptions options,
                                                           std::string_view program,
                                                           const Arguments&... arguments) {
-    std::vector<std::string> all;
-    all.reserve(1 + sizeof...(Arguments));
-    all.emplace_back(program);
-    (all.emplace_back(std::string_view(arguments)), ...);
-    return subprocess::start(options, std::move(all));
+    return subprocess::start(options,
+                             subprocess::words_of({program, std::string_view(arguments)...}));
 }
 template <class Program, class... Arguments>
     requires(std::convertible_to<Program, std::string_view> &&

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/loop/report_error.hpp>
 #include <asyncio/net/socket_transport.hpp>
+#include <asyncio/subprocess/child.hpp>
+#include <asyncio/subprocess/launch.hpp>
 #include <asyncio/subprocess/subprocess_transport.hpp>
 
 #include <csignal>
@@ -50,7 +52,7 @@ class SubprocessTransport::Pipe final : public stream::Protocol {
     Ref<Transport> transport_;
 };
 
-Ref<SubprocessTransport> SubprocessTransport::start(EventLoop& loop, subprocess::Launch launch,
+Ref<SubprocessTransport> SubprocessTransport::start(EventLoop& loop, subprocess::Launch& launch,
                                                     Ref<SubprocessProtocol> protocol) {
     subprocess::OurEnds ends;
     auto child = subprocess::Child::make(loop, launch.program());
@@ -99,6 +101,11 @@ Transport* SubprocessTransport::get_pipe_transport(int fd) const noexcept {
     return fd >= 0 && fd < 3 && pipes_[fd] ? pipes_[fd]->transport() : nullptr;
 }
 
+int SubprocessTransport::get_pid() const noexcept { return child_->pid(); }
+std::optional<int> SubprocessTransport::get_returncode() const noexcept {
+    return child_->returncode();
+}
+void SubprocessTransport::send_signal(int signal) { child_->send_signal(signal); }
 void SubprocessTransport::terminate() { send_signal(SIGTERM); }
 void SubprocessTransport::kill() { send_signal(SIGKILL); }
 
@@ -149,5 +156,25 @@ void SubprocessTransport::loop_closed() noexcept {
         if (pipe) pipe->let_go();
     if (drop_ref()) destroy();
 }
+
+namespace subprocess {
+
+namespace {
+
+Coro<Opened> open_launched(Factory factory, Launch launch) {
+    Opened opened;
+    opened.protocol = factory->make();
+    opened.transport = SubprocessTransport::start(get_running_loop(), launch, opened.protocol);
+    co_return opened;
+}
+
+}  // namespace
+
+ASYNCIO_CORO_WRAPPER Coro<Opened> open(Factory factory, SubprocessOptions options,
+                                       std::vector<std::string> words) {
+    return open_launched(std::move(factory), Launch(options, std::move(words)));
+}
+
+}  // namespace subprocess
 
 }  // namespace asyncio

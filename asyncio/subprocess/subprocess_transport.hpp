@@ -14,19 +14,30 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/owned.hpp>
 #include <asyncio/coro/coro.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/stream/protocol.hpp>
-#include <asyncio/subprocess/child.hpp>
-#include <asyncio/subprocess/launch.hpp>
+#include <asyncio/subprocess/options.hpp>
 
 #include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace asyncio {
+
+namespace os {
+class Fd;
+}
+namespace subprocess {
+class Child;
+class Launch;
+struct OurEnds;
+}  // namespace subprocess
 
 class SubprocessTransport;
 
@@ -56,17 +67,17 @@ class SubprocessTransport final : public RefCounted, private loop::Member, priva
   public:
     /// Start what `launch` says; calls connection_made. Throws what it throws, and
     /// std::system_error.
-    static Ref<SubprocessTransport> start(EventLoop& loop, subprocess::Launch launch,
+    static Ref<SubprocessTransport> start(EventLoop& loop, subprocess::Launch& launch,
                                           Ref<SubprocessProtocol> protocol);
     void destroy() noexcept { delete this; }
 
-    int get_pid() const noexcept { return child_->pid(); }
-    std::optional<int> get_returncode() const noexcept { return child_->returncode(); }
+    int get_pid() const noexcept;
+    std::optional<int> get_returncode() const noexcept;
     /// The transport of the program's descriptor 0, 1 or 2; null if it does not lead to us.
     Transport* get_pipe_transport(int fd) const noexcept;
 
     /// std::system_error (ESRCH) once the end is known.
-    void send_signal(int signal) { child_->send_signal(signal); }
+    void send_signal(int signal);
     void terminate();
     void kill();
 
@@ -101,17 +112,23 @@ class SubprocessTransport final : public RefCounted, private loop::Member, priva
 
 namespace subprocess {
 
-template <class F>
-using SubprocessProtocolOf = stream::ProtocolOf<F>;
+struct Opened {
+    Ref<SubprocessTransport> transport;
+    Ref<SubprocessProtocol> protocol;
+};
+using Factory = Owned<stream::FactoryOf<SubprocessProtocol>>;
 
+/// Make a protocol, start the program.
+Coro<Opened> open(Factory factory, SubprocessOptions options, std::vector<std::string> words);
+
+/// The protocol is known again by its type.
 template <class F>
-Coro<std::pair<Ref<SubprocessTransport>, Ref<SubprocessProtocolOf<F>>>> open_subprocess(
-    F factory, Launch launch) {
-    using P = SubprocessProtocolOf<F>;
-    Ref<P> protocol = stream::own_protocol(factory());
-    Ref<SubprocessTransport> transport =
-        SubprocessTransport::start(get_running_loop(), std::move(launch), protocol);
-    co_return std::pair<Ref<SubprocessTransport>, Ref<P>>(std::move(transport),
+Coro<std::pair<Ref<SubprocessTransport>, Ref<stream::ProtocolOf<F>>>> with_protocol_of(
+    Coro<Opened> opening) {
+    using P = stream::ProtocolOf<F>;
+    Opened opened = co_await std::move(opening);
+    Ref<P> protocol(static_cast<P*>(opened.protocol.get()));
+    co_return std::pair<Ref<SubprocessTransport>, Ref<P>>(std::move(opened.transport),
                                                           std::move(protocol));
 }
 
@@ -125,22 +142,17 @@ ASYNCIO_CORO_WRAPPER auto EventLoop::subprocess_exec(F factory, SubprocessOption
                                                      const Arguments&... arguments) {
     static_assert((std::convertible_to<Arguments, std::string_view> && ...),
                   "the arguments of a program are strings");
-    std::vector<std::string> all;
-    all.emplace_back(program);
-    (all.emplace_back(std::string_view(arguments)), ...);
-    return subprocess::open_subprocess(std::move(factory),
-                                       subprocess::Launch(options, std::move(all)));
+    return subprocess::with_protocol_of<F>(
+        subprocess::open(stream::make_factory<SubprocessProtocol>(std::move(factory)), options,
+                         subprocess::words_of({program, std::string_view(arguments)...})));
 }
 
 template <class F>
 ASYNCIO_CORO_WRAPPER auto EventLoop::subprocess_shell(F factory, SubprocessOptions options,
                                                       std::string_view command) {
-    std::vector<std::string> all;
-    all.emplace_back("/bin/sh");
-    all.emplace_back("-c");
-    all.emplace_back(command);
-    return subprocess::open_subprocess(std::move(factory),
-                                       subprocess::Launch(options, std::move(all)));
+    return subprocess::with_protocol_of<F>(
+        subprocess::open(stream::make_factory<SubprocessProtocol>(std::move(factory)), options,
+                         subprocess::words_of({"/bin/sh", "-c", command})));
 }
 
 }  // namespace asyncio

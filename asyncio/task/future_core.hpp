@@ -145,9 +145,9 @@ class FutureCore : public RefCounted {
   private:
     /// What few futures have.
     struct Story {
-        std::string message;                      // of the cancellation
-        std::optional<std::string> name;          // of a task, if it was given one
-        Owned<coro::ErrorTrace> trace;     // of the error
+        std::string message;              // of the cancellation
+        std::optional<std::string> name;  // of a task, if it was given one
+        Owned<coro::ErrorTrace> trace;    // of the error
     };
     Story& story();
 
