@@ -36,21 +36,46 @@ void InotifyChanges::add(int number, std::string path) {
         changes_.push_back(gone(std::move(path)));
 }
 
-void InotifyChanges::read(std::span<const std::byte> records) {
+void InotifyChanges::read(std::span<const std::byte> records, std::size_t behind) {
+    stale_ -= std::min(stale_, records.size());
+    tell_overflow(!take_records(records), behind);
+}
+
+void InotifyChanges::run_dry() {
+    stale_ = 0;
+    tell_overflow(false, 0);
+}
+
+/// False: some were lost.
+bool InotifyChanges::take_records(std::span<const std::byte> records) {
+    bool whole = true;
     while (!records.empty()) {
         inotify_event record;
-        if (records.size() < sizeof record) return lose();
+        if (records.size() < sizeof record) return false;
         std::memcpy(&record, records.data(), sizeof record);
         records = records.subspan(sizeof record);
-        if (records.size() < record.len) return lose();
+        if (records.size() < record.len) return false;
         const auto* const name = reinterpret_cast<const char*>(records.data());
-        take_record(record, std::string(name, ::strnlen(name, record.len)));
+        if ((record.mask & IN_Q_OVERFLOW) != 0)
+            whole = false;
+        else
+            take_record(record, std::string(name, ::strnlen(name, record.len)));
         records = records.subspan(record.len);
     }
+    return whole;
+}
+
+void InotifyChanges::tell_overflow(bool found, std::size_t behind) {
+    if (overflows_ == 0) stale_ = behind;
+    if (found) overflows_ = std::min(overflows_ + 1, 2);
+    if (overflows_ == 0 || stale_ > 0) return;
+    changes_.emplace_back();
+    lost_ = true;
+    overflows_ = behind > 0 ? overflows_ - 1 : 0;
+    stale_ = behind;
 }
 
 void InotifyChanges::take_record(const inotify_event& record, const std::string& name) {
-    if ((record.mask & IN_Q_OVERFLOW) != 0) return lose();
     // What is elsewhere now is not what was asked for; IN_IGNORED follows.
     if ((record.mask & IN_MOVE_SELF) != 0) moved_.push_back(record.wd);
     const bool ends = (record.mask & IN_IGNORED) != 0;
@@ -82,11 +107,6 @@ Change InotifyChanges::take() {
     Change first = std::move(changes_.front());
     changes_.pop_front();
     return first;
-}
-
-void InotifyChanges::lose() {
-    changes_.emplace_back();
-    lost_ = true;
 }
 
 }  // namespace asyncio::file

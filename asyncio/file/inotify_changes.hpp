@@ -8,6 +8,15 @@
 // a path that is just being added, or that nobody wants any more. What ended while it was being
 // added is `gone` as soon as it is (`Adding` says that there may be such).
 //
+// An overflow is told behind everything that was in the queue when it was read, not in its place:
+//
+//     queue:  ... overflow, removed a                <- the queue is full again:
+//             "created a" is lost, and no other overflow says so
+//
+// Linux queues one overflow at a time, so records behind it may be older than what was lost. Who
+// looks for himself when he is told must not be told those later. What comes after has an overflow
+// of its own if it is lost.
+//
 // Whatever the bytes, nothing is read behind them, and each path has at most one `gone`, as its
 // last change. A torn record is told as an overflow. Threads: one at a time.
 #pragma once
@@ -47,8 +56,10 @@ class InotifyChanges {
     /// From now on the records under `number` are about `path`.
     void add(int number, std::string path);
 
-    /// What one read gave.
-    void read(std::span<const std::byte> records);
+    /// What one read gave; `behind`: how many bytes of records the queue had then.
+    void read(std::span<const std::byte> records, std::size_t behind = 0);
+    /// The queue is empty.
+    void run_dry();
 
     /// The number is no longer watched, whatever the records say: its path is `gone`.
     void end(int number);
@@ -68,8 +79,9 @@ class InotifyChanges {
     void set_lost() noexcept { lost_ = true; }
 
   private:
+    bool take_records(std::span<const std::byte> records);
     void take_record(const inotify_event& record, const std::string& name);
-    void lose();
+    void tell_overflow(bool found, std::size_t behind);
 
     std::deque<fs::Change> changes_;
     std::unordered_map<int, std::string> paths_;
@@ -77,6 +89,8 @@ class InotifyChanges {
     std::vector<int> ended_early_;  // while adding_ > 0
     int adding_ = 0;
     bool lost_ = false;
+    int overflows_ = 0;      // read, and to be told; one now, and one after it
+    std::size_t stale_ = 0;  // bytes that come before
 };
 
 }  // namespace asyncio::file

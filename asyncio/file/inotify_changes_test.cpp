@@ -46,6 +46,47 @@ TEST(InotifyChanges, what_ends_while_it_is_added_is_gone) {
     EXPECT_EQ(changes.paths().size(), 1u);
 }
 
+/// What is left to be told, as "created", "overflow".
+std::string told(InotifyChanges& changes) {
+    std::string kinds;
+    while (!changes.empty()) {
+        const Kind kind = changes.take().kind;
+        kinds += kind == Kind::created ? "created " : kind == Kind::overflow ? "overflow " : "? ";
+    }
+    return kinds;
+}
+
+TEST(InotifyChanges, an_overflow_is_told_behind_what_was_in_the_queue) {
+    InotifyChanges changes;
+    changes.add(1, "here");
+    const std::string created = record(1, IN_CREATE, "name");
+    const std::string overflow = record(-1, IN_Q_OVERFLOW);
+    const auto give = [&](const std::string& records, std::size_t behind) {
+        changes.read(std::as_bytes(std::span(records)), behind);
+        return told(changes);
+    };
+    EXPECT_EQ(give(overflow + created, 0), "created overflow ");
+    EXPECT_TRUE(changes.take_lost());
+    EXPECT_EQ(give(created + overflow, 2 * created.size()), "created ");
+    EXPECT_EQ(give(created, 5000), "created ");
+    EXPECT_FALSE(changes.take_lost());
+    EXPECT_EQ(give(created, 4000), "created overflow ") << "not what came after it";
+    // One that is read meanwhile is told for itself.
+    EXPECT_EQ(give(overflow, 2 * created.size()), "");
+    EXPECT_EQ(give(created + overflow, 2 * created.size()), "created ");
+    EXPECT_EQ(give(created, created.size()), "created overflow ");
+    EXPECT_EQ(give(created, 0), "created overflow ");
+    EXPECT_EQ(give(created, 0), "created ");
+    // With nothing behind it one says it all; and the queue may be emptier than it was.
+    EXPECT_EQ(give(overflow, created.size()), "");
+    EXPECT_EQ(give(created + overflow, 0), "created overflow ");
+    EXPECT_EQ(give(overflow, 1000), "");
+    changes.run_dry();
+    EXPECT_EQ(told(changes), "overflow ");
+    changes.run_dry();
+    EXPECT_EQ(told(changes), "");
+}
+
 TEST(InotifyChanges, a_torn_record_is_told_as_lost) {
     InotifyChanges changes;
     changes.add(1, "here");

@@ -81,9 +81,13 @@ struct Watch::State final : private loop::Member {
     bool read() {
         alignas(inotify_event) std::byte buffer[kBuffer];
         const std::ptrdiff_t size = os::read_records(fd.get(), buffer);
-        if (size == -EAGAIN) return false;
+        if (size == -EAGAIN) {
+            changes.run_dry();
+            return !changes.empty();
+        }
         file::check(static_cast<int>(size), "watch:", "read");
-        changes.read(std::span(buffer).first(static_cast<std::size_t>(size)));
+        changes.read(std::span(buffer).first(static_cast<std::size_t>(size)),
+                     os::unread_bytes(fd.get()));
         for (const int number : changes.take_moved()) (void)os::remove_watch(fd.get(), number);
         return true;
     }

@@ -11,8 +11,10 @@
 //
 // Bounded: the system keeps the changes nobody has taken yet, up to its limit
 // (/proc/sys/fs/inotify/max_queued_events, 16384), and what is beyond is lost. That is told, as an
-// `overflow`: then only a look at the directory itself (fs::scandir) tells how it stands. What is
-// no longer there, under its path, is told as `gone` also then: the library has looked.
+// `overflow`: then only a look at the directory itself (fs::scandir) tells how it stands. What was
+// kept of the time before comes before the `overflow`, so that what follows it can be applied to
+// what was seen then. What is no longer there, under its path, is told as `gone` also then: the
+// library has looked.
 //
 // The iteration ends (nullopt) when nothing is watched any more: each path ends with a `gone`.
 //

@@ -29,7 +29,7 @@ using FileKind = os::FileCall::Kind;
 
 class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> {
   protected:
-    static constexpr std::size_t kQueue = 200;  // of the simulated system
+    static constexpr std::size_t kQueue = 1000;  // of the simulated system
 
     template <class F>
     void run(F program) {
@@ -188,6 +188,25 @@ TEST_P(WatchTest, says_that_changes_were_lost) {
         mkdir("d");
         const std::vector<std::string> after = co_await changes_until(watch, Kind::created);
         EXPECT_EQ(after, std::vector<std::string>{"created d/"});
+    });
+}
+
+/// The system says so in the place where it began to lose, and loses more behind that.
+TEST_P(WatchTest, what_is_seen_after_an_overflow_is_not_told_an_older_story) {
+    if (limit_of_queue() > 100'000) GTEST_SKIP() << "max_queued_events is " << limit_of_queue();
+    run([&]() -> Coro<> {
+        const fs::Watch watch = co_await fs::watch(folder);
+        put("one", "");
+        put("file", "");
+        overflow("one", "two");
+        co_await watch.next();  // makes room
+        remove("file");
+        overflow("one", "two");
+        put("file", "");  // is lost
+        co_await changes_until(watch, Kind::overflow);
+        mkdir("last");
+        const std::vector<std::string> after = co_await changes_until(watch, Kind::created);
+        EXPECT_EQ(after, std::vector<std::string>{"created last/"});
     });
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace asyncio::os {
@@ -39,6 +40,13 @@ std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept {
     do size = ::read(fd, buffer.data(), buffer.size());
     while (size < 0 && errno == EINTR);
     return size >= 0 ? size : -errno;
+}
+
+std::size_t unread_bytes(int fd) noexcept {
+    if (SimulatedSystem* const system = system_of(fd)) [[unlikely]]
+        return system->unread_bytes(fd);
+    int bytes = 0;
+    return ::ioctl(fd, FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 }  // namespace asyncio::os

@@ -22,4 +22,7 @@ int remove_watch(int fd, int watch) noexcept;
 /// Whole records only; -EAGAIN: there are none, -EINVAL: the first has no room in `buffer`.
 std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept;
 
+/// Of records that wait to be read.
+std::size_t unread_bytes(int fd) noexcept;
+
 }  // namespace asyncio::os

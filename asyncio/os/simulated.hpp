@@ -116,6 +116,7 @@ class SimulatedSystem {
     virtual int add_watch(int fd, const char* path, std::uint32_t what) noexcept = 0;
     virtual int remove_watch(int fd, int watch) noexcept = 0;
     virtual std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept = 0;
+    virtual std::size_t unread_bytes(int fd) noexcept = 0;
 
     virtual SimulatedFiles& files() noexcept = 0;
     virtual SimulatedPrograms& programs() noexcept = 0;

@@ -110,6 +110,7 @@ class NetworkHost final : public os::SimulatedSystem {
     int add_watch(int fd, const char* path, std::uint32_t what) noexcept override;
     int remove_watch(int fd, int watch) noexcept override;
     std::ptrdiff_t read_records(int fd, std::span<std::byte> buffer) noexcept override;
+    std::size_t unread_bytes(int fd) noexcept override;
     os::SimulatedFiles& files() noexcept override { return disk_; }
     os::SimulatedPrograms& programs() noexcept override { return *programs_; }
     void run_later(UniqueFunction<void()> job) override;

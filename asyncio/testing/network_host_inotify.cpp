@@ -47,4 +47,10 @@ std::ptrdiff_t NetworkHost::read_records(int fd, std::span<std::byte> buffer) no
     return inotify == nullptr ? error : inotify->read(buffer);
 }
 
+std::size_t NetworkHost::unread_bytes(int fd) noexcept {
+    int error = 0;
+    const SimulatedInotify* const inotify = find_inotify(fd, error);
+    return inotify == nullptr ? 0 : inotify->unread_bytes();
+}
+
 }  // namespace asyncio::testing

@@ -136,4 +136,10 @@ std::ptrdiff_t SimulatedInotify::read(std::span<std::byte> buffer) {
     return used > 0 ? static_cast<std::ptrdiff_t>(used) : -EINVAL;
 }
 
+std::size_t SimulatedInotify::unread_bytes() const noexcept {
+    std::size_t bytes = 0;
+    for (const Record& record : queue_) bytes += sizeof(inotify_event) + size_of_name(record.name);
+    return bytes;
+}
+
 }  // namespace asyncio::testing

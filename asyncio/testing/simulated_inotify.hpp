@@ -65,6 +65,7 @@ class SimulatedInotify {
     int add(const char* path, std::uint32_t what);
     int remove(int watch);
     std::ptrdiff_t read(std::span<std::byte> buffer);
+    std::size_t unread_bytes() const noexcept;
     bool readable() const noexcept { return !queue_.empty(); }
 
     // --- for its disk ----------------------------------------------------------------------

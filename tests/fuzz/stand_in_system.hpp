@@ -57,6 +57,7 @@ class StandInSystem : public os::SimulatedSystem {
     int add_watch(int, const char*, std::uint32_t) noexcept override { return -ENOSYS; }
     int remove_watch(int, int) noexcept override { return -ENOSYS; }
     std::ptrdiff_t read_records(int, std::span<std::byte>) noexcept override { return -ENOSYS; }
+    std::size_t unread_bytes(int) noexcept override { return 0; }
     os::SimulatedFiles& files() noexcept override { std::abort(); }
     os::SimulatedPrograms& programs() noexcept override { std::abort(); }
     void run_later(UniqueFunction<void()>) override { std::abort(); }
