@@ -107,7 +107,9 @@ void DatagramTransport::resume_reading() {
 
 void DatagramTransport::receive() {
     if (!receive_.idle()) return;  // being cancelled: its last completion submits it again
-    if (!loop_.kernel().submit(receive_)) receive_failed(-receive_.inline_result);
+    // Nothing would ever begin it again.
+    if (!loop_.kernel().submit(receive_))
+        lose(make_system_error(-receive_.inline_result, "receive"));
 }
 
 void DatagramTransport::on_receive(kernel::Operation& operation,
@@ -195,9 +197,13 @@ int DatagramTransport::send_or_error(std::span<const std::byte> data, const Sock
     return 0;
 }
 
+/// The operation that says so is there, or nothing is kept.
 void DatagramTransport::wait_for_room() {
-    if (!writable_.idle() || kept_.empty()) return;
-    if (!loop_.kernel().submit(writable_)) send_kept();
+    if (!writable_.idle() || kept_.empty() || loop_.kernel().submit(writable_)) return;
+    const int errno_value = -writable_.inline_result;
+    kept_.clear();
+    kept_bytes_ = 0;
+    error(errno_value, "send");
 }
 
 void DatagramTransport::on_writable(kernel::Operation& operation, const kernel::Completion&) {
@@ -231,6 +237,7 @@ void DatagramTransport::send_kept() {
 }
 
 void DatagramTransport::update_flow() {
+    if (stage_ > Stage::closing) return;
     if (writing_paused_ ? kept_bytes_ > limits_.low : kept_bytes_ <= limits_.high) return;
     writing_paused_ = !writing_paused_;
     try {
@@ -247,7 +254,7 @@ void DatagramTransport::update_flow() {
 void DatagramTransport::set_write_buffer_limits(std::optional<std::size_t> high,
                                                 std::optional<std::size_t> low) {
     limits_ = stream::limits_from(high, low);
-    if (stage_ <= Stage::closing) update_flow();
+    update_flow();
 }
 
 // --- multicast ---------------------------------------------------------------------------------

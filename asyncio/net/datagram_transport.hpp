@@ -14,7 +14,7 @@
 //
 // Errors do not end an endpoint: a refusal by the peer's host (ICMP, connected endpoints only), or
 // a datagram that cannot be sent, goes to error_received. Only a descriptor that is no socket, or
-// an exception of the protocol, is fatal.
+// that the kernel cannot watch for what comes, or an exception of the protocol, is fatal.
 //
 //        close()             all sent               both operations idle
 //   open --------> closing ------------> losing ------------------------> lost
