@@ -14,5 +14,6 @@ int main(int argc, char** argv) {
     return asyncio::proof::run_tests(goal,
                                      "SimulatedWorlds.*:SimulatedFiles.no_acknowledged*:"
                                      "SimulatedFiles.write_atomic*:"
-                                     "SimulatedPrograms.a_supervisor*");
+                                     "SimulatedPrograms.a_supervisor*:"
+                                     "SimulatedWatch.nothing_is_lost*");
 }
