@@ -7,6 +7,8 @@
 //             each thing once and in its order, or that something is missing; and then it can see
 //             for itself
 //   coming    paths that are removed while they are being added: each is told as gone, or refused
+//   again     paths that are replaced and added again while changes are lost: the new ones are
+//             watched
 //
 // ASYNCIO_TEST_SCALE=100 makes ten thousand worlds of each.
 #include <asyncio/asyncio.hpp>
@@ -349,6 +351,45 @@ TEST(SimulatedWatch, a_path_that_goes_while_it_is_added_is_told_as_gone) {
     tell("coming", [](Simulation& sim) -> Coro<> {
         auto& host = sim.host("host", [&]() -> Coro<> { co_await add_what_goes(sim); });
         if (sim.random().chance(0.5)) host.disk().faults.watch_overflow = 0.1;
+        co_await host.finished();
+    });
+}
+
+// --- again ---------------------------------------------------------------------------------------
+
+/// How often something was told: that it is there, or that something is missing.
+Coro<> count_news(const fs::Watch& watch, int& news) {
+    while (auto change = co_await watch.next())
+        news += change->kind == Change::Kind::overflow || change->name == "news";
+}
+
+Coro<> replace_and_add(Simulation& sim, int times) {
+    co_await fs::mkdir("stays");
+    const fs::Watch watch = co_await fs::watch("stays");
+    int news = 0;
+    const Task<> counting = create_task(count_news(watch, news));
+    for (int i = 0; i < times; ++i) {
+        const std::string path = "again" + std::to_string(i);
+        co_await fs::mkdir(path);
+        co_await watch.add(path);
+        co_await fs::rmdir(path);
+        co_await fs::mkdir(path);
+        if (sim.random().chance(0.5)) co_await sleep(sim.random().between(1us, 1ms));
+        co_await watch.add(path);
+        co_await sleep(1s);
+        const int before = news;
+        co_await fs::write_file(path + "/news", "");
+        co_await sleep(1s);
+        EXPECT_GT(news, before) << path;
+    }
+    watch.close();
+    co_await counting;
+}
+
+TEST(SimulatedWatch, a_path_that_is_added_again_is_watched_although_changes_are_lost) {
+    tell("again", [](Simulation& sim) -> Coro<> {
+        auto& host = sim.host("host", [&]() -> Coro<> { co_await replace_and_add(sim, 10); });
+        host.disk().faults.watch_overflow = 0.2;
         co_await host.finished();
     });
 }

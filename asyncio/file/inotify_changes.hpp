@@ -64,6 +64,8 @@ class InotifyChanges {
     /// The number is no longer watched, whatever the records say: its path is `gone`.
     void end(int number);
 
+    bool is_adding() const noexcept { return adding_ > 0; }
+
     bool empty() const noexcept { return changes_.empty(); }
     /// REQUIRES: !empty().
     fs::Change take();

@@ -9,7 +9,6 @@
 #include <asyncio/os/inotify.hpp>
 #include <asyncio/task/wait_list.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <span>
 #include <stdexcept>
@@ -31,20 +30,24 @@ os::Fd another(int fd) { return os::Fd(file::check(os::duplicate(fd), "watch:", 
 
 using NumberedPath = std::pair<int, std::string>;
 
-/// Which of them are not, or no longer, what is watched under their numbers. Blocks. To watch what
-/// is watched already changes nothing, and tells its number.
-std::vector<int> gone_of(int fd, const std::vector<NumberedPath>& paths) {
-    std::vector<int> gone;
+/// What a look at the paths has found.
+struct Seen {
+    std::vector<int> gone;       // no longer what is watched under their numbers
+    std::vector<int> strangers;  // numbers of what is there now
+};
+
+/// Blocks. To watch what is watched already changes nothing, and tells its number.
+Seen look_at(int fd, const std::vector<NumberedPath>& paths) {
+    Seen seen;
     for (const auto& [number, path] : paths) {
         const int found = os::add_watch(fd, path.c_str(), kInteresting);
         const bool nothing = found == -ENOENT || found == -ENOTDIR || found == -ENOSPC;
         if (found == number || (found < 0 && !nothing)) continue;
-        const bool is_ours = std::ranges::find(paths, found, &NumberedPath::first) != paths.end();
-        if (found >= 0 && !is_ours) (void)os::remove_watch(fd, found);  // another of that name
+        if (found >= 0) seen.strangers.push_back(found);
         (void)os::remove_watch(fd, number);
-        gone.push_back(number);
+        seen.gone.push_back(number);
     }
-    return gone;
+    return seen;
 }
 
 }  // namespace
@@ -135,12 +138,16 @@ Coro<> look_again(State state) {
     auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
     const auto& known = state->changes.paths();
     auto look = [fd, paths = std::vector<NumberedPath>(known.begin(), known.end())] {
-        return gone_of(fd->get(), paths);
+        return look_at(fd->get(), paths);
     };
-    const std::vector<int> gone = co_await file::on_thread(std::move(look));
+    const Seen seen = co_await file::on_thread(std::move(look));
     lost.state.reset();
     if (!state->open()) co_return;
-    for (const int number : gone) state->changes.end(number);
+    for (const int number : seen.gone) state->changes.end(number);
+    // A stranger may be what somebody adds just now. One that stays has records of nobody.
+    for (const int number : seen.strangers)
+        if (!state->changes.paths().contains(number) && !state->changes.is_adding())
+            (void)os::remove_watch(state->fd.get(), number);
     state->changed.wake_all();
 }
 
