@@ -164,6 +164,21 @@ Coro<> send_signals() {
 
 TEST(SimulatedPrograms, have_signals) { simulate_seeds(kWorlds, alone(send_signals)); }
 
+Coro<> ask_for_a_terminal() {
+    try {
+        co_await create_subprocess_exec({.stdin_ = PIPE, .stdout_ = PTY}, "upper");
+        ADD_FAILURE() << "it has a terminal";
+    } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code().value(), EOPNOTSUPP);
+        EXPECT_THAT(error.what(), HasSubstr("a terminal for upper: a simulated host has pipes "
+                                            "only, no PTY"));
+    }
+}
+
+TEST(SimulatedPrograms, have_no_terminals_and_say_so) {
+    simulate_seeds(1, alone(ask_for_a_terminal));
+}
+
 Coro<int> succeed(ChildProgram& self) {
     auto answer = [](StreamReader&, StreamWriter& writer) -> Coro<> {
         writer.write("from the successor");

@@ -112,7 +112,8 @@ void Launch::open_pipe(int number, OurEnds& ends) {
 
 void Launch::open_terminal(OurEnds& ends) {
     if (os::simulated_system != nullptr)
-        os::throw_system_error(EOPNOTSUPP, "make a terminal for " + program());
+        os::throw_system_error(EOPNOTSUPP, "make a terminal for " + program() +
+                                               ": a simulated host has pipes only, no PTY");
     os::Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!master || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0)
         os::throw_system_error(errno, "make a terminal for " + program());
