@@ -32,10 +32,10 @@ constexpr size_t kPaths = 4;  // numbered 1 to 4
 std::string path_of(int number) { return "/watched/" + std::to_string(number); }
 
 /// In memory of exactly that size.
-void read_exactly(InotifyChanges& changes, std::string_view records) {
+void read_exactly(InotifyChanges& changes, std::string_view records, size_t behind = 0) {
     const auto memory = std::make_unique<std::byte[]>(records.size());
     std::memcpy(memory.get(), records.data(), records.size());
-    changes.read({memory.get(), records.size()});
+    changes.read({memory.get(), records.size()}, behind);
 }
 
 std::string head(int number, std::uint32_t mask, std::uint32_t cookie, size_t room) {
@@ -82,6 +82,68 @@ void any_bytes(Input& input) {
     const size_t whole = records.size() / sizeof(inotify_event);
     FUZZ_CHECK(changes.take_moved().size() <= whole && count <= 8 * whole + 1);
 }
+
+/// A queue that is read in pieces: all changes in their order, and for each overflow one behind
+/// what was in the queue when it was read, or one for several.
+class Queue {
+  public:
+    explicit Queue(Input& input) : input_(input) { changes_.add(1, path_of(1)); }
+
+    void run() {
+        while (!input_.empty()) {
+            const size_t kind = input_.below(4);
+            if (kind == 0)
+                queued_.push_back({});
+            else if (kind < 3)
+                queued_.push_back(std::to_string(last_queued_++));
+            else
+                read(input_.below(5));
+        }
+        while (!queued_.empty()) read(queued_.size());
+        read(0);
+        FUZZ_CHECK(last_told_ == last_queued_);
+        FUZZ_CHECK(due_.empty());
+    }
+
+  private:
+    static std::string record_of(const std::string& name) {
+        if (name.empty()) return head(-1, IN_Q_OVERFLOW, 0, 0);
+        return head(1, IN_CREATE, 0, 16) + name + std::string(16 - name.size(), '\0');
+    }
+
+    void read(size_t count) {
+        if (queued_.empty()) changes_.run_dry();
+        std::string records;
+        bool overflow = false;
+        for (; count > 0 && !queued_.empty(); --count) {
+            overflow |= queued_.front().empty();
+            records += record_of(queued_.front());
+            queued_.pop_front();
+        }
+        size_t behind = 0;
+        for (const std::string& name : queued_) behind += record_of(name).size();
+        if (overflow) due_.push_back(last_queued_);
+        overflows_ += overflow ? 1 : 0;
+        if (!records.empty()) read_exactly(changes_, records, behind);
+        while (!changes_.empty()) take(changes_.take());
+    }
+    void take(const Change& change) {
+        if (change.kind == Kind::overflow) {
+            FUZZ_CHECK(--overflows_ >= 0);
+            std::erase_if(due_, [&](int due) { return due <= last_told_; });
+        } else {
+            FUZZ_CHECK(change.name == std::to_string(last_told_++));
+        }
+    }
+
+    Input& input_;
+    InotifyChanges changes_;
+    std::deque<std::string> queued_;  // names; empty: an overflow
+    int last_queued_ = 0;
+    int last_told_ = 0;
+    std::deque<int> due_;  // of overflows: to be told behind so many changes
+    int overflows_ = 0;    // that were read, less those that were told
+};
 
 /// The system's side: what it writes, and what has to become of it.
 class Script {
@@ -261,8 +323,11 @@ class Script {
 }  // namespace asyncio::fuzz
 
 FUZZ_TARGET(watch_changes) {
-    if (input.chance())
+    const std::size_t kind = input.below(4);
+    if (kind == 0)
         asyncio::fuzz::any_bytes(input);
+    else if (kind == 1)
+        asyncio::fuzz::Queue(input).run();
     else
         asyncio::fuzz::Script(input).run();
 }
