@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every header compiles alone, and weighs (preprocessed lines of code) no more than its limit.
+"""Every header compiles alone, and weighs (preprocessed lines of code) no more than its limit; so does the
+syntax tree that the compiler makes of some, in kilobytes: what templates cost, lines do not show.
 
 usage: check_headers.py [ROOT]        environment: HEADER_CXX (clang++-19), JOBS, WEIGHTS=1 prints all
 
@@ -11,6 +12,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -25,17 +27,20 @@ def headers(root: str) -> list[str]:
     return sorted(found)
 
 
-def limits(root: str) -> tuple[int, dict[str, int]]:
-    """The file: `default N`, then `asyncio/room/ N` or `asyncio/room/name.hpp N`, with a reason after #."""
-    default, special = 25000, {}
+def limits(root: str) -> tuple[int, dict[str, int], dict[str, int]]:
+    """The file: `default N`, then `asyncio/room/ N` or `asyncio/room/name.hpp N`, with a reason after #; and
+    `tree asyncio/room/name.hpp N`, the kilobytes of its syntax tree."""
+    default, special, trees = 25000, {}, {}
     with open(os.path.join(root, "tools/header_weight.txt"), encoding="utf-8") as file:
         for line in file:
             words = line.split("#")[0].split()
             if len(words) == 2 and words[0] == "default":
                 default = int(words[1])
+            elif len(words) == 3 and words[0] == "tree":
+                trees[words[1]] = int(words[2])
             elif words:
                 special[words[0]] = int(words[1])
-    return default, special
+    return default, special, trees
 
 
 def limit_of(header: str, default: int, special: dict[str, int]) -> int:
@@ -60,9 +65,15 @@ def examine(root: str, header: str, known: set[str]) -> tuple[str, int, str, str
     return header, weight, mark if not compiled.returncode else "", compiled.stderr
 
 
+def tree_of(root: str, header: str) -> int:
+    """The kilobytes of the header's syntax tree; 0 from a compiler that does not tell."""
+    said = compiler(root, header, "-fsyntax-only", "-Xclang", "-print-stats").stderr
+    return max((int(used) for used in re.findall(r"Bytes used: (\d+)", said)), default=0) // 1000
+
+
 def main() -> int:
     root = sys.argv[1] if len(sys.argv) > 1 else "."
-    default, special = limits(root)
+    default, special, trees = limits(root)
     remembered = os.path.join(root, "build/headers.json")
     try:
         with open(remembered, encoding="utf-8") as file:
@@ -80,7 +91,13 @@ def main() -> int:
             faults.append(f"{header}: {weight} preprocessed lines, the limit is {limit} (tools/header_weight.txt)")
         if os.environ.get("WEIGHTS"):
             print(f"{weight:7} {header}")
-    faults += [f"tools/header_weight.txt: {name} does not exist" for name in special if name.endswith(".hpp") and name not in paths]
+    for header, limit in trees.items():
+        tree = tree_of(root, header) if header in paths else 0
+        if tree > limit:
+            faults.append(f"{header}: a syntax tree of {tree} kB, the limit is {limit} (tools/header_weight.txt)")
+        if os.environ.get("WEIGHTS"):
+            print(f"{tree:7} kB: the syntax tree of {header}")
+    faults += [f"tools/header_weight.txt: {name} does not exist" for name in [*special, *trees] if name.endswith(".hpp") and name not in paths]
     os.makedirs(os.path.dirname(remembered), exist_ok=True)
     with open(remembered, "w", encoding="utf-8") as file:
         json.dump(sorted({mark for _, _, mark, _ in results if mark}), file)

@@ -40,6 +40,7 @@ PLANTED = [
     ("check_headers", "asyncio/loop/y.hpp", "inline int y;\n", "does not compile alone"),
     ("check_headers", "tools/header_weight.txt", "default 5000\n", "asyncio/testing/clock.hpp: "),
     ("check_headers", "tools/header_weight.txt", "default 25000\nasyncio/testing/ 5000\n", "the limit is 5000"),
+    ("check_headers", "tools/header_weight.txt", "default 30000\ntree asyncio/testing/clock.hpp 50\n", "kB, the limit is 50"),
     ("tidy", "asyncio/loop/long.hpp", "// x\n" * 401, "401 lines, the limit is 400"),
     ("tidy", "asyncio/loop/long.cpp", "// x\n" * 601, "601 lines, the limit is 600"),
     ("tidy", "asyncio/loop/long_test.cpp", "// x\n" * 1201, "1201 lines, the limit is 1200"),
