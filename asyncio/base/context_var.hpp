@@ -100,7 +100,7 @@ class ContextVar {
     };
 
     /// `fallback` is what get() gives where no value was set; the name is for people.
-    explicit ContextVar(std::optional<T> fallback = std::nullopt, std::string_view name = {})
+    explicit ContextVar(std::optional<T> fallback = {}, std::string_view name = {})
         : fallback_(std::move(fallback)), name_(name) {}
     ContextVar(const ContextVar&) = delete;
     ContextVar& operator=(const ContextVar&) = delete;

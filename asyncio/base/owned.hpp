@@ -24,7 +24,7 @@ class Owned {
     explicit Owned(Element* object) noexcept : object_(object) {}
     Owned(Owned&& other) noexcept : object_(other.release()) {}
     template <class U>
-        requires(std::is_convertible_v<U*, T*>)
+        requires requires(U* from, T*& to) { to = from; }
     Owned(Owned<U>&& other) noexcept : object_(other.release()) {}
     Owned& operator=(Owned&& other) noexcept {
         reset(other.release());
@@ -33,9 +33,17 @@ class Owned {
     ~Owned() { destroy(object_); }
 
     /// The old object is destroyed when the new one is in its place.
-    void reset(Element* object = nullptr) noexcept { destroy(std::exchange(object_, object)); }
+    void reset(Element* object = nullptr) noexcept {
+        Element* const old = object_;
+        object_ = object;
+        destroy(old);
+    }
     /// The object is the caller's now.
-    [[nodiscard]] Element* release() noexcept { return std::exchange(object_, nullptr); }
+    [[nodiscard]] Element* release() noexcept {
+        Element* const object = object_;
+        object_ = nullptr;
+        return object;
+    }
 
     Element* get() const noexcept { return object_; }
     Element* operator->() const noexcept { return object_; }

@@ -50,6 +50,8 @@ class AtomicRefCounted {
     mutable std::uint32_t references_ = 0;  // by std::atomic_ref: <atomic> is a heavy header
 };
 
+/// (Written without std::exchange and std::swap: every program that includes us makes dozens of
+/// these, and would compile those for each.)
 template <class T>
 class Ref {
   public:
@@ -58,15 +60,17 @@ class Ref {
         if (object_ != nullptr) object_->add_ref();
     }
     Ref(const Ref& other) noexcept : Ref(other.object_) {}
-    Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    Ref(Ref&& other) noexcept : object_(other.release()) {}
     template <class U>
-        requires(std::is_convertible_v<U*, T*>)
+        requires requires(U* from, T*& to) { to = from; }
     Ref(const Ref<U>& other) noexcept : Ref(other.get()) {}
     template <class U>
-        requires(std::is_convertible_v<U*, T*>)
+        requires requires(U* from, T*& to) { to = from; }
     Ref(Ref<U>&& other) noexcept : object_(other.release()) {}
     Ref& operator=(Ref other) noexcept {
-        std::swap(object_, other.object_);
+        T* const old = object_;
+        object_ = other.object_;
+        other.object_ = old;
         return *this;
     }
     ~Ref() {
@@ -74,7 +78,11 @@ class Ref {
     }
 
     /// The reference is the caller's now.
-    [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
+    [[nodiscard]] T* release() noexcept {
+        T* const object = object_;
+        object_ = nullptr;
+        return object;
+    }
     T* get() const noexcept { return object_; }
     T* operator->() const noexcept { return object_; }
     T& operator*() const noexcept { return *object_; }

@@ -239,20 +239,21 @@ ASYNCIO_CORO_WRAPPER Coro<std::vector<std::string>> listdir(std::string_view pat
 Walk::Walk(std::string root) { todo_.push_back(std::move(root)); }
 
 Coro<WalkStep*> Walk::next() {
-    if (step_) {
-        const std::string& above = step_->path;
-        for (auto name = step_->directories.rbegin(); name != step_->directories.rend(); ++name)
+    if (std::exchange(has_step_, false)) {
+        const std::string& above = step_.path;
+        for (auto name = step_.directories.rbegin(); name != step_.directories.rend(); ++name)
             todo_.push_back(above + (above.ends_with('/') ? "" : "/") + *name);
-        step_.reset();
     }
-    while (!step_ && !todo_.empty()) {
+    while (!has_step_ && !todo_.empty()) {
         auto look = [path = todo_.back()]() mutable { return read_step(std::move(path)); };
         Outcome<WalkStep> read = co_await as_outcome(file::on_thread(std::move(look)));
         if (read.cancelled()) read.value();  // todo_ is as it was
         todo_.pop_back();
-        if (read) step_ = std::move(*read);
+        if (!read) continue;
+        step_ = std::move(*read);
+        has_step_ = true;
     }
-    co_return step_ ? &*step_ : nullptr;
+    co_return has_step_ ? &step_ : nullptr;
 }
 
 Walk walk(std::string_view root) { return Walk(file::checked_path(root)); }

@@ -78,7 +78,8 @@ class Walk {
 
   private:
     std::vector<std::string> todo_;  // innermost last
-    std::optional<WalkStep> step_;
+    WalkStep step_;
+    bool has_step_ = false;  // the last next() gave it
 };
 
 Walk walk(std::string_view root);

@@ -109,7 +109,7 @@ class File {
     Coro<std::int64_t> seek(std::int64_t offset, Whence whence = Whence::start) const;
     Coro<std::int64_t> tell() const;
     /// Cut off or fill up with zeros; default: at the position. The position stays.
-    Coro<std::int64_t> truncate(std::optional<std::int64_t> size = std::nullopt) const;
+    Coro<std::int64_t> truncate(std::optional<std::int64_t> size = {}) const;
 
     /// Give what is buffered to the system.
     Coro<> flush() const;

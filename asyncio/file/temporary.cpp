@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <random>
+#include <utility>
 
 #include <fcntl.h>
 
@@ -91,6 +92,14 @@ Coro<File> make_unnamed(std::string directory, std::string start) {
 
 TemporaryName::TemporaryName(std::string_view path, std::string_view suffix)
     : name_(std::string(path) + random_name() + std::string(suffix)) {}
+
+TemporaryName::TemporaryName(TemporaryName&& other) noexcept
+    : name_(std::exchange(other.name_, {})) {}
+
+TemporaryName& TemporaryName::operator=(TemporaryName&& other) noexcept {
+    std::swap(name_, other.name_);
+    return *this;
+}
 
 void TemporaryName::remove() noexcept {
     if (!name_.empty()) os::remove_file(name_.c_str());

@@ -30,11 +30,8 @@ struct TemporaryOptions {
 class TemporaryName {
   public:
     explicit TemporaryName(std::string_view path, std::string_view suffix = {});
-    TemporaryName(TemporaryName&& other) noexcept : name_(std::exchange(other.name_, {})) {}
-    TemporaryName& operator=(TemporaryName&& other) noexcept {
-        std::swap(name_, other.name_);
-        return *this;
-    }
+    TemporaryName(TemporaryName&& other) noexcept;
+    TemporaryName& operator=(TemporaryName&& other) noexcept;
     ~TemporaryName() { remove(); }
 
     const std::string& name() const noexcept { return name_; }

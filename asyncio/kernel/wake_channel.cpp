@@ -3,6 +3,7 @@
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fork.hpp>
 
+#include <atomic>
 #include <cerrno>
 
 #include <fcntl.h>

@@ -10,6 +10,7 @@
 #include <asyncio/loop/watchers.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -61,6 +62,14 @@ EventLoop::~EventLoop() {
     core_->loop = nullptr;
 }
 
+loop::ThreadMark EventLoop::running_in() const noexcept {
+    return std::atomic_ref(running_in_).load();
+}
+
+bool EventLoop::is_running() const noexcept { return running_in() != nullptr; }
+
+bool EventLoop::is_closed() const noexcept { return std::atomic_ref(closed_).load(); }
+
 TimePoint EventLoop::time() const noexcept { return kernel_->now(); }
 
 std::string_view EventLoop::backend_name() const noexcept { return kernel_->name(); }
@@ -79,7 +88,7 @@ void EventLoop::run_forever() {
     kernel_->attach_to_thread();
     struct Running {
         explicit Running(EventLoop& l) : loop(l) {
-            loop.running_in_ = loop::this_thread();
+            std::atomic_ref(loop.running_in_).store(loop::this_thread());
             loop::running_loop = &loop;
             loop.core_->context = &ContextSlot::current_place();
             loop.core_->outside = ContextSlot::current_place();
@@ -87,7 +96,7 @@ void EventLoop::run_forever() {
         ~Running() {
             loop.end_traces();
             loop.stopping_ = false;
-            loop.running_in_ = nullptr;
+            std::atomic_ref(loop.running_in_).store(nullptr);
             loop::running_loop = nullptr;
         }
         EventLoop& loop;
@@ -151,7 +160,7 @@ void EventLoop::run_hooks() {
 
 void EventLoop::close() {
     if (is_running()) throw std::logic_error("Cannot close a running event loop");
-    if (closed_.exchange(true)) return;
+    if (std::atomic_ref(closed_).exchange(true)) return;
     core_->closed = true;
     signals_->clear();
     inbox_->close();
@@ -207,7 +216,7 @@ void EventLoop::end_traces() noexcept {
 
 void EventLoop::check_usable_slowly() const {
     if (is_closed()) throw std::logic_error("Event loop is closed");
-    const loop::ThreadMark owner = running_in_.load();
+    const loop::ThreadMark owner = running_in();
     if (get_debug() && owner != nullptr && owner != loop::this_thread())
         throw std::logic_error(
             "Non-thread-safe operation invoked on an event loop other than the current one");

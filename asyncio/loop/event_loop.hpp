@@ -38,7 +38,6 @@
 #include <asyncio/loop/task_factory.hpp>
 #include <asyncio/loop/timer_queue.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -147,8 +146,8 @@ class EventLoop : public loop::NetVerbs {
     /// Throws what run_forever() would throw at once.
     void check_can_run() const;
 
-    bool is_running() const noexcept { return running_in_.load() != nullptr; }
-    bool is_closed() const noexcept { return closed_.load(); }
+    bool is_running() const noexcept;
+    bool is_closed() const noexcept;
 
     // --- scheduling ------------------------------------------------------------------------
     //
@@ -238,7 +237,7 @@ class EventLoop : public loop::NetVerbs {
     void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
     /// No more work for the default executor; wait until it has done what it has, at most
     /// `timeout`, then warn and give up waiting. To be awaited in a task of this loop.
-    Coro<> shutdown_default_executor(std::optional<Duration> timeout = std::nullopt);
+    Coro<> shutdown_default_executor(std::optional<Duration> timeout = {});
 
     // --- descriptors and signals -----------------------------------------------------------
 
@@ -332,7 +331,7 @@ class EventLoop : public loop::NetVerbs {
 
     /// Throws std::logic_error when closed or, in debug mode, called from a foreign thread.
     void check_usable() const {
-        if (closed_.load(std::memory_order_relaxed) || get_debug()) [[unlikely]]
+        if (core_->closed || core_->debug) [[unlikely]]
             check_usable_slowly();
     }
     /// The handler for what a callback throws; to be called inside catch. Rethrows what is fatal.
@@ -349,6 +348,7 @@ class EventLoop : public loop::NetVerbs {
     loop::Service* service_of(const void* key) noexcept;
     loop::Service& adopt(Owned<loop::Service> service, const void* key);
 
+    loop::ThreadMark running_in() const noexcept;
     static void expect_trace_end() noexcept;
     void end_traces() noexcept;
     void check_usable_slowly() const;
@@ -371,8 +371,9 @@ class EventLoop : public loop::NetVerbs {
     IntrusiveList<loop::Service> services_;                // newest first
     std::shared_ptr<TaskFactory> task_factory_;            // null: none; kept while it runs
     std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
-    std::atomic<loop::ThreadMark> running_in_{nullptr};
-    std::atomic<bool> closed_{false};
+    // Read by other threads, through std::atomic_ref: <atomic> is a heavy header.
+    mutable loop::ThreadMark running_in_ = nullptr;
+    mutable bool closed_ = false;
     std::uint32_t iteration_ = 1;
     bool stopping_ = false;
 };

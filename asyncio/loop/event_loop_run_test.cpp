@@ -5,6 +5,7 @@
 #include <asyncio/loop/inbox.hpp>
 #include <asyncio/os/fd.hpp>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>

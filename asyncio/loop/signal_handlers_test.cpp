@@ -4,6 +4,7 @@
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/signal_handlers.hpp>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>

@@ -2,6 +2,7 @@
 #include <asyncio/loop/signal_table.hpp>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <stdexcept>

@@ -4,6 +4,7 @@
 #include <asyncio/os/error.hpp>
 
 #include <cerrno>
+#include <deque>
 
 namespace asyncio {
 
@@ -17,7 +18,9 @@ namespace {
 
 }  // namespace
 
-DatagramCore::DatagramCore(std::size_t limit) : limit_(limit) {}
+struct DatagramCore::Queue : std::deque<Item> {};
+
+DatagramCore::DatagramCore(std::size_t limit) : queue_(new Queue), limit_(limit) {}
 
 DatagramCore::~DatagramCore() = default;
 
@@ -35,19 +38,19 @@ void DatagramCore::datagram_received(std::span<const std::byte> data, const Sock
         return;
     }
     queued_ += cost(item);
-    queue_.push_back(std::move(item));
+    queue_->push_back(std::move(item));
     if (queued_ <= limit_ || receiving_paused_) return;
     receiving_paused_ = true;
     transport_->pause_reading();
 }
 
 DatagramCore::Item DatagramCore::take() {
-    if (queue_.empty()) {
+    if (queue_->empty()) {
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         throw_closed();
     }
-    Item item = std::move(queue_.front());
-    queue_.pop_front();
+    Item item = std::move(queue_->front());
+    queue_->pop_front();
     queued_ -= cost(item);
     if (receiving_paused_ && queued_ <= limit_ / 2) {
         receiving_paused_ = false;
@@ -66,7 +69,7 @@ void DatagramCore::put_back(Item item) {
         return;
     }
     queued_ += cost(item);
-    queue_.push_front(std::move(item));
+    queue_->push_front(std::move(item));
 }
 
 void DatagramCore::error_received(std::exception_ptr error) {

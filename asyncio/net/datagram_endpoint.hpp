@@ -32,7 +32,6 @@
 #include <asyncio/task/wait_list.hpp>
 
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <span>
 #include <string>
@@ -64,7 +63,7 @@ class DatagramCore final : public DatagramProtocol {
     };
 
     DatagramTransport& transport() const noexcept { return *transport_; }
-    bool ready() const noexcept { return !queue_.empty() || error_ || lost_; }
+    bool ready() const noexcept { return queued_ != 0 || error_ || lost_; }
     bool paused() const noexcept { return paused_; }
     bool lost() const noexcept { return lost_; }
     /// What is there: a datagram, or the error as an exception. REQUIRES: ready().
@@ -82,11 +81,13 @@ class DatagramCore final : public DatagramProtocol {
     void resume_writing() override;
 
   private:
+    struct Queue;
+
     static std::size_t cost(const Item& item) noexcept { return item.first.size() + sizeof(Item); }
 
     Ref<DatagramTransport> transport_;
-    std::deque<Item> queue_;
-    std::size_t queued_ = 0;
+    Owned<Queue> queue_;
+    std::size_t queued_ = 0;  // bytes in it, see cost()
     std::size_t limit_;
     IntrusiveList<task::ListWait> readers_;
     std::exception_ptr error_;  // to be thrown once

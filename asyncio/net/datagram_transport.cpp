@@ -10,6 +10,7 @@
 #include <asyncio/os/socket.hpp>
 
 #include <cerrno>
+#include <deque>
 #include <stdexcept>
 
 #include <poll.h>
@@ -53,6 +54,13 @@ void DatagramProtocol::destroy() noexcept {
     delete this;
 }
 
+/// A datagram the system had no room for.
+struct DatagramTransport::Kept {
+    std::string data;
+    SocketAddress to;  // family 0: where the socket is connected to
+};
+struct DatagramTransport::Backlog : std::deque<Kept> {};
+
 Ref<DatagramTransport> DatagramTransport::open(EventLoop& loop, os::Fd fd,
                                                Ref<DatagramProtocol> protocol,
                                                const SocketAddress& remote, bool connected) {
@@ -81,6 +89,7 @@ DatagramTransport::DatagramTransport(EventLoop& loop, int fd, Ref<DatagramProtoc
       loop_(loop),
       protocol_(std::move(protocol)),
       context_(ContextSlot::copy_current()),
+      kept_(new Backlog),
       remote_(remote),
       fd_(fd),
       connected_(connected) {
@@ -184,13 +193,13 @@ void DatagramTransport::sendto(std::span<const std::byte> data, const SocketAddr
 int DatagramTransport::send_or_error(std::span<const std::byte> data, const SocketAddress* to) {
     const SocketAddress* const where = destination(to);
     if (stage_ != Stage::open) return 0;
-    if (kept_.empty()) {
+    if (kept_->empty()) {
         const std::ptrdiff_t result = os::try_send_to(fd_, data, where);
         if (result >= 0) return 0;
         if (result != -EAGAIN) return static_cast<int>(result);
     }
-    kept_.push_back({std::string(reinterpret_cast<const char*>(data.data()), data.size()),
-                     where != nullptr ? *where : SocketAddress()});
+    kept_->push_back({std::string(reinterpret_cast<const char*>(data.data()), data.size()),
+                      where != nullptr ? *where : SocketAddress()});
     kept_bytes_ += data.size() + kHeaderBytes;
     wait_for_room();
     update_flow();
@@ -199,9 +208,9 @@ int DatagramTransport::send_or_error(std::span<const std::byte> data, const Sock
 
 /// The operation that says so is there, or nothing is kept.
 void DatagramTransport::wait_for_room() {
-    if (!writable_.idle() || kept_.empty() || loop_.kernel().submit(writable_)) return;
+    if (!writable_.idle() || kept_->empty() || loop_.kernel().submit(writable_)) return;
     const int errno_value = -writable_.inline_result;
-    kept_.clear();
+    kept_->clear();
     kept_bytes_ = 0;
     error(errno_value, "send");
 }
@@ -216,13 +225,13 @@ void DatagramTransport::on_writable(kernel::Operation& operation, const kernel::
 }
 
 void DatagramTransport::drop_first() noexcept {
-    kept_bytes_ -= kept_.front().data.size() + kHeaderBytes;
-    kept_.pop_front();
+    kept_bytes_ -= kept_->front().data.size() + kHeaderBytes;
+    kept_->pop_front();
 }
 
 void DatagramTransport::send_kept() {
-    while (!kept_.empty() && stage_ <= Stage::closing) {
-        const Kept& first = kept_.front();
+    while (!kept_->empty() && stage_ <= Stage::closing) {
+        const Kept& first = kept_->front();
         const SocketAddress* const where = first.to.family() != 0 ? &first.to : nullptr;
         const std::ptrdiff_t result =
             os::try_send_to(fd_, std::as_bytes(std::span(first.data)), where);
@@ -233,7 +242,7 @@ void DatagramTransport::send_kept() {
     if (stage_ > Stage::closing) return;
     wait_for_room();
     update_flow();
-    if (stage_ == Stage::closing && kept_.empty()) lose(nullptr);
+    if (stage_ == Stage::closing && kept_->empty()) lose(nullptr);
 }
 
 void DatagramTransport::update_flow() {
@@ -288,7 +297,7 @@ void DatagramTransport::close() {
     if (stage_ != Stage::open) return;
     stage_ = Stage::closing;
     pause_reading();
-    if (kept_.empty()) lose(nullptr);
+    if (kept_->empty()) lose(nullptr);
 }
 
 void DatagramTransport::abort() {
@@ -332,7 +341,7 @@ void DatagramTransport::call_connection_lost() {
     const Ref<DatagramTransport> keep(this);
     const ContextScope scope(context_);
     stage_ = Stage::lost;
-    kept_.clear();
+    kept_->clear();
     kept_bytes_ = 0;
     loop::Member::unlink();
     (void)drop_ref();  // its own; `keep` is there

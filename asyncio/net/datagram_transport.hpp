@@ -25,6 +25,7 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/owned.hpp>
 #include <asyncio/kernel/operation.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/transport_socket.hpp>
@@ -33,7 +34,6 @@
 #include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/transport.hpp>
 
-#include <deque>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -121,10 +121,8 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
 
   private:
     enum class Stage : std::uint8_t { open, closing, losing, lost };
-    struct Kept {
-        std::string data;
-        SocketAddress to;  // family 0: where the socket is connected to
-    };
+    struct Kept;
+    struct Backlog;
 
     DatagramTransport(EventLoop& loop, int fd, Ref<DatagramProtocol> protocol,
                       const SocketAddress& remote, bool connected);
@@ -156,7 +154,7 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     ContextSlot context_;  // what the protocol is called in: a copy of the opener's
     kernel::Operation receive_{kernel::Opcode::receive_from, &on_receive};
     kernel::Operation writable_{kernel::Opcode::poll, &on_writable};
-    std::deque<Kept> kept_;
+    Owned<Backlog> kept_;
     std::size_t kept_bytes_ = 0;
     stream::WriteBufferLimits limits_{.low = kLowWater, .high = kHighWater};
     std::exception_ptr error_;

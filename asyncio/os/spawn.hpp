@@ -42,11 +42,11 @@ struct SpawnRequest {
     const char* directory = nullptr;  // to work in; null: ours
     bool new_session = false;
     int terminal = -1;  // the child's descriptor that becomes its controlling terminal
-    std::optional<int> process_group = std::nullopt;  // 0: its own
-    std::optional<unsigned> umask = std::nullopt;
-    std::optional<unsigned> user = std::nullopt;
-    std::optional<unsigned> group = std::nullopt;
-    std::optional<std::span<const unsigned>> groups = std::nullopt;  // supplementary
+    std::optional<int> process_group = {};  // 0: its own
+    std::optional<unsigned> umask = {};
+    std::optional<unsigned> user = {};
+    std::optional<unsigned> group = {};
+    std::optional<std::span<const unsigned>> groups = {};  // supplementary
     std::span<const ResourceLimit> limits = {};
 };
 

@@ -46,9 +46,10 @@ StreamWriter::~StreamWriter() {
     core_->transport()->close();
 }
 
-void StreamWriter::write_gathered(std::span<const std::span<const std::byte>> lines) const {
+void StreamWriter::write_gathered(const std::span<const std::byte>* lines,
+                                  std::size_t count) const {
     stream::Transport* transport = core_->transport();
-    if (transport != nullptr && !lines.empty()) transport->writelines(lines);
+    if (transport != nullptr && count != 0) transport->writelines({lines, count});
 }
 
 bool StreamWriter::can_write_eof() const noexcept {

@@ -132,9 +132,9 @@ class StreamWriter {
         std::size_t count = 0;
         for (const auto& line : lines) {
             parts[count++] = bytes_of(line);
-            if (count == kGathered) write_gathered({parts, std::exchange(count, 0)});
+            if (count == kGathered) write_gathered(parts, std::exchange(count, 0));
         }
-        write_gathered({parts, count});
+        write_gathered(parts, count);
     }
 
     /// Wait until it makes sense to write more. Throws the connection's error, or
@@ -186,7 +186,7 @@ class StreamWriter {
     static std::span<const std::byte> bytes_of(std::span<const std::byte> data) noexcept {
         return data;
     }
-    void write_gathered(std::span<const std::span<const std::byte>> lines) const;
+    void write_gathered(const std::span<const std::byte>* lines, std::size_t count) const;
 
     Ref<stream::StreamCore> core_;
 };

@@ -60,14 +60,14 @@ struct SubprocessOptions {
     std::size_t limit = 65536;  // of the readers, bytes: see open_connection
     std::string_view cwd = {};  // the directory it works in; default: ours
     /// "NAME=value" each, instead of our environment.
-    std::optional<std::span<const std::string>> env = std::nullopt;
+    std::optional<std::span<const std::string>> env = {};
     std::span<const int> pass_fds = {};  // kept open under the same numbers; all others are closed
     bool start_new_session = false;
-    std::optional<int> process_group = std::nullopt;  // 0: one of its own
-    std::optional<unsigned> user = std::nullopt;
-    std::optional<unsigned> group = std::nullopt;
-    std::optional<std::span<const unsigned>> extra_groups = std::nullopt;
-    std::optional<unsigned> umask = std::nullopt;
+    std::optional<int> process_group = {};  // 0: one of its own
+    std::optional<unsigned> user = {};
+    std::optional<unsigned> group = {};
+    std::optional<std::span<const unsigned>> extra_groups = {};
+    std::optional<unsigned> umask = {};
     std::span<const ResourceLimit> limits = {};
     TerminalSize terminal = {};  // of PTY
 };

@@ -121,11 +121,13 @@ ASYNCIO_CORO_WRAPPER Coro<Process> start(SubprocessOptions options,
 }  // namespace subprocess
 
 Process::Process(Ref<subprocess::Child> child, Core in, Core out, Core err)
-    : child_(std::move(child)), in_(std::move(in)), out_(std::move(out)), err_(std::move(err)) {
-    if (in_) writer_.emplace(in_);
-    if (out_) reader_.emplace(out_);
-    if (err_) error_reader_.emplace(err_);
-}
+    : child_(std::move(child)),
+      in_(std::move(in)),
+      out_(std::move(out)),
+      err_(std::move(err)),
+      writer_(in_),
+      reader_(out_),
+      error_reader_(err_) {}
 
 Process::Process(Process&&) noexcept = default;
 
@@ -146,7 +148,7 @@ Process::~Process() { close_streams(); }
 
 /// What was written is still sent; nobody will read any more.
 void Process::close_streams() noexcept {
-    if (writer_ && writer_->valid()) writer_->close();
+    if (writer_.valid()) writer_.close();
     if (out_ != in_) abort_stream(out_);
     abort_stream(err_);
 }
@@ -155,28 +157,26 @@ int Process::pid() const noexcept { return child_->pid(); }
 std::optional<int> Process::returncode() const noexcept { return child_->returncode(); }
 
 StreamWriter& Process::stdin_() {
-    if (!writer_) throw std::logic_error("stdin_ of " + child_->program() + " is not a PIPE");
-    return *writer_;
+    if (!in_) throw std::logic_error("stdin_ of " + child_->program() + " is not a PIPE");
+    return writer_;
 }
 
 StreamReader& Process::stdout_() {
-    if (!reader_) throw std::logic_error("stdout_ of " + child_->program() + " is not a PIPE");
-    return *reader_;
+    if (!out_) throw std::logic_error("stdout_ of " + child_->program() + " is not a PIPE");
+    return reader_;
 }
 
 StreamReader& Process::stderr_() {
-    if (!error_reader_)
-        throw std::logic_error("stderr_ of " + child_->program() + " is not a PIPE");
-    return *error_reader_;
+    if (!err_) throw std::logic_error("stderr_ of " + child_->program() + " is not a PIPE");
+    return error_reader_;
 }
 
 ASYNCIO_CORO_WRAPPER Coro<int> Process::wait() const { return wait_for_exit(child_); }
 
 Coro<Communicated> Process::communicate(std::string input) {
-    auto [fed, out, err] =
-        co_await gather(feed(writer_ ? &*writer_ : nullptr, input, in_ && in_ == out_),
-                        read_all(reader_ ? &*reader_ : nullptr),
-                        read_all(error_reader_ ? &*error_reader_ : nullptr));
+    auto [fed, out, err] = co_await gather(
+        feed(in_ ? &writer_ : nullptr, input, in_ && in_ == out_),
+        read_all(out_ ? &reader_ : nullptr), read_all(err_ ? &error_reader_ : nullptr));
     (void)fed;
     co_await wait();
     co_return Communicated{std::move(out), std::move(err)};

@@ -89,9 +89,10 @@ class Process {
     Ref<stream::StreamCore> in_;
     Ref<stream::StreamCore> out_;
     Ref<stream::StreamCore> err_;
-    std::optional<StreamWriter> writer_;
-    std::optional<StreamReader> reader_;
-    std::optional<StreamReader> error_reader_;
+    // Without a core: of a stream that does not lead to us.
+    StreamWriter writer_;
+    StreamReader reader_;
+    StreamReader error_reader_;
 };
 
 namespace subprocess {

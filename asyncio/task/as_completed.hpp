@@ -65,7 +65,7 @@ class [[nodiscard]] AsCompleted {
 };
 
 template <task::RangeOfAwaitables R>
-auto as_completed(R&& awaitables, std::optional<Duration> timeout = std::nullopt) {
+auto as_completed(R&& awaitables, std::optional<Duration> timeout = {}) {
     EventLoop& loop = get_running_loop();
     auto futures = task::start_distinct(loop, task::elements(std::forward<R>(awaitables)));
     return AsCompleted<task::HandleFor<task::ElementOf<R>>>(

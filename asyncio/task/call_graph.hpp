@@ -52,7 +52,7 @@ struct FutureCallGraph {
 
 struct CallGraphOptions {
     /// Of each stack: > 0 the frames nearest the root, < 0 the innermost, 0 none. Default: all.
-    std::optional<int> limit = std::nullopt;
+    std::optional<int> limit = {};
 };
 
 /// The graph of `future`. `here` is where its task stands if it is the current one.

@@ -98,10 +98,13 @@ void FutureCore::set_message(const std::string& message) {
 
 const std::string& FutureCore::message() const noexcept { return story_ ? story_->message : kNone; }
 
-void FutureCore::give_name(std::string_view name) { story().name = name; }
+void FutureCore::give_name(std::string_view name) {
+    story().name = name;
+    story().named = true;
+}
 
 const std::string* FutureCore::given_name() const noexcept {
-    return story_ && story_->name ? &*story_->name : nullptr;
+    return story_ && story_->named ? &story_->name : nullptr;
 }
 
 FutureCore::Story& FutureCore::story() {

@@ -23,7 +23,6 @@
 #include <asyncio/loop/event_loop.hpp>
 
 #include <exception>
-#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -145,9 +144,10 @@ class FutureCore : public RefCounted {
   private:
     /// What few futures have.
     struct Story {
-        std::string message;              // of the cancellation
-        std::optional<std::string> name;  // of a task, if it was given one
-        Owned<coro::ErrorTrace> trace;    // of the error
+        std::string message;            // of the cancellation
+        std::string name;               // of a task,
+        bool named = false;             // if it was given one
+        Owned<coro::ErrorTrace> trace;  // of the error
     };
     Story& story();
 

@@ -139,7 +139,7 @@ EventLoop& Runner::get_loop() {
         loop_.reset(options_.loop_factory != nullptr ? options_.loop_factory().release()
                                                      : new EventLoop(options_.backend));
         if (options_.debug) loop_->set_debug(*options_.debug);
-        context_ = copy_context();
+        context_ = make_owned<Context>(copy_context());
     }
     return *loop_;
 }

@@ -28,7 +28,7 @@
 namespace asyncio {
 
 struct RunOptions {
-    std::optional<bool> debug = std::nullopt;  // default: the environment's ASYNCIO_DEBUG
+    std::optional<bool> debug = {};  // default: the environment's ASYNCIO_DEBUG
     Backend backend = Backend::automatic;
     std::unique_ptr<EventLoop> (*loop_factory)() = nullptr;  // instead of `backend`
 };
@@ -81,7 +81,7 @@ class Runner {
 
   private:
     RunOptions options_;
-    std::optional<Context> context_;
+    Owned<Context> context_;
     Owned<EventLoop> loop_;
     bool closed_ = false;
 };

@@ -38,9 +38,9 @@
 namespace asyncio {
 
 struct TaskOptions {
-    std::string_view name = {};                      // default: "Task-N"
-    ContextView context = {};                        // shared; default: a copy of the creator's
-    std::optional<bool> eager_start = std::nullopt;  // default: as the loop's task factory says
+    std::string_view name = {};            // default: "Task-N"
+    ContextView context = {};              // shared; default: a copy of the creator's
+    std::optional<bool> eager_start = {};  // default: as the loop's task factory says
 };
 
 namespace task {

@@ -27,7 +27,7 @@
 namespace asyncio {
 
 struct WaitOptions {
-    std::optional<Duration> timeout = std::nullopt;
+    std::optional<Duration> timeout = {};
     ReturnWhen return_when = ALL_COMPLETED;
 };
 

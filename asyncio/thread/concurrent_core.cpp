@@ -3,6 +3,7 @@
 #include <asyncio/thread/concurrent_core.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <condition_variable>
 #include <utility>
@@ -23,6 +24,10 @@ struct ConcurrentCore::Waiter : IntrusiveListNode<Waiter> {
 ConcurrentCore::ConcurrentCore() noexcept = default;
 ConcurrentCore::~ConcurrentCore() = default;
 
+ConcurrentCore::State ConcurrentCore::state() const noexcept {
+    return std::atomic_ref(state_).load(std::memory_order_acquire);
+}
+
 bool ConcurrentCore::cancel() {
     return finish(State::cancelled, State::pending) || state() == State::cancelled;
 }
@@ -30,7 +35,7 @@ bool ConcurrentCore::cancel() {
 bool ConcurrentCore::start() noexcept {
     const std::lock_guard lock(mutex_);
     if (state() != State::pending) return false;
-    state_.store(State::running, std::memory_order_release);
+    std::atomic_ref(state_).store(State::running, std::memory_order_release);
     return true;
 }
 
@@ -45,7 +50,7 @@ bool ConcurrentCore::finish(State final, State at_most) {
     {
         const std::lock_guard lock(mutex_);
         if (state() > at_most) return false;
-        state_.store(final, std::memory_order_release);
+        std::atomic_ref(state_).store(final, std::memory_order_release);
         callbacks.swap(callbacks_);
         // Under the lock: a waiter may be the last to hold this object.
         while (!waiters_.empty()) waiters_.pop_front().finished.notify_one();

@@ -20,7 +20,6 @@
 #include <asyncio/base/time.hpp>
 #include <asyncio/base/unique_function.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -38,7 +37,7 @@ class ConcurrentCore {
     ConcurrentCore& operator=(const ConcurrentCore&) = delete;
     virtual ~ConcurrentCore();
 
-    State state() const noexcept { return state_.load(std::memory_order_acquire); }
+    State state() const noexcept;
     bool done() const noexcept { return state() >= State::result; }
 
     /// pending -> cancelled. True if it is cancelled now, whoever did it.
@@ -49,7 +48,7 @@ class ConcurrentCore {
     bool complete(State final);
 
     /// Block until done. False when `limit` passed before.
-    bool wait(std::optional<Duration> limit = std::nullopt);
+    bool wait(std::optional<Duration> limit = {});
 
     void add_done_callback(Callback callback);
 
@@ -62,7 +61,8 @@ class ConcurrentCore {
 
     bool finish(State final, State at_most);
 
-    std::atomic<State> state_{State::pending};  // changed under the mutex
+    // Changed under the mutex, by std::atomic_ref: <atomic> is a heavy header.
+    mutable State state_ = State::pending;
     std::mutex mutex_;
     IntrusiveList<Waiter> waiters_;
     std::vector<Callback> callbacks_;

@@ -98,23 +98,23 @@ class [[nodiscard]] ConcurrentFuture : public coro::DriverAwaitable {
     bool cancel() const { return state_->cancel(); }
 
     /// Block until done. False when `limit` passed before.
-    bool wait(std::optional<Duration> limit = std::nullopt) const { return state_->wait(limit); }
+    bool wait(std::optional<Duration> limit = {}) const { return state_->wait(limit); }
 
     /// Block until done; the result, or its exception. CancelledError if it was cancelled,
     /// TimeoutError when `limit` passed (the work goes on).
-    std::add_lvalue_reference_t<T> result(std::optional<Duration> limit = std::nullopt) const& {
+    std::add_lvalue_reference_t<T> result(std::optional<Duration> limit = {}) const& {
         wait_or_throw(limit);
         if constexpr (std::is_void_v<T>)
             state_->outcome().value();
         else
             return state_->outcome().value();
     }
-    T result(std::optional<Duration> limit = std::nullopt) && {
+    T result(std::optional<Duration> limit = {}) && {
         wait_or_throw(limit);
         return state_->outcome().take();
     }
     /// The exception or null; waits and throws like result().
-    std::exception_ptr exception(std::optional<Duration> limit = std::nullopt) const {
+    std::exception_ptr exception(std::optional<Duration> limit = {}) const {
         wait_or_throw(limit);
         return state_->outcome().error();
     }

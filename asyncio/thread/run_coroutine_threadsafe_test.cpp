@@ -4,6 +4,7 @@
 #include <asyncio/thread/run_coroutine_threadsafe.hpp>
 #include <asyncio/thread/thread_fixture_test.hpp>
 
+#include <atomic>
 #include <future>
 #include <stdexcept>
 

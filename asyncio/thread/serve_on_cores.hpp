@@ -33,9 +33,9 @@
 namespace asyncio {
 
 struct ServeOptions {
-    bool pin = false;                          // each thread stays on its core
-    std::optional<bool> debug = std::nullopt;  // as RunOptions
-    Backend backend = Backend::automatic;      // as RunOptions
+    bool pin = false;                      // each thread stays on its core
+    std::optional<bool> debug = {};        // as RunOptions
+    Backend backend = Backend::automatic;  // as RunOptions
 };
 
 namespace thread {

@@ -5,6 +5,7 @@
 #include <asyncio/thread/serve_on_cores.hpp>
 #include <asyncio/thread/thread_fixture_test.hpp>
 
+#include <atomic>
 #include <csignal>
 #include <set>
 #include <stdexcept>

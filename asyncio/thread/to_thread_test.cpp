@@ -5,6 +5,7 @@
 #include <asyncio/os/cpu.hpp>
 #include <asyncio/thread/thread_fixture_test.hpp>
 
+#include <atomic>
 #include <memory>
 #include <numeric>
 #include <stdexcept>

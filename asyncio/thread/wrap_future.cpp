@@ -2,6 +2,8 @@
 #include <asyncio/loop/inbox.hpp>
 #include <asyncio/thread/wrap_future.hpp>
 
+#include <atomic>
+
 namespace asyncio::thread {
 
 struct Bridge {

@@ -180,6 +180,14 @@ void SSLContext::set_alpn_protocols(const std::vector<std::string>& protocols) {
 
 std::size_t SSLContext::cached_sessions() const { return state_->sessions.size(); }
 
+bool SSLContext::verifies(bool server_side) const noexcept {
+    return verify_mode.value_or(server_side ? CERT_NONE : CERT_REQUIRED) != CERT_NONE;
+}
+
+std::shared_ptr<tls::ContextState> SSLContext::state_of(const std::optional<SSLContext>& chosen) {
+    return chosen ? chosen->state_ : nullptr;
+}
+
 void SSLContext::set_name_callback(NameCallback callback) {
     state_->on_server_name = std::move(callback);
 }

@@ -99,8 +99,7 @@ class SSLContext final : public stream::SecureContext {
     template <class F>
     void set_sni_callback(F choose) {
         set_name_callback([choose = std::move(choose)](std::string_view name) mutable {
-            const std::optional<SSLContext> chosen = choose(name);
-            return chosen ? chosen->state_ : std::shared_ptr<tls::ContextState>();
+            return state_of(choose(name));
         });
     }
 
@@ -125,13 +124,12 @@ class SSLContext final : public stream::SecureContext {
     Ref<stream::SecureLayer> wrap(Ref<stream::Protocol> above,
                                   const stream::SecureOptions& options) const override;
     const std::shared_ptr<tls::ContextState>& state() const noexcept { return state_; }
-    bool verifies(bool server_side) const noexcept {
-        return verify_mode.value_or(server_side ? CERT_NONE : CERT_REQUIRED) != CERT_NONE;
-    }
+    bool verifies(bool server_side) const noexcept;
 
   private:
     using NameCallback = UniqueFunction<std::shared_ptr<tls::ContextState>(std::string_view)>;
     void set_name_callback(NameCallback callback);
+    static std::shared_ptr<tls::ContextState> state_of(const std::optional<SSLContext>& chosen);
 
     std::shared_ptr<tls::ContextState> state_;
 };

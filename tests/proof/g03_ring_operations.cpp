@@ -17,6 +17,7 @@
 #include <asyncio/testing/descriptors.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 

@@ -18,6 +18,7 @@
 #include <asyncio/testing/descriptors.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <new>
 

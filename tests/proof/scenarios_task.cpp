@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Scenarios of tasks, time, locks, threads and signals.
+#include <atomic>
 #include <csignal>
 
 #include "scenarios.hpp"
