@@ -4,6 +4,7 @@
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/subprocess/launch.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <stdexcept>
@@ -186,8 +187,10 @@ std::vector<std::string> Launch::candidates() const {
     if (!environment_) {
         if (const char* ours = std::getenv("PATH")) path = ours;
     } else {
-        for (const std::string& entry : *environment_)
-            if (entry.starts_with("PATH=")) path = std::string_view(entry).substr(5);
+        // Of several the first counts, as for getenv().
+        const auto entry = std::ranges::find_if(
+            *environment_, [](const std::string& e) { return e.starts_with("PATH="); });
+        if (entry != environment_->end()) path = std::string_view(*entry).substr(5);
     }
     std::vector<std::string> result;
     while (true) {
