@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <stdexcept>
+#include <system_error>
 #include <vector>
 
 #include "fuzz.hpp"
@@ -237,10 +238,32 @@ class Script final : public DatagramProtocol {
                 transport_->set_write_buffer_limits(high, high / (1 + input_.below(5)));
                 break;
             }
+            case 9:
+                change_multicast();
+                break;
             default:
                 break;
         }
         --calls_;
+    }
+
+    /// The system knows none of it: each says so.
+    void change_multicast() {
+        const size_t kind = input_.below(8);
+        try {
+            if (kind == 0) transport_->join_group("239.0.0.1");
+            if (kind == 1) transport_->leave_group("239.0.0.1");
+            if (kind == 2) transport_->join_group("no address");
+            if (kind == 3) transport_->join_group("239.0.0.1", "no-interface");
+            if (kind == 4) transport_->set_multicast_ttl(3);
+            if (kind == 5) transport_->set_multicast_loop(false);
+            if (kind == 6) transport_->set_multicast_interface("");
+            FUZZ_CHECK(kind == 7);
+        } catch (const std::system_error&) {
+            FUZZ_CHECK(kind != 2);
+        } catch (const std::invalid_argument&) {
+            FUZZ_CHECK(kind == 2);
+        }
     }
 
     void send() {
