@@ -36,13 +36,23 @@ int main() {
     context.run();
 }
 """
-EMPTY = "int main() {}\n"
 
 
 def user_seconds(command: list[str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     subprocess.run(command, check=True)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
+def system_headers(command: list[str]) -> str:
+    """The headers of the system that ours name: what the same program would pay without us."""
+    lines = subprocess.run([*command, "-H"], stderr=subprocess.PIPE, text=True, check=True).stderr.split("\n")
+    found, parents = [], {}
+    for dots, _, path in (line.partition(" ") for line in lines if line.startswith(".")):
+        parents[len(dots)] = path
+        if not path.startswith(ROOT) and (len(dots) == 1 or parents[len(dots) - 1].startswith(ROOT)):
+            found.append(f'#include "{path}"\n')
+    return "".join(dict.fromkeys(found)) + "int main() {}\n"
 
 
 def compiles(command: list[str]) -> bool:
@@ -64,10 +74,11 @@ def main() -> None:
 
 def measure(compiler: str, folder: str, options: argparse.Namespace) -> None:
     commands = {}
-    for name, text in (("asyncio", OURS), ("Boost.Asio", ASIO), ("empty", EMPTY)):
+    texts = {"asyncio": OURS, "Boost.Asio": ASIO, "standard headers": ""}
+    for name, text in texts.items():
         source = os.path.join(folder, name + ".cpp")
         with open(source, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text or system_headers(commands["asyncio"]))
         command = [compiler, "-std=c++20", options.optimise, "-DASYNCIO_NO_COMPILER_NOTE", "-I", ROOT,
                    "-c", source, "-o", os.path.join(folder, "out.o")]
         if compiles(command):
