@@ -120,9 +120,9 @@ stepped_cost() {
     done
 }
 
-ours_proc=(asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_spawn"
-    asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_spawn"
-    asyncio-uring-4GiB="ASYNCIO_BACKEND=io_uring $BIN/bench_spawn --resident 4")
+ours_proc=(asyncio-uring="env ASYNCIO_BACKEND=io_uring $BIN/bench_spawn"
+    asyncio-epoll="env ASYNCIO_BACKEND=epoll $BIN/bench_spawn"
+    asyncio-uring-4GiB="env ASYNCIO_BACKEND=io_uring $BIN/bench_spawn --resident 4")
 
 proc() {
     if [ -n "${PEERS:-}" ]; then
@@ -147,8 +147,8 @@ files_in() {
 file() {
     if [ -n "${PEERS:-}" ]; then
         peers run_file.sh --peers "${BENCH_PEERS:-raw-syscalls,raw-io_uring,libuv,go}" -r "$ROUNDS" "$@" \
-            asyncio-uring="ASYNCIO_BACKEND=io_uring $BIN/bench_files {dir}" \
-            asyncio-epoll="ASYNCIO_BACKEND=epoll $BIN/bench_files {dir}"
+            asyncio-uring="env ASYNCIO_BACKEND=io_uring $BIN/bench_files {dir}" \
+            asyncio-epoll="env ASYNCIO_BACKEND=epoll $BIN/bench_files {dir}"
     else
         local folder backend
         folder=$(mktemp -d)
