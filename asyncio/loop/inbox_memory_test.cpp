@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Posts where there is no memory. This program's operator new fails when a test says so; under a
-// sanitizer, which has one of its own, the tests are skipped.
+// Posts, and descriptors let go, where there is no memory. This program's operator new fails when a
+// test says so; under a sanitizer, which has one of its own, the tests are skipped.
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
 
@@ -118,6 +118,22 @@ TEST_F(InboxMemory, C14_a_closed_loop_drops_what_found_no_memory) {
     EXPECT_TRUE(result.expired());
     EXPECT_FALSE(Result::post(std::make_shared<Result>(told), *inbox, 'b'));
     EXPECT_EQ(told, "");
+}
+
+using WatchersMemory = InboxMemory;
+
+TEST_F(WatchersMemory, C1_a_descriptor_is_let_go_without_memory) {
+    EventLoop loop;
+    bool failed = false;
+    out_of_memory = true;
+    try {
+        loop.own_descriptor(1000, false);  // its transport had no memory to own it
+    } catch (const std::bad_alloc&) {
+        failed = true;
+    }
+    out_of_memory = false;
+    EXPECT_FALSE(failed);
+    EXPECT_FALSE(loop.owns_descriptor(1000));
 }
 
 }  // namespace

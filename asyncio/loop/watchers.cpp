@@ -152,7 +152,10 @@ bool Watchers::owns(int fd) const noexcept {
 
 void Watchers::own(int fd, bool owned) {
     const std::size_t index = index_of(fd);
-    if (index >= owned_.size()) owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
+    if (index >= owned_.size()) {
+        if (!owned) return;  // without memory: transports let go while they end
+        owned_.resize(std::max<std::size_t>(index + 1, owned_.size() * 2));
+    }
     owned_[index] = owned;
 }
 
