@@ -23,6 +23,8 @@ RULES = {
     "lambda-temporary": "a temporary lambda with a non-trivial capture by value in an expression with co_await: GCC "
     "12 destroys the capture twice; name the lambda first, or capture by reference",
     "ternary": "`?:` with class operands in an expression with co_await: GCC 12 destroys them twice; use if/else",
+    "early-operand": "a temporary on the right of `&&` or `||` whose left awaits: GCC 12 makes it before the await, and "
+    "also if the right side is not to be evaluated; name the awaited value first",
     "throw-await": "`throw E(co_await ...)`: GCC 12 destroys the exception twice; name the result first",
     "braced-list": "a braced list or initializer_list in an expression with co_await: GCC 12 cannot compile it (PR "
     "98056), or destroys the elements twice; name the object first",
@@ -498,6 +500,11 @@ class Bodies:
 # --- the rules ----------------------------------------------------------------------------------
 
 
+# A call that is an operand or an argument, and not the whole: what it returns may be an object.
+_CALL = r"(?<![\w.])(?:[A-Za-z_]\w*(?:::|\.|->))*(?!size\b|length\b|count\b|empty\b|sizeof\b)[A-Za-z_]\w*\s*\([^()]*\)"
+_MAKES_TEMPORARY = re.compile(_CALL + r"\s*(?:[<>=!]=?|[-+*/%.])|(?:[<>]|[<>=!]=|[-+*/%(,])\s*" + _CALL + r"|\w\s*\{")
+
+
 class Linter:
     def __init__(self, source: Source, declarations: Declarations) -> None:
         self.source, self.declarations = source, declarations
@@ -543,6 +550,8 @@ class Linter:
                 self._captures(index)
             elif word == "?":
                 self._ternary(index, expression.tokens, position)
+            elif word in ("&&", "||"):
+                self._operands(expression.tokens, position, awaits)
             elif word == "co_await" and after == "(" and re.search(r"->\*|\.\*", source.words(index + 1, source.partner.get(index + 1, index + 1) + 1)):
                 self._report(index, "member-pointer-await")
             elif after == "(" and re.fullmatch(r"__builtin_constant_p|(?:REQUIRE|CHECK)(?:_FALSE|_THAT|_THROWS\w*|_NOTHROW)?|CHECKED_IF|CHECKED_ELSE", word):
@@ -655,6 +664,29 @@ class Linter:
         if re.search(r"\bauto\b", kind):
             return True if kind.endswith("*") else self._single(init, near) if init and name not in init else None
         return self.declarations.triviality(kind)
+
+    # && and ||.
+
+    def _operands(self, tokens: list[int], position: int, awaits: list[int]) -> None:
+        """Left and right of the operator, as far as its bracket, comma or semicolon on either side."""
+        source = self.source
+        first = self._reach(tokens, position, -1, ("(", "[", "{"), (")", "]", "}"))
+        last = self._reach(tokens, position, 1, (")", "]", "}"), ("(", "[", "{"))
+        left, right = tokens[first:position], tokens[position + 1 : last + 1]
+        if not right or not set(left) & set(awaits) or set(right) & set(awaits):
+            return
+        if _MAKES_TEMPORARY.search(source.words(right[0], right[-1] + 1)):
+            self._report(tokens[position], "early-operand")
+
+    def _reach(self, tokens: list[int], position: int, step: int, ends: tuple, nested: tuple) -> int:
+        depth, at = 0, position + step
+        while 0 <= at < len(tokens):
+            word = self.source.word(tokens[at])
+            depth += (word in nested) - (word in ends)
+            if depth < 0 or (depth == 0 and word in (",", "?", ":", "return", "co_return")):
+                break
+            at += step
+        return at - step
 
     # Lambdas and ?:.
 

@@ -225,6 +225,25 @@ Coro<> c2(std::initializer_list<std::string> all);  // expect: initializer-list-
 Coro<> c3(std::span<const std::string> all);
 void c4(std::initializer_list<std::string> all);
 
+// Made too early, on the right of && and ||.
+Coro<> f1(std::string s, EventLoop& loop, TimePoint end, std::vector<int> list) {
+    int ticks = 0;
+    for (; co_await yes() && loop.time() < end; ++ticks) continue;  // expect: early-operand
+    const bool named = co_await yes() && takes(make());  // expect: early-operand
+    if (co_await yes() || name_of(s) == "x") ++ticks;  // expect: early-operand
+    if ((co_await yes() && end > now()) || named) ++ticks;  // expect: early-operand
+    const bool braces = co_await yes() && holds(Flat{1});  // expect: early-operand
+    const bool first = named && co_await yes();
+    const bool both = co_await yes() && co_await yes();
+    const bool plain = co_await yes() && !named;
+    const bool whole = co_await yes() && !list.empty() && s.starts_with("x");
+    const bool small = co_await yes() && list.size() < 3;
+    const bool before = takes(make()) && co_await yes();
+    const bool more = co_await yes();
+    if (more && loop.time() < end) ++ticks;
+    auto&& kept = co_await number();
+}
+
 // (d) Macros that mention their argument twice, and others that a coroutine cannot hold.
 Coro<> d1() {
     const int one = 1;

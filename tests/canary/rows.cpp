@@ -87,6 +87,48 @@ Task<bool> body() {
 Task<bool> body() { co_return co_await yes() ? true : false; }
 #elif defined(ROW_a_ok_and)
 Task<bool> body() { co_return co_await yes() && co_await yes(); }
+#elif defined(ROW_a_and_early)
+bool marked = false;
+struct Mark {
+    bool value;
+};
+Task<bool> mark() {
+    co_await Pause();
+    marked = true;
+    co_return true;
+}
+Mark look() { return {marked}; }
+bool holds(const Mark& mark) { return mark.value; }
+Task<bool> body() {
+    const bool right = co_await mark() && holds(look());  // asyncio-lint: ok
+    co_return right;
+}
+#elif defined(ROW_a_or_called)
+bool called = false;
+struct Word {
+    bool value;
+};
+Word call_it() {
+    called = true;
+    return {true};
+}
+bool holds(const Word& word) { return word.value; }
+Task<bool> body() {
+    const bool right = co_await yes() || holds(call_it());  // asyncio-lint: ok
+    co_return right && !called;
+}
+#elif defined(ROW_a_ok_and_named)
+bool marked = false;
+Task<bool> mark() {
+    co_await Pause();
+    marked = true;
+    co_return true;
+}
+bool look() { return marked; }
+Task<bool> body() {
+    const bool right = co_await mark() && look();
+    co_return right;
+}
 #elif defined(ROW_a_ok_forever)
 Task<bool> body() {
     while (true) {

@@ -74,8 +74,10 @@ Coro<int> ticks_after_a_gap(Duration gap) {
         if (!after_gap) continue;
         int ticks = 1;
         const TimePoint end = last + 10ms;
-        for (; co_await sleep(20ms, true) && loop.time() < end; ++ticks) continue;
-        co_return ticks;
+        for (;; ++ticks) {
+            co_await sleep(20ms);
+            if (loop.time() >= end) co_return ticks;
+        }
     }
     co_return 0;
 }
