@@ -23,6 +23,8 @@
 
 #include <fcntl.h>
 
+#include "simulated_figure_test.hpp"
+
 namespace asyncio {
 namespace {
 
@@ -37,17 +39,6 @@ using testing::SimulationFailed;
 using ::testing::UnorderedElementsAre;
 
 constexpr std::uint64_t kWorlds = 100;
-
-/// Run `world` with every seed, and say how much happened.
-template <class World>
-void tell(const char* what, World world) {
-    const std::uint64_t worlds = testing::seeds_to_try(kWorlds).size();
-    const testing::SimulationResult sum = simulate_seeds(kWorlds, world);
-    const std::string figure =
-        std::to_string(worlds) + " seeds, " + std::to_string(sum.events) + " events";
-    std::printf("%s: %s\n", what, figure.c_str());
-    ::testing::Test::RecordProperty("figure", figure);
-}
 
 /// A program alone on a host, to its end.
 template <class F>
@@ -163,7 +154,7 @@ Coro<> crash_now_and_then(Simulation& sim, testing::SimulatedHost& server,
 
 TEST(SimulatedFiles, no_acknowledged_record_is_lost_whenever_the_power_goes) {
     constexpr int kRecords = 40;
-    tell("log", [](Simulation& sim) -> Coro<> {
+    tell("log", kWorlds, [](Simulation& sim) -> Coro<> {
         std::vector<int> acknowledged;
         auto& server = sim.host("server", serve_log);
         auto& client =
@@ -183,7 +174,7 @@ TEST(SimulatedFiles, no_acknowledged_record_is_lost_whenever_the_power_goes) {
 std::string version(int number) { return std::string(2000, static_cast<char>('a' + number % 26)); }
 
 TEST(SimulatedFiles, write_atomic_leaves_the_old_one_or_the_new_one) {
-    tell("settings", [](Simulation& sim) -> Coro<> {
+    tell("settings", kWorlds, [](Simulation& sim) -> Coro<> {
         int begun = 0;
         int done = 0;
         auto& host = sim.host("host", [&]() -> Coro<> {

@@ -23,28 +23,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "simulated_figure_test.hpp"
+
 namespace asyncio {
 namespace {
 
 using namespace std::chrono_literals;
 using fs::Change;
-using testing::simulate_seeds;
 using testing::Simulation;
 
 constexpr std::uint64_t kWorlds = 100;
 constexpr const char* kInbox = "inbox";
 constexpr const char* kEnd = "end";
-
-/// Run `world` with every seed, and say how much happened.
-template <class World>
-void tell(const char* what, World world) {
-    const std::uint64_t worlds = testing::seeds_to_try(kWorlds).size();
-    const testing::SimulationResult sum = simulate_seeds(kWorlds, world);
-    const std::string figure =
-        std::to_string(worlds) + " seeds, " + std::to_string(sum.events) + " events";
-    std::printf("%s: %s\n", what, figure.c_str());
-    ::testing::Test::RecordProperty("figure", figure);
-}
 
 /// Again and again, until the disk lets it pass.
 template <class F>
@@ -291,7 +281,7 @@ void spoil(testing::DiskFaults& faults, testing::Random& random) {
 TEST(SimulatedWatch, nothing_is_lost_unless_that_is_told) {
     int whole = 0;
     int overflowed = 0;
-    tell("mirror", [&](Simulation& sim) -> Coro<> {
+    tell("mirror", kWorlds, [&](Simulation& sim) -> Coro<> {
         Books books;
         auto& host = sim.host("host", [&]() -> Coro<> { co_await mirror(sim, books); });
         spoil(host.disk().faults, sim.random());
@@ -348,7 +338,7 @@ Coro<> add_what_goes(Simulation& sim) {
 }
 
 TEST(SimulatedWatch, a_path_that_goes_while_it_is_added_is_told_as_gone) {
-    tell("coming", [](Simulation& sim) -> Coro<> {
+    tell("coming", kWorlds, [](Simulation& sim) -> Coro<> {
         auto& host = sim.host("host", [&]() -> Coro<> { co_await add_what_goes(sim); });
         if (sim.random().chance(0.5)) host.disk().faults.watch_overflow = 0.1;
         co_await host.finished();
@@ -387,7 +377,7 @@ Coro<> replace_and_add(Simulation& sim, int times) {
 }
 
 TEST(SimulatedWatch, a_path_that_is_added_again_is_watched_although_changes_are_lost) {
-    tell("again", [](Simulation& sim) -> Coro<> {
+    tell("again", kWorlds, [](Simulation& sim) -> Coro<> {
         auto& host = sim.host("host", [&]() -> Coro<> { co_await replace_and_add(sim, 10); });
         host.disk().faults.watch_overflow = 0.2;
         co_await host.finished();

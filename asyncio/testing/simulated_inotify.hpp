@@ -9,9 +9,9 @@
 //
 //   - What happens to a file is told to who watches its directory, under the name by which it was
 //     opened or found, and to who watches itself, without a name; in this order within an instance.
-//   - A watch is of the file, not of its path. It ends with IN_IGNORED: when it is removed, has
-//   told
-//     its IN_ONESHOT, or its file is gone (IN_DELETE_SELF): without a name, and open nowhere.
+//   - A watch is of the file, not of its path. It ends with IN_IGNORED: when it is removed, when it
+//     has told its IN_ONESHOT, or when its file is gone: without a name, and open nowhere.
+//     IN_DELETE_SELF comes before.
 //   - A queue is full when DiskFaults::watch_queue records are in it, or by chance
 //     (DiskFaults::watch_overflow). IN_IGNORED is lost then as everything is.
 //

@@ -2,212 +2,22 @@
 //
 // Inotify by the calls of os/, on the real system and on the disk of a simulated host: the same
 // calls have the same records. What is written out here are Linux's rules; what nobody thought of
-// is left to chance (the last test), which compares the two.
-#include <asyncio/os/fd.hpp>
-#include <asyncio/os/file.hpp>
-#include <asyncio/os/file_call.hpp>
-#include <asyncio/os/inotify.hpp>
-#include <asyncio/testing/network.hpp>
-#include <asyncio/testing/simulated_inotify.hpp>
-#include <asyncio/testing/simulation.hpp>
+// is left to chance (inotify_by_chance_test.cpp).
+#include <asyncio/testing/inotify_fixture_test.hpp>
 
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
-#include <vector>
 
-#include <gtest/gtest.h>
-
-#include <fcntl.h>
 #include <linux/fs.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <sys/inotify.h>
 #include <sys/socket.h>
 
 namespace asyncio::testing {
 namespace {
 
-using os::FileCall;
-using Kind = FileCall::Kind;
-using Records = std::vector<std::string>;
-
-constexpr std::uint32_t kAll = IN_ALL_EVENTS;
-constexpr std::uint32_t kChanges = IN_ALL_EVENTS & ~(IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE);
-
-/// "moved_to/ name": a slash for directories.
-std::string text_of(const inotify_event& event, const char* name) {
-    static constexpr std::pair<std::uint32_t, const char*> kNames[] = {
-        {IN_ACCESS, "access"},
-        {IN_MODIFY, "modify"},
-        {IN_ATTRIB, "attrib"},
-        {IN_CLOSE_WRITE, "close_write"},
-        {IN_CLOSE_NOWRITE, "close"},
-        {IN_OPEN, "open"},
-        {IN_MOVED_FROM, "moved_from"},
-        {IN_MOVED_TO, "moved_to"},
-        {IN_CREATE, "create"},
-        {IN_DELETE, "delete"},
-        {IN_DELETE_SELF, "delete_self"},
-        {IN_MOVE_SELF, "move_self"},
-        {IN_Q_OVERFLOW, "overflow"},
-        {IN_IGNORED, "ignored"},
-        {IN_ISDIR, "/"},
-    };
-    std::string text;
-    for (const auto& [bit, word] : kNames)
-        if ((event.mask & bit) != 0) text += word;
-    return text + (event.len == 0 ? "" : " ") + (event.len == 0 ? "" : name);
-}
-
-/// A folder, on the disk of a simulated host or on the real one, and an instance.
-class Files {
-  public:
-    explicit Files(bool simulated) : simulated_(simulated) {
-        enter();
-        char name[] = "/tmp/asyncio-inotify-XXXXXX";
-        if (simulated) {
-            os::perform({.kind = Kind::mkdir, .mode = 0777, .path = name});
-        } else {
-            EXPECT_NE(::mkdtemp(name), nullptr);
-        }
-        folder_ = name;
-        inotify_.reset(os::open_inotify());
-    }
-    ~Files() {
-        enter();
-        inotify_.reset();
-        for (const int fd : open_) os::Fd(fd).reset();
-        if (!simulated_) std::filesystem::remove_all(folder_);
-        os::simulated_system = nullptr;
-    }
-    Files(const Files&) = delete;
-    Files& operator=(const Files&) = delete;
-
-    /// The calls of os/ are its, from now on.
-    void enter() noexcept { os::simulated_system = simulated_ ? &host() : nullptr; }
-
-    std::string path(const std::string& name) const { return folder_ + "/" + name; }
-    int open(const std::string& name, int flags) {
-        const int fd = os::perform(
-            {.kind = Kind::open, .flags = flags, .mode = 0666, .path = path(name).c_str()});
-        if (fd < 0) return fd;
-        open_.push_back(fd);
-        return static_cast<int>(open_.size()) - 1;
-    }
-    int close(int number) {
-        return os::perform({.kind = Kind::close, .fd = std::exchange(open_.at(number), -1)});
-    }
-    int write(int number, std::string text) {
-        return os::perform({.kind = Kind::write,
-                            .fd = open_.at(number),
-                            .memory = text.data(),
-                            .size = text.size()});
-    }
-    int read(int number) {
-        char byte = 0;
-        return os::perform(
-            {.kind = Kind::read, .fd = open_.at(number), .memory = &byte, .size = 1, .offset = 0});
-    }
-    int truncate(int number) { return os::set_size(open_.at(number), 1); }
-    int set_mode(int number, unsigned mode) { return os::set_mode(open_.at(number), mode); }
-    int set_mode(const std::string& name, unsigned mode) {
-        return os::set_mode(path(name).c_str(), mode);
-    }
-    int put(const std::string& name) {
-        const int file = open(name, O_WRONLY | O_CREAT);
-        return file < 0 ? file : write(file, "x") + close(file);
-    }
-    int mkdir(const std::string& name) {
-        return os::perform({.kind = Kind::mkdir, .mode = 0777, .path = path(name).c_str()});
-    }
-    int unlink(const std::string& name) { return os::remove_file(path(name).c_str()); }
-    int rmdir(const std::string& name) {
-        return os::perform(
-            {.kind = Kind::unlink, .flags = AT_REMOVEDIR, .path = path(name).c_str()});
-    }
-    int rename(const std::string& from, const std::string& to, int flags = 0) {
-        return two_names(Kind::rename, from, to, flags);
-    }
-    int link(const std::string& from, const std::string& to) {
-        return two_names(Kind::link, from, to, 0);
-    }
-    int symlink(const std::string& target, const std::string& name) {
-        return os::perform(
-            {.kind = Kind::symlink, .path = target.c_str(), .other = path(name).c_str()});
-    }
-
-    int inotify() const { return inotify_.get(); }
-    int watch(const std::string& name, std::uint32_t what = kChanges) {
-        const int number = os::add_watch(inotify(), path(name).c_str(), what);
-        if (number > 0) watched_[number] = name;
-        return number;
-    }
-    /// What has happened since, as "watched: record".
-    Records records() {
-        Records seen;
-        for (;;) {
-            alignas(inotify_event) std::byte buffer[4096];
-            const std::ptrdiff_t size = os::read_records(inotify(), buffer);
-            if (size <= 0) {
-                EXPECT_EQ(size, -EAGAIN);
-                return seen;
-            }
-            for (std::ptrdiff_t at = 0; at < size;) {
-                inotify_event event;
-                std::memcpy(&event, buffer + at, sizeof event);
-                at += static_cast<std::ptrdiff_t>(sizeof event + event.len);
-                const char* const end = reinterpret_cast<const char*>(buffer + at);
-                const auto watched = watched_.find(event.wd);
-                seen.push_back((watched == watched_.end() ? "" : watched->second + ": ") +
-                               text_of(event, end - event.len));
-                note_pair(event, seen.back());
-            }
-        }
-    }
-    bool readable() {
-        if (simulated_) return (host().readiness(inotify()) & POLLIN) != 0;
-        pollfd look = {inotify(), POLLIN, 0};
-        return ::poll(&look, 1, 0) == 1;
-    }
-    NetworkHost& host() {
-        static int hosts = 0;
-        if (host_ == nullptr) host_ = &network_.add_host("host" + std::to_string(++hosts));
-        return *host_;
-    }
-    Trace trace;
-
-  private:
-    int two_names(Kind kind, const std::string& from, const std::string& to, int flags) {
-        return os::perform(
-            {.kind = kind, .flags = flags, .path = path(from).c_str(), .other = path(to).c_str()});
-    }
-    /// The halves of a move belong together, and to no other.
-    void note_pair(const inotify_event& event, const std::string& text) {
-        EXPECT_EQ(event.cookie != 0, (event.mask & IN_MOVE) != 0) << text;
-        if ((event.mask & IN_MOVED_FROM) != 0) {
-            EXPECT_GT(event.cookie, last_pair_);
-        }
-        if (event.cookie != 0) last_pair_ = event.cookie;
-    }
-
-    Agenda agenda_;
-    Network network_{agenda_, Random(1), trace};
-    NetworkHost* host_ = nullptr;
-    const bool simulated_;
-    std::string folder_;
-    os::Fd inotify_;
-    std::vector<int> open_;
-    std::map<int, std::string> watched_;
-    std::uint32_t last_pair_ = 0;
-};
-
 class InotifyTest : public ::testing::TestWithParam<bool> {
   protected:
-    Files files{GetParam()};
+    WatchedFiles files{GetParam()};
 };
 
 INSTANTIATE_TEST_SUITE_P(, InotifyTest, ::testing::Bool(),
@@ -477,113 +287,11 @@ TEST_P(InotifyTest, descriptors_share_an_instance_which_goes_with_the_last) {
     EXPECT_EQ(files.records(), Records{"modify f"});
 }
 
-// --- chance --------------------------------------------------------------------------------------
-
-/// Things to do with a few names in two directories, and with what is open.
-struct Play {
-    Files& files;
-    Random random;
-    std::vector<int> open = {};
-
-    std::string name() {
-        static constexpr const char* kNames[] = {"d/a", "d/b", "d/c", "e/a",
-                                                 "e/b", "d",   "e",   "d/k"};
-        return kNames[random.index(std::size(kNames))];
-    }
-    int with_open(int (*use)(Files&, int)) {
-        if (open.empty()) return 0;
-        return use(files, open[random.index(open.size())]);
-    }
-    int open_one() {
-        static constexpr int kFlags[] = {O_RDONLY,
-                                         O_WRONLY,
-                                         O_RDWR,
-                                         O_WRONLY | O_CREAT,
-                                         O_RDWR | O_CREAT | O_TRUNC,
-                                         O_RDWR | O_CREAT | O_EXCL};
-        const std::string what = name();
-        const int file = files.open(what, kFlags[random.index(std::size(kFlags))]);
-        if (file >= 0) open.push_back(file);
-        return std::min(file, 0);
-    }
-    int close_one() {
-        if (open.empty()) return 0;
-        const std::size_t which = random.index(open.size());
-        const int file = std::exchange(open[which], open.back());
-        open.pop_back();
-        return files.close(file);
-    }
-    int move() {
-        static constexpr int kFlags[] = {0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE};
-        const std::string from = name();
-        const std::string to = name();
-        return files.rename(from, to, kFlags[random.index(std::size(kFlags))]);
-    }
-    int link() {
-        const std::string from = name();
-        return files.link(from, name());
-    }
-    int watch() {
-        static constexpr std::uint32_t kFlags[] = {0, 0, IN_EXCL_UNLINK, IN_ONESHOT, IN_MASK_ADD};
-        const std::string what = name();
-        return std::min(files.watch(what, kChanges | kFlags[random.index(std::size(kFlags))]), 0);
-    }
-    int step() {
-        switch (random.below(14)) {
-            case 0:
-                return files.put(name());
-            case 1:
-                return files.mkdir(name());
-            case 2:
-                return files.unlink(name());
-            case 3:
-                return files.rmdir(name());
-            case 4:
-            case 5:
-                return move();
-            case 6:
-                return link();
-            case 7:
-                return files.symlink("d/a", name());
-            case 8:
-                return files.set_mode(name(), 0755);
-            case 9:
-            case 10:
-                return open_one();
-            case 11:
-                return close_one();
-            case 12:
-                return with_open([](Files& f, int n) { return f.write(n, "xy"); });
-            default:
-                return watch();
-        }
-    }
-};
-
-TEST(InotifyByChance, a_simulated_disk_tells_what_the_real_one_tells) {
-    for (const std::uint64_t seed : seeds_to_try(60)) {
-        Files real(false);
-        Files simulated(true);
-        Play plays[] = {{real, Random(seed)}, {simulated, Random(seed)}};
-        for (int i = 0; i < 200; ++i) {
-            int results[2];
-            Records records[2];
-            for (int side = 0; side < 2; ++side) {
-                plays[side].files.enter();
-                results[side] = plays[side].step();
-                records[side] = plays[side].files.records();
-            }
-            ASSERT_EQ(results[0], results[1]) << "seed " << seed << ", step " << i;
-            ASSERT_EQ(records[0], records[1]) << "seed " << seed << ", step " << i;
-        }
-    }
-}
-
 // --- of simulations only -------------------------------------------------------------------------
 
 class SimulatedInotifyTest : public ::testing::Test {
   protected:
-    Files files{true};
+    WatchedFiles files{true};
 };
 
 TEST_F(SimulatedInotifyTest, is_gone_with_the_power) {

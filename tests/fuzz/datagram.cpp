@@ -157,11 +157,6 @@ void in_batches(Input& input) {
 }  // namespace asyncio::fuzz
 
 FUZZ_TARGET(datagram) {
-    const std::size_t kind = input.below(3);
-    if (kind == 0)
-        asyncio::fuzz::any_bytes(input);
-    else if (kind == 1)
-        asyncio::fuzz::as_written(input);
-    else
-        asyncio::fuzz::in_batches(input);
+    using namespace asyncio::fuzz;
+    one_of(input, &any_bytes, &as_written, &in_batches);
 }

@@ -17,6 +17,7 @@
 
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/task/run.hpp>
+#include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/task_listing.hpp>
 
@@ -65,6 +66,13 @@ class Input {
   private:
     std::span<const std::uint8_t> bytes_;
 };
+
+/// One of the ways to use a parser, as the first byte says.
+template <class... Ways>
+void one_of(Input& input, Ways... ways) {
+    void (*const all[])(Input&) = {ways...};
+    all[input.below(sizeof...(Ways))](input);
+}
 
 struct Target {
     using Function = void (*)(Input&);
@@ -129,6 +137,16 @@ inline void run(Coro<> program,
     loop.run_until_complete(std::move(program));
     FUZZ_CHECK(all_tasks(loop).empty());
     loop.close();
+}
+
+/// Give the loop turns until `ended`, which may not take for ever.
+inline Coro<> turn_until(const bool& ended) {
+    constexpr int kMostTurns = 5000;
+    int turns = 0;
+    while (!ended) {
+        FUZZ_CHECK(turns++ < kMostTurns);
+        co_await sleep(Duration::zero());
+    }
 }
 
 }  // namespace asyncio::fuzz

@@ -198,11 +198,6 @@ void through_a_socket(Input& input) {
 }  // namespace asyncio::fuzz
 
 FUZZ_TARGET(passed_descriptors) {
-    const std::size_t kind = input.below(3);
-    if (kind == 0)
-        asyncio::fuzz::any_bytes(input);
-    else if (kind == 1)
-        asyncio::fuzz::as_written(input);
-    else
-        asyncio::fuzz::through_a_socket(input);
+    using namespace asyncio::fuzz;
+    one_of(input, &any_bytes, &as_written, &through_a_socket);
 }

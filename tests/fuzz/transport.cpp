@@ -26,7 +26,6 @@ using net::SocketTransport;
 using std::size_t;
 
 constexpr size_t kMostWritten = 300'000;  // bytes
-constexpr int kMostTurns = 5000;          // until the end comes
 
 struct Thrown : std::runtime_error {
     Thrown() : std::runtime_error("thrown by the script") {}
@@ -68,10 +67,7 @@ class Script {
         leaves_it_open_ = !lost_ && input_.text(1).empty() && written_.size() % 4 == 3;
         if (leaves_it_open_) co_return;
         if (!lost_) transport_->close();
-        for (int turns = 0; !lost_; ++turns) {
-            FUZZ_CHECK(turns < kMostTurns);
-            co_await sleep(Duration::zero());
-        }
+        co_await turn_until(lost_);
     }
 
     void check_end() const {
