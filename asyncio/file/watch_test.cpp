@@ -240,6 +240,31 @@ TEST_P(WatchTest, tells_what_is_gone_also_when_that_was_lost) {
     });
 }
 
+TEST_P(WatchTest, a_look_after_an_overflow_that_is_cancelled_is_made_again) {
+    if (limit_of_queue() > 100'000) GTEST_SKIP() << "max_queued_events is " << limit_of_queue();
+    run([&]() -> Coro<> {
+        mkdir("stays");
+        for (int turns = 0; turns < 6; ++turns) {
+            mkdir("removed");
+            put("stays/one", "");
+            const fs::Watch watch = co_await fs::watch(path("removed"));
+            co_await watch.add(path("stays"));
+            overflow("stays/one", "stays/two");
+            rmdir("removed");
+            co_await changes_until(watch, Kind::overflow);
+            const Task<std::optional<Change>> next = create_task(watch.next());
+            for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
+            next.cancel();
+            const auto outcome = co_await as_outcome(next);
+            std::optional<Change> change;
+            if (outcome) change = *outcome;
+            if (!outcome) change = co_await watch.next();
+            EXPECT_EQ(change.value().kind, Kind::gone) << turns;
+            EXPECT_EQ(change.value().watched, path("removed")) << turns;
+        }
+    });
+}
+
 TEST_P(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
     run([&]() -> Coro<> {
         fs::Watch watch = co_await fs::watch(folder);
