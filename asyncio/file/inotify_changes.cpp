@@ -77,13 +77,9 @@ void InotifyChanges::tell_overflow(bool found, std::size_t behind) {
 
 void InotifyChanges::take_record(const inotify_event& record, const std::string& name) {
     // What is elsewhere now is not what was asked for; IN_IGNORED follows.
-    if ((record.mask & IN_MOVE_SELF) != 0) moved_.push_back(record.wd);
-    const bool ends = (record.mask & IN_IGNORED) != 0;
+    if ((record.mask & IN_MOVE_SELF) != 0) unwanted(record.wd);
     const auto path = paths_.find(record.wd);
-    if (path == paths_.end()) {
-        if (ends && adding_ > 0) ended_early_.push_back(record.wd);
-        return;
-    }
+    if (path == paths_.end()) return take_unknown(record);
     for (const KindOf& known : kKinds) {
         if ((record.mask & known.bit) == 0) continue;
         const bool moved = known.kind == Kind::moved_from || known.kind == Kind::moved_to;
@@ -93,7 +89,17 @@ void InotifyChanges::take_record(const inotify_event& record, const std::string&
                                   .watched = path->second,
                                   .name = name});
     }
-    if (ends) end(record.wd);
+    if ((record.mask & IN_IGNORED) != 0) end(record.wd);
+}
+
+void InotifyChanges::take_unknown(const inotify_event& record) {
+    const bool ends = (record.mask & IN_IGNORED) != 0;
+    if (ends && adding_ > 0) ended_early_.push_back(record.wd);
+    if (!ends && adding_ == 0) unwanted(record.wd);
+}
+
+void InotifyChanges::unwanted(int number) {
+    if (std::ranges::find(unwanted_, number) == unwanted_.end()) unwanted_.push_back(number);
 }
 
 void InotifyChanges::end(int number) {

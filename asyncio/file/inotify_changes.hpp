@@ -5,7 +5,8 @@
 //     add(): number -> path --- records ---> changes ... IN_IGNORED: `gone`, the number forgotten
 //
 // Records come under numbers that the system gave. One that is not known here is dropped: it is of
-// a path that is just being added, or that nobody wants any more. What ended while it was being
+// a path that is just being added, or that nobody wants any more, because who added it was
+// cancelled after the system had heard of it (take_unwanted()). What ended while it was being
 // added is `gone` as soon as it is (`Adding` says that there may be such).
 //
 // An overflow is told behind everything that was in the queue when it was read, not in its place:
@@ -73,8 +74,9 @@ class InotifyChanges {
 
     const std::unordered_map<int, std::string>& paths() const noexcept { return paths_; }
 
-    /// What was moved away since this was asked: no longer to be watched.
-    std::vector<int> take_moved() noexcept { return std::exchange(moved_, {}); }
+    /// What has told something since this was asked and is no longer to be watched: what was moved
+    /// away, and what nobody has added. Each once.
+    std::vector<int> take_unwanted() noexcept { return std::exchange(unwanted_, {}); }
 
     /// Whether records were lost since this was asked.
     bool take_lost() noexcept { return std::exchange(lost_, false); }
@@ -83,11 +85,13 @@ class InotifyChanges {
   private:
     bool take_records(std::span<const std::byte> records);
     void take_record(const inotify_event& record, const std::string& name);
+    void take_unknown(const inotify_event& record);
+    void unwanted(int number);
     void tell_overflow(bool found, std::size_t behind);
 
     std::deque<fs::Change> changes_;
     std::unordered_map<int, std::string> paths_;
-    std::vector<int> moved_;
+    std::vector<int> unwanted_;
     std::vector<int> ended_early_;  // while adding_ > 0
     int adding_ = 0;
     bool lost_ = false;

@@ -5,6 +5,7 @@
 #include <asyncio/file/inotify_changes.hpp>
 
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -43,6 +44,21 @@ TEST(InotifyChanges, what_ends_while_it_is_added_is_gone) {
     read(changes, record(2, IN_IGNORED));
     changes.add(2, "later");
     EXPECT_TRUE(changes.empty());
+    EXPECT_EQ(changes.paths().size(), 1u);
+}
+
+TEST(InotifyChanges, what_nobody_has_added_is_unwanted) {
+    InotifyChanges changes;
+    changes.add(1, "known");
+    {
+        const InotifyChanges::Adding adding(changes);
+        read(changes, record(1, IN_CREATE) + record(2, IN_CREATE));
+        EXPECT_EQ(changes.take_unwanted(), std::vector<int>()) << "it may be what is added";
+    }
+    read(changes, record(1, IN_CREATE) + record(2, IN_CREATE) + record(2, IN_DELETE));
+    EXPECT_EQ(changes.take_unwanted(), std::vector<int>{2});
+    read(changes, record(2, IN_IGNORED));
+    EXPECT_EQ(changes.take_unwanted(), std::vector<int>());
     EXPECT_EQ(changes.paths().size(), 1u);
 }
 

@@ -91,7 +91,7 @@ struct Watch::State final : private loop::Member {
         file::check(static_cast<int>(size), "watch:", "read");
         changes.read(std::span(buffer).first(static_cast<std::size_t>(size)),
                      os::unread_bytes(fd.get()));
-        for (const int number : changes.take_moved()) (void)os::remove_watch(fd.get(), number);
+        for (const int number : changes.take_unwanted()) (void)os::remove_watch(fd.get(), number);
         return true;
     }
 
@@ -144,7 +144,7 @@ Coro<> look_again(State state) {
     lost.state.reset();
     if (!state->open()) co_return;
     for (const int number : seen.gone) state->changes.end(number);
-    // A stranger may be what somebody adds just now. One that stays has records of nobody.
+    // A stranger may be what somebody adds just now. One that stays goes with its first record.
     for (const int number : seen.strangers)
         if (!state->changes.paths().contains(number) && !state->changes.is_adding())
             (void)os::remove_watch(state->fd.get(), number);

@@ -3,6 +3,7 @@
 // Each test runs on the real system, and on a host of a simulated world.
 #include <asyncio/file/file_fixture_test.hpp>
 #include <asyncio/file/watch.hpp>
+#include <asyncio/os/fd.hpp>
 #include <asyncio/os/file.hpp>
 #include <asyncio/os/file_call.hpp>
 #include <asyncio/task/as_outcome.hpp>
@@ -11,14 +12,20 @@
 #include <asyncio/task/task.hpp>
 #include <asyncio/testing/simulation.hpp>
 
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace asyncio {
 namespace {
@@ -300,6 +307,66 @@ TEST_P(WatchTest, what_cannot_be_watched_is_an_error_that_names_it) {
     run([&]() -> Coro<> {
         const auto missing = co_await as_outcome(fs::watch(path("none")));
         EXPECT_EQ(error_of(missing), "watch " + path("none") + ": No such file or directory");
+    });
+}
+
+/// How many paths the inotify instances of this process watch.
+int watched_by_the_system() {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+        std::ifstream info(entry.path());
+        for (std::string line; std::getline(info, line);) count += line.starts_with("inotify wd:");
+    }
+    return count;
+}
+
+TEST_P(WatchTest, what_a_cancelled_add_has_begun_to_watch_goes_with_its_first_record) {
+    if (GetParam()) GTEST_SKIP() << "asks the system what it watches";
+    run([&]() -> Coro<> {
+        mkdir("wanted");
+        mkdir("given-up");
+        const fs::Watch watch = co_await fs::watch(path("wanted"));
+        const int before = watched_by_the_system();
+        const Task<void> add =
+            create_task(watch.add(path("given-up")), TaskOptions{.eager_start = true});
+        // The loop does not run, so the task does not hear that its thread is done.
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+        while (watched_by_the_system() == before && std::chrono::steady_clock::now() < limit)
+            std::this_thread::yield();
+        add.cancel();
+        const auto outcome = co_await as_outcome(add);
+        EXPECT_FALSE(outcome);
+        EXPECT_EQ(watched_by_the_system(), before + 1);
+        put("given-up/x", "");
+        put("wanted/x", "");
+        const std::optional<Change> change = co_await watch.next();
+        EXPECT_EQ(change.value().path(), path("wanted/x"));
+        EXPECT_EQ(watched_by_the_system(), before);
+    });
+}
+
+TEST_P(WatchTest, a_look_after_an_overflow_for_which_there_is_no_descriptor_is_made_again) {
+    if (GetParam() || limit_of_queue() > 100'000) GTEST_SKIP() << "limits the real system";
+    run([&]() -> Coro<> {
+        mkdir("stays");
+        mkdir("removed");
+        put("stays/one", "");
+        const fs::Watch watch = co_await fs::watch(path("removed"));
+        co_await watch.add(path("stays"));
+        overflow("stays/one", "stays/two");
+        rmdir("removed");
+        co_await changes_until(watch, Kind::overflow);
+        const os::Fd lowest_free(::dup(0));
+        rlimit before = {};
+        ::getrlimit(RLIMIT_NOFILE, &before);
+        const rlimit full = {static_cast<rlim_t>(lowest_free.get()) + 1, before.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &full);
+        const auto refused = co_await as_outcome(watch.next());
+        ::setrlimit(RLIMIT_NOFILE, &before);
+        EXPECT_EQ(errno_of(refused), EMFILE);
+        const std::optional<Change> change = co_await watch.next();
+        EXPECT_EQ(change.value().kind, Kind::gone);
+        EXPECT_EQ(change.value().watched, path("removed"));
     });
 }
 

@@ -3,11 +3,12 @@
 // InotifyChanges: records of any bytes (torn, too long, names without an end) are read within
 // their memory; and records as the system writes them, against the changes that a script of the
 // same events tells: each under its path, pairs with one number, `gone` once and last, also when
-// it came before the path was known.
+// it came before the path was known; and which numbers are watched for nobody.
 //
 // covers: file/inotify_changes.hpp file/inotify_changes.cpp
 #include <asyncio/file/inotify_changes.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -80,7 +81,7 @@ void any_bytes(Input& input) {
     FUZZ_CHECK(gone.size() + changes.paths().size() == known);
     FUZZ_CHECK(overflow == changes.take_lost() && !changes.take_lost());
     const size_t whole = records.size() / sizeof(inotify_event);
-    FUZZ_CHECK(changes.take_moved().size() <= whole && count <= 8 * whole + 1);
+    FUZZ_CHECK(changes.take_unwanted().size() <= whole && count <= 8 * whole + 1);
 }
 
 /// A queue that is read in pieces: all changes in their order, and for each overflow one behind
@@ -241,13 +242,13 @@ class Script {
     void deliver() {
         const std::vector<Told> told = std::exchange(told_, {});
         read_exactly(changes_, std::exchange(written_, {}));
-        std::vector<int> moved;
-        for (const Told& one : told) tell(one, moved);
+        std::vector<int> unwanted;
+        for (const Told& one : told) tell(one, unwanted);
         if (std::exchange(overflowed_, false)) {  // behind what was read with it
             expected_.push_back(Change{});
             lost_ = true;
         }
-        FUZZ_CHECK(changes_.take_moved() == moved);
+        FUZZ_CHECK(changes_.take_unwanted() == unwanted);
     }
 
     struct Told {
@@ -257,12 +258,14 @@ class Script {
         std::uint32_t cookie;
     };
 
-    void tell(const Told& one, std::vector<int>& moved) {
+    void tell(const Told& one, std::vector<int>& unwanted) {
         if (one.mask == IN_Q_OVERFLOW) {
             overflowed_ = true;
             return;
         }
-        if (one.mask == IN_MOVE_SELF) moved.push_back(one.number);
+        const bool nobodys = !model_.contains(one.number) && !adding_ && one.mask != IN_IGNORED;
+        if ((one.mask == IN_MOVE_SELF || nobodys) && std::ranges::count(unwanted, one.number) == 0)
+            unwanted.push_back(one.number);
         if (one.mask == IN_IGNORED) {
             if (adding_ && one.number == added_) ended_early_ = true;
             return end_in_model(one.number);
