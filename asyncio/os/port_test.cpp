@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include <gtest/gtest.h>
 
@@ -17,6 +18,13 @@ TEST(Port, takes_every_integer_in_range_and_no_other) {
     EXPECT_THROW(Port(-1), std::out_of_range);
     EXPECT_THROW(Port(static_cast<signed char>(-1)), std::out_of_range);
     EXPECT_THROW(Port(0x1'0000'0050ull), std::out_of_range);
+}
+
+TEST(Port, is_made_of_no_bool_and_no_character) {
+    static_assert(std::is_convertible_v<int, Port> && std::is_convertible_v<unsigned char, Port>);
+    static_assert(!std::is_convertible_v<bool, Port>);
+    static_assert(!std::is_convertible_v<char, Port>);
+    static_assert(!std::is_convertible_v<char32_t, Port>);
 }
 
 TEST(Port, reads_what_was_typed_and_quotes_what_is_no_port) {
