@@ -22,6 +22,7 @@
 namespace asyncio::kernel {
 namespace {
 
+/// In a row, with nothing told between.
 constexpr std::uint8_t most_times_given_up = 32;
 
 /// What was interrupted is made again, as os::perform() and the calls of os/socket.hpp do. Not a
@@ -36,6 +37,7 @@ inline void IoUringKernel::on_receive(Operation& operation, const Completion_& c
     const int result = completion.result;
     if (result <= 0) [[unlikely]]
         return on_receive_end(operation, completion, *buffers_);
+    slots_.of(operation).given_up = 0;
     if (!completion.has_more()) [[unlikely]]
         begin_anew(operation);
     IoUringBuffers& buffers = *buffers_;
@@ -168,6 +170,7 @@ void IoUringKernel::on_failure(Operation& operation, int error) {
 void IoUringKernel::on_accept(Operation& operation, const Completion_& completion) {
     const int result = completion.result;
     if (result >= 0) {
+        slots_.of(operation).given_up = 0;
         if (!completion.has_more()) begin_anew(operation);
         operation.callback(operation, Completion{.result = result, .more = true});
         return;
@@ -200,6 +203,7 @@ void IoUringKernel::on_receive_error(Operation& operation, int error, IoUringBuf
 void IoUringKernel::on_datagram(Operation& operation, const Completion_& completion) {
     if (completion.result < 0 || (completion.flags & IORING_CQE_F_BUFFER) == 0)
         return on_receive_end(operation, completion, *datagram_buffers_);
+    slots_.of(operation).given_up = 0;
     if (!completion.has_more()) begin_anew(operation);
     const auto size = static_cast<std::size_t>(completion.result);
     const auto datagram = read_io_uring_datagram(datagram_buffers_->data(completion.flags, size));

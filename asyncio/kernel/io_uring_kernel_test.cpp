@@ -242,6 +242,30 @@ TEST_F(IoUring, C4_what_the_system_gives_up_unasked_is_made_again) {
     EXPECT_EQ(always.results, std::vector<int>{-EAGAIN});
 }
 
+TEST_F(IoUring, C4_a_server_outlives_any_number_of_give_ups_between_its_clients) {
+    const auto kernel = make_faulty();
+    SocketAddress address = abstract("given up");
+    const Fd listening = listener(address);
+    TestOperation accept(Opcode::accept, listening.get());
+    ASSERT_TRUE(kernel->submit(accept));
+    bool client_next = false;
+    const auto served = [&] {
+        if (instead.opcode >= 0 || instead.waits) return false;
+        const int answer = client_next ? os::stream_socket(AF_UNIX) : -ECANCELED;
+        instead = {.opcode = IORING_OP_ACCEPT, .answer = answer};
+        client_next = !client_next;
+        return accept.results.size() == 300;
+    };
+    ASSERT_TRUE(pump(*kernel, served));
+    for (const int result : accept.results) {
+        ASSERT_GE(result, 0);
+        kernel->close(result);
+    }
+    ::close(instead.answer);  // nobody's, or no descriptor
+    instead = {};
+    kernel->reclaim(accept);
+}
+
 TEST_F(IoUring, C4_a_file_call_that_the_system_gives_up_is_its_owners_again) {
     const auto kernel = make_faulty();
     ZerosRead zeros;

@@ -56,7 +56,7 @@ class IoUringSlots {
         std::uint32_t generation = 0;
         Place place = Place::free;
         bool by_readiness = false;  // waits by poll, then calls; see IoUringKernel
-        std::uint8_t given_up = 0;  // so many times the system did, unasked
+        std::uint8_t given_up = 0;  // so many times in a row the system did, unasked
     };
     static_assert(sizeof(Slot) == 16, "the table is walked at every completion");
 
