@@ -178,6 +178,59 @@ TEST(RudePeer, answers_nobody_takes_do_not_pile_up) {
     });
 }
 
+/// Leaves in one of the two ways as soon as it is to pause.
+class Impatient final : public Protocol {
+  public:
+    explicit Impatient(bool aborts) : aborts_(aborts) {}
+    void connection_made(Transport& transport) override {
+        transport_ = &transport;
+        transport.set_write_buffer_limits(0);
+    }
+    void data_received(std::span<const std::byte> data) override {
+        EXPECT_FALSE(transport_->is_closing());
+        received += as_text(data);
+    }
+    void pause_writing() override {
+        if (aborts_)
+            transport_->abort();
+        else
+            transport_->close();
+        left = true;
+    }
+
+    std::string received;
+    bool left = false;
+
+  private:
+    bool aborts_;
+    Transport* transport_ = nullptr;
+};
+
+TEST(RudePeer, who_leaves_because_of_an_answer_is_given_no_more_data) {
+    testing::run([]() -> Coro<> {
+        for (const bool aborts : {false, true}) {
+            auto wire = MemoryTransport::make_pair();
+            RudeServer server(renegotiating_server());
+            const Ref<RudeEnd> rude(new RudeEnd(server, wire.second));
+            const Ref<Impatient> above(new Impatient(aborts));
+            wire.second->start(rude);
+            wire.first->start(client_context().wrap(above, {.server_hostname = "localhost"}));
+            co_await sleep(1s);
+            wire.first->stuck = true;
+            server.ask_for_a_new_handshake();  // which is answered
+            server.write("one");
+            server.write("two");
+            rude->send(server.output());
+            co_await sleep(1s);
+            EXPECT_TRUE(above->left);
+            EXPECT_EQ(above->received, "one");
+            wire.first->abort();
+            wire.second->abort();
+            co_await sleep(1s);
+        }
+    });
+}
+
 /// A session ticket that holds the client's certificate, in records so small that it takes several:
 /// what the server sends after its handshake, cut behind the first.
 class SplitTicket {
@@ -247,6 +300,23 @@ TEST(RudePeer, what_is_written_while_half_a_message_is_there_waits_for_its_end) 
         SSL_shutdown(split.server.ssl());
         split.rude->send(split.server.output());
         co_await writer.wait_closed();
+    });
+}
+
+TEST(RudePeer, who_closes_and_pauses_with_half_a_message_there_sends_what_was_written) {
+    testing::run([]() -> Coro<> {
+        SplitTicket split;
+        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+        co_await split.connect(client);
+        const StreamWriter writer = client.writer();
+        writer.write("one");
+        writer.close();
+        client.layer->transport().pause_reading();
+        split.send_rest();
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received, "one");
+        split.wire.second->abort();
+        co_await sleep(1s);
     });
 }
 

@@ -170,19 +170,21 @@ void TlsTransport::deliver() {
     std::byte memory[Engine::kRecord];
     while (stage_ == Stage::open && (!reading_paused_ || close_wanted_)) {
         const std::size_t count = engine_->read(memory);
-        check_answers();
-        if (count == 0) {
-            if (engine_->peer_closed()) peer_closed();
-            return;
-        }
-        if (close_wanted_) continue;
-        const Ref<stream::Protocol> above = above_;
-        try {
-            above->data_received(std::span(memory, count));
-        } catch (...) {
-            report("Fatal error: protocol.data_received() call failed.");
-            fail(std::current_exception(), true);
-        }
+        if (count > 0 && !close_wanted_) hand_up(std::span(memory, count));
+        check_answers();  // may call the protocol, which closes or pauses
+        if (count > 0 || stage_ != Stage::open) continue;
+        if (engine_->peer_closed() && (!reading_paused_ || close_wanted_)) peer_closed();
+        return;
+    }
+}
+
+void TlsTransport::hand_up(std::span<const std::byte> data) {
+    const Ref<stream::Protocol> above = above_;
+    try {
+        above->data_received(data);
+    } catch (...) {
+        report("Fatal error: protocol.data_received() call failed.");
+        fail(std::current_exception(), true);
     }
 }
 
@@ -213,7 +215,7 @@ void TlsTransport::peer_closed() {
 
 void TlsTransport::pause_reading() {
     if (std::exchange(reading_paused_, true)) return;
-    if (stage_ == Stage::open) below_->pause_reading();
+    if (stage_ == Stage::open && !close_wanted_) below_->pause_reading();
 }
 
 void TlsTransport::resume_reading() {

@@ -62,6 +62,7 @@ class TlsTransport final : public stream::Transport {
     void advance();
     void opened();
     void deliver();
+    void hand_up(std::span<const std::byte> data);
     void peer_closed();
     void check_answers();
     void encrypt(std::span<const std::byte> data);
