@@ -56,10 +56,21 @@ Coro<> feed(const StreamWriter* writer, std::string_view input, bool terminal) {
         writer->close();
 }
 
-Coro<std::string> read_all(const StreamReader* reader) {
-    std::string data;
-    if (reader != nullptr) data = co_await reader->read();
-    co_return data;
+/// A read for the end of a stream, which takes nothing: who is cancelled after it loses nothing.
+struct UntilEnd : stream::BufferedRequest {
+    static constexpr const char* kName = "communicate";
+    using Result = void;
+
+    bool ready(const stream::StreamCore& core) const { return core.over(); }
+    void take(const stream::StreamCore& core) const { core.throw_if_failed(); }
+};
+
+Coro<> wait_for_end(Core core) {
+    if (core) co_await stream::Read<UntilEnd>(core, UntilEnd());
+}
+
+std::string take_all(const Core& core) {
+    return core ? core->buffer().take(core->buffer().size()) : std::string();
 }
 
 Coro<int> wait_for_exit(Ref<subprocess::Child> child) {
@@ -173,13 +184,15 @@ StreamReader& Process::stderr_() {
 
 ASYNCIO_CORO_WRAPPER Coro<int> Process::wait() const { return wait_for_exit(child_); }
 
+/// What was read stays in the streams until nothing is left to wait for.
 Coro<Communicated> Process::communicate(std::string input) {
-    auto [fed, out, err] = co_await gather(
-        feed(in_ ? &writer_ : nullptr, input, in_ && in_ == out_),
-        read_all(out_ ? &reader_ : nullptr), read_all(err_ ? &error_reader_ : nullptr));
-    (void)fed;
+    co_await gather(feed(in_ ? &writer_ : nullptr, input, in_ && in_ == out_), wait_for_end(out_),
+                    wait_for_end(err_));
     co_await wait();
-    co_return Communicated{std::move(out), std::move(err)};
+    Communicated result;
+    result.out = take_all(out_);
+    result.err = take_all(err_);
+    co_return result;
 }
 
 void Process::send_signal(int signal) const { child_->send_signal(signal); }

@@ -196,6 +196,26 @@ TEST_F(Subprocess, SUB_11_a_cancelled_communicate_keeps_program_and_data) {
     });
 }
 
+TEST_F(Subprocess, SUB_11_a_cancelled_communicate_keeps_what_came_by_a_stream_that_has_ended) {
+    asyncio::run([]() -> Coro<> {
+        Process process = co_await create_subprocess_shell(
+            {.stdout_ = PIPE, .stderr_ = PIPE},
+            "echo all; exec 1>&-; echo closed >&2; exec sleep 1000");
+        const std::string closed = co_await process.stderr_().readline();
+        EXPECT_EQ(closed, "closed\n");
+        for (int i = 0; i < 20; ++i) {
+            Task<Communicated> asked = create_task(process.communicate());
+            for (int steps = 0; steps < i; ++steps) co_await sleep(0s);
+            asked.cancel();
+            const auto cancelled = co_await as_outcome(asked);
+            EXPECT_TRUE(cancelled.cancelled());
+        }
+        process.kill();
+        const Communicated result = co_await process.communicate();
+        EXPECT_EQ(result.out, "all\n");
+    });
+}
+
 TEST_F(Subprocess, SUB_12_writing_to_a_program_that_has_ended) {
     asyncio::run([]() -> Coro<> {
         Process process = co_await create_subprocess_exec({.stdin_ = PIPE}, "true");
