@@ -8,12 +8,14 @@
 #include <cstdio>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace asyncio::os {
@@ -97,6 +99,20 @@ long attempt(const FileCall& call) noexcept {
     return -1;
 }
 
+/// Its files are memory, and never wait; it does not know RWF_NOWAIT.
+bool is_in_memory(int fd) noexcept {
+    struct statfs system = {};
+    return ::fstatfs(fd, &system) == 0 &&
+           (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+}
+
+long read_if_cached(const FileCall& call) noexcept {
+    const iovec part = {call.memory, std::min(call.size, FileCall::kLongest)};
+    const long result = ::preadv2(call.fd, &part, 1, call.offset, RWF_NOWAIT);
+    if (result >= 0 || errno != EOPNOTSUPP || !is_in_memory(call.fd)) return result;
+    return ::preadv2(call.fd, &part, 1, call.offset, 0);
+}
+
 }  // namespace
 
 const char* FileCall::name() const noexcept {
@@ -127,8 +143,7 @@ int perform_if_cached(const FileCall& call) noexcept {
         how.resolve = kResolveCached;
         result = ::syscall(SYS_openat2, call.fd, call.path, &how, sizeof how);
     } else if (call.kind == FileCall::Kind::read) {
-        const iovec part = {call.memory, std::min(call.size, FileCall::kLongest)};
-        result = ::preadv2(call.fd, &part, 1, call.offset, RWF_NOWAIT);
+        result = read_if_cached(call);
     }
     return result >= 0 ? static_cast<int>(result) : -EAGAIN;
 }

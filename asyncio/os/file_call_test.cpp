@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace asyncio::os {
@@ -43,6 +44,19 @@ TEST(FileCall, C4_a_call_that_signals_interrupt_goes_on) {
     ::sigaction(SIGUSR1, &before, nullptr);
     EXPECT_EQ(result, 1);
     EXPECT_EQ(byte, 'x');
+}
+
+TEST(FileCall, what_is_in_memory_is_read_at_once_where_files_are_memory) {
+    const Fd file(::memfd_create("in memory", MFD_CLOEXEC));  // of a tmpfs
+    ASSERT_EQ(::write(file.get(), "content", 7), 7);
+    char memory[16] = {};
+    const FileCall read{.kind = FileCall::Kind::read,
+                        .fd = file.get(),
+                        .memory = memory,
+                        .size = sizeof memory,
+                        .offset = 3};
+    EXPECT_EQ(perform_if_cached(read), 4);
+    EXPECT_STREQ(memory, "tent");
 }
 
 }  // namespace
