@@ -60,6 +60,7 @@ class MemoryTransport final : public stream::Transport {
 
     void write(std::span<const std::byte> data) override {
         if (is_closing() || data.empty()) return;
+        ++writes;
         stuck_.append(reinterpret_cast<const char*>(data.data()), data.size());
         if (!stuck) send_stuck();
         update_flow();
@@ -107,6 +108,7 @@ class MemoryTransport final : public stream::Transport {
 
     Attack attack;  // on what this end sends
     std::size_t sent = 0;
+    int writes = 0;
     std::size_t piece = 1 << 20;
     bool stuck = false;  // what is written stays here
 

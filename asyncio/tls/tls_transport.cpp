@@ -79,7 +79,7 @@ void TlsTransport::opened() {
     timer_.cancel();
     stage_ = Stage::open;
     if (!limits_given_) below_->set_write_buffer_limits(kHighWater - 1, kHighWater / 4);
-    flush();
+    held_ = engine_->output().size();
     if (!std::exchange(above_connected_, true)) {
         const Ref<stream::Protocol> above = above_;
         try {
@@ -92,6 +92,7 @@ void TlsTransport::opened() {
         }
         if (below_paused_ && !above_paused_) below_paused(true);
     }
+    if (engine_ && !engine_->server_side()) flush();
     tell_listener(nullptr);
     write_backlog();
     if (stage_ == Stage::open && reading_paused_) below_->pause_reading();
@@ -150,6 +151,7 @@ bool TlsTransport::ended() {
 void TlsTransport::advance() {
     if (advancing_) return;
     const Ref<TlsTransport> keep(this);
+    const bool opens = stage_ == Stage::handshaking;
     advancing_ = true;
     try {
         if (stage_ == Stage::handshaking && engine_->handshake()) opened();
@@ -162,7 +164,8 @@ void TlsTransport::advance() {
         fail(std::current_exception(), false);
     }
     advancing_ = false;
-    flush();
+    if (engine_ && engine_->output().size() > held_) flush();
+    if (opens) release_output();
 }
 
 /// Hand decrypted data up. Throws what the engine fails with.
@@ -190,8 +193,8 @@ void TlsTransport::hand_up(std::span<const std::byte> data) {
 
 /// The engine answers some messages (KeyUpdate). A peer that takes no answers gets no more of them.
 void TlsTransport::check_answers() {
-    if (engine_->output().empty()) return;
-    answers_ += engine_->output().size();
+    if (engine_->output().size() <= held_) return;
+    answers_ += engine_->output().size() - held_;
     flush();
     if (below_paused_ && answers_ > kMostAnswers) throw_flood_error("TLS read");
 }
@@ -276,8 +279,22 @@ void TlsTransport::close_if_written() {
     if (std::exchange(close_wanted_, false)) say_goodbye();
 }
 
+/// What a server's handshake ends with (tickets; in TLS 1.2 its Finished) waits until those had
+/// their turn whom that made ready, and goes with their first answer.
+void TlsTransport::release_output() {
+    if (held_ == 0 || !engine_) return;
+    try {
+        loop().call_soon([keep = Ref<TlsTransport>(this)] {
+            if (keep->held_ != 0) keep->flush();
+        });
+    } catch (const std::bad_alloc&) {
+        flush();
+    }
+}
+
 /// What the engine wants sent. Within the write below, more may be encrypted: take it out first.
 void TlsTransport::flush() {
+    held_ = 0;
     while (engine_ && !engine_->output().empty()) {
         stream::Buffer out = std::exchange(engine_->output(), stream::Buffer());
         try {

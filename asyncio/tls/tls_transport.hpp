@@ -69,6 +69,7 @@ class TlsTransport final : public stream::Transport {
     void write_backlog();
     void close_if_written();
     void say_goodbye();
+    void release_output();
     void flush();
     void fail(std::exception_ptr error, bool abort_below);
     void end(bool abort_below);
@@ -88,6 +89,7 @@ class TlsTransport final : public stream::Transport {
     Duration handshake_timeout_;
     Duration shutdown_timeout_;
     std::size_t answers_ = 0;  // bytes that the peer provoked while it takes none
+    std::size_t held_ = 0;     // of the engine's output: bytes that may wait for company
     int lost_writes_ = 0;
     Stage stage_ = Stage::created;
     bool above_connected_ = false;

@@ -134,6 +134,52 @@ TEST(TlsTransport,
     });
 }
 
+/// A client that speaks first.
+class Asking final : public Protocol {
+  public:
+    explicit Asking(std::string& answer) : answer_(answer) {}
+    void connection_made(Transport& transport) override { transport.write("question\n"); }
+    void data_received(std::span<const std::byte> data) override {
+        answer_.append(reinterpret_cast<const char*>(data.data()), data.size());
+    }
+
+  private:
+    std::string& answer_;
+};
+
+Coro<> answer(StreamReader reader, StreamWriter& writer) {
+    const std::string question = co_await reader.readline();
+    writer.write("answer to " + question);
+}
+
+TEST(TlsTransport, what_a_handshake_ends_with_goes_out_with_what_is_written_first) {
+    testing::run([]() -> Coro<> {
+        std::string text;
+        Link link{Ref<stream::Protocol>(new Asking(text))};
+        StreamWriter writer = link.server.writer();
+        Task<> answering = create_task(answer(link.server.reader(), writer));
+        co_await link.shake_hands();
+        co_await answering;
+        co_await sleep(1s);
+        EXPECT_EQ(text, "answer to question\n");
+        EXPECT_EQ(link.wire.first->writes, 2);   // hello; Finished and the question
+        EXPECT_EQ(link.wire.second->writes, 2);  // the server's flight; tickets and the answer
+        co_await link.end();
+    });
+}
+
+TEST(TlsTransport, what_a_handshake_ends_with_waits_for_nobody_who_keeps_silent) {
+    testing::run([]() -> Coro<> {
+        Link link{Ref<stream::Protocol>(new Protocol)};
+        co_await link.shake_hands();
+        EXPECT_EQ(link.wire.first->writes, 2);
+        const TimePoint before = get_running_loop().time();
+        while (link.wire.second->writes < 2) co_await sleep(0s);
+        EXPECT_EQ(get_running_loop().time(), before);
+        co_await link.end();
+    });
+}
+
 TEST(TlsTransport, ragged_ends_that_are_suppressed_end_the_connection_in_order) {
     testing::run([]() -> Coro<> {
         SSLContext tolerant = client_context();
