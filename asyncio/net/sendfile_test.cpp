@@ -5,6 +5,7 @@
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/sendfile.hpp>
 #include <asyncio/os/pipe.hpp>
+#include <asyncio/task/wait_for.hpp>
 
 #include <optional>
 #include <string>
@@ -266,6 +267,31 @@ TEST(Sendfile, SENDF_11_reading_is_paused_meanwhile_and_restored) {
             peer.writer.close();
             co_await peer.writer.wait_closed();
         }
+    });
+}
+
+TEST(Sendfile, SENDF_11_the_end_of_the_stream_comes_after_the_file_and_reading_goes_on) {
+    testing::run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const std::string contents = contents_of(4 << 20);
+        const File file(contents);
+        Peer peer;
+        Task<std::size_t> task = create_task(loop.sendfile(*peer.transport, file.fd.get()));
+        co_await sleep(0s);
+        peer.writer.write_eof();
+        co_await sleep(0s);
+        const std::string received = co_await receive_all(peer.raw, contents.size());
+        EXPECT_TRUE(received == contents);
+        const std::size_t sent = co_await task;
+        EXPECT_EQ(sent, contents.size());
+        auto ended = [&] { return raw_ended(peer.raw); };
+        EXPECT_TRUE(co_await until(ended));
+        raw_send(peer.raw, "answer");
+        const std::string answer = co_await wait_for(peer.reader.readexactly(6), 10s);
+        EXPECT_EQ(answer, "answer");
+        EXPECT_THROW(peer.writer.write("more"), std::logic_error);
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
     });
 }
 

@@ -149,7 +149,7 @@ void SocketTransport::write_eof() {
     if (direction_ != Direction::both) return close();
     eof_wanted_ = true;
     refusal_ = "Cannot call write() after write_eof()";
-    if (send_.idle()) loop_.before_poll(*this);
+    if (send_.idle()) loop_.before_poll(*this);  // a direct send goes first: see flushed()
 }
 
 // --- sending ------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ bool SocketTransport::sent(int result) {
 /// Everything is out.
 void SocketTransport::flushed() {
     if (direct_ != nullptr) direct_->changed.wake_all();
-    if (eof_wanted_ && !eof_sent_) {
+    if (eof_wanted_ && !eof_sent_ && direct_ == nullptr) {
         eof_sent_ = true;
         os::shutdown(send_.fd, os::Shutdown::write);
     }
@@ -258,10 +258,12 @@ DirectSend::DirectSend(SocketTransport& transport)
 }
 
 DirectSend::~DirectSend() {
-    transport_->direct_ = nullptr;
-    if (transport_->eof_wanted_) return;
-    transport_->refusal_ = nullptr;
-    if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
+    SocketTransport& transport = *transport_;
+    transport.direct_ = nullptr;
+    if (!transport.eof_wanted_) transport.refusal_ = nullptr;
+    if (transport.is_closing()) return;
+    if (transport.eof_wanted_ && transport.send_.idle()) transport.loop_.before_poll(transport);
+    if (was_reading_) transport.resume_reading();
 }
 
 bool DirectSend::may_send() const noexcept {
