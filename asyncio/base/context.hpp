@@ -67,9 +67,9 @@ class ContextSlot {
 
     /// A copy of the context that this thread runs in.
     static ContextSlot copy_current() noexcept {
-        if (current_ != nullptr && current_->node_ == nullptr) [[likely]]
-            return {};
-        return current().copy();
+        if (current_ == nullptr) [[unlikely]]
+            return current().copy();
+        return current_->node_ == nullptr ? ContextSlot() : current_->copy();
     }
     /// The slot of what this thread runs; the thread's own outside of any work.
     static ContextSlot& current() noexcept;

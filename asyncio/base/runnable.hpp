@@ -26,6 +26,8 @@ class Runnable {
 
     void run() { function_(*this, Turn::run); }
     void discard() { function_(*this, Turn::discard); }
+    /// True if `function` is what its turns do.
+    bool does(Function function) const noexcept { return function_ == function; }
 
   protected:
     ~Runnable() = default;

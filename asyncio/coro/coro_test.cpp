@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/coro/coro.hpp>
+#include <asyncio/coro/run_turns.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -34,19 +35,22 @@ constexpr std::size_t kSmallStackBytes = 256u << 10;
 /// A driver with a ready queue of its own.
 class Chain final : public Driver {
   public:
-    Chain() noexcept : Driver(ready_ones_, &take_turn) {}
+    Chain() noexcept : Driver(turns_) { turns_.context = &current_; }
     ~Chain() { destroy_chain(); }
 
     template <class T>
     explicit Chain(Coro<T> coro) : Chain() {
         innermost_ = &coro.release();
         innermost_->become_root(*this);
-        ready_ones_.push(*this);
+        turns_.ready.push(*this);
     }
 
     /// Run while it can; true when the root is finished.
     bool run() {
-        while (!ready_ones_.empty()) ready_ones_.pop().run();
+        while (!turns_.ready.empty()) {
+            RunBatch batch(turns_.ready);
+            run_turns(turns_, batch);
+        }
         return finished_;
     }
     template <class T>
@@ -62,14 +66,14 @@ class Chain final : public Driver {
     }
 
   private:
-    static void take_turn(Runnable& runnable, Turn turn) {
-        auto& self = static_cast<Chain&>(runnable);
-        if (turn == Turn::run) self.finished_ = !self.resume_chain();
-    }
     void set_cancel_message(const std::string& message) override { message_ = message; }
     const std::string& cancel_message() const noexcept override { return message_; }
+    void finish() override { finished_ = true; }
+    void end_unstarted() noexcept override { finished_ = true; }
+    bool resume_watched() noexcept override { return resume_chain(); }
 
-    RunQueue ready_ones_;
+    Turns turns_;
+    ContextSlot* current_ = nullptr;
     std::string message_;
     bool finished_ = false;
 };

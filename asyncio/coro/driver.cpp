@@ -20,6 +20,29 @@ void Driver::destroy_chain() noexcept {
     }
 }
 
+void Driver::take_first_turn(Runnable& runnable, Turn turn) {
+    if (turn == Turn::discard) return;
+    auto& self = static_cast<Driver&>(runnable);
+    if (begins(runnable)) {
+        self.step();
+        return;
+    }
+    self.forget_cancel();
+    self.destroy_chain();
+    self.end_unstarted();
+}
+
+void Driver::take_turn(Runnable& runnable, Turn turn) {
+    if (turn == Turn::run) static_cast<Driver&>(runnable).step();
+}
+
+void Driver::step() {
+    turns_->enter(*this);
+    const bool waits = turns_->debug ? resume_watched() : resume_chain();
+    turns_->leave();
+    if (!waits || must_cancel()) settle();
+}
+
 CancelledError Driver::take_cancelled() noexcept {
     forget_cancel();
     try {

@@ -31,8 +31,10 @@
 // Threads: a driver belongs to the thread of its loop.
 #pragma once
 
+#include <asyncio/base/context.hpp>
 #include <asyncio/base/error.hpp>
 #include <asyncio/base/runnable.hpp>
+#include <asyncio/coro/turns.hpp>
 
 #include <coroutine>
 #include <cstdint>
@@ -69,7 +71,7 @@ class Wait {
 
 class Driver : public Runnable {
   public:
-    Driver(RunQueue& ready, Function step) noexcept : Runnable(step), ready_(&ready) {}
+    explicit Driver(Turns& turns) noexcept : Runnable(&take_first_turn), turns_(&turns) {}
 
     // --- for Waits -------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class Driver : public Runnable {
     /// (Timers and futures push the driver themselves: it is a Runnable.)
     void wake() noexcept {
         assert(wait_ != nullptr);
-        ready_->push(*this);
+        turns_->ready.push(*this);
     }
 
     /// The wait takes over a cancel request: the next resumption throws, whatever uncancel() does.
@@ -102,7 +104,7 @@ class Driver : public Runnable {
     void forget_cancel() noexcept { cancel_due_ = 0; }
 
     bool cancel_due() const noexcept { return cancel_due_ != 0; }
-    RunQueue& ready_queue() const noexcept { return *ready_; }
+    RunQueue& ready_queue() const noexcept { return turns_->ready; }
 
     // --- for promises ----------------------------------------------------------------------
 
@@ -126,6 +128,12 @@ class Driver : public Runnable {
 
     virtual void set_cancel_message(const std::string& message) = 0;
     virtual const std::string& cancel_message() const noexcept = 0;
+    /// The root frame has reached its end. A fatal exception leaves this.
+    virtual void finish() = 0;
+    /// It was cancelled before its first step; its frames are destroyed.
+    virtual void end_unstarted() noexcept = 0;
+    /// Debug mode: resume_chain(), and say so if that takes long.
+    virtual bool resume_watched() noexcept = 0;
 
     /// Throw at the next resumption; uncancel() may revoke it.
     bool must_cancel() const noexcept { return (cancel_due_ & kMustCancel) != 0; }
@@ -136,16 +144,49 @@ class Driver : public Runnable {
 
     PromiseBase* innermost_ = nullptr;  // the root before the first step
     Wait* wait_ = nullptr;
-    RunQueue* ready_;
+    Turns* turns_;
+    ContextSlot context_;
 
   private:
+    friend struct Turns;
+    friend void run_turns(Turns& turns, RunBatch& batch);
+
     static constexpr unsigned char kMustCancel = 1;
     static constexpr unsigned char kWaitCancelled = 2;  // by the wait; not revocable
 
     unsigned char cancel_due_ = 0;
 
+    static void take_first_turn(Runnable& runnable, Turn turn);
+    static void take_turn(Runnable& runnable, Turn turn);
+    static bool begins(Runnable& runnable) noexcept;
+    void step();
+    void settle();
     CancelledError take_cancelled() noexcept;
     [[noreturn]] void report_phantom_suspension() const noexcept;
 };
+
+/// True if `runnable` is a driver whose first turn it is; from now on it is in the midst. False for
+/// one that was cancelled before.
+inline bool Driver::begins(Runnable& runnable) noexcept {
+    if (!runnable.does(&take_first_turn)) return false;
+    auto& self = static_cast<Driver&>(runnable);
+    if (self.must_cancel()) [[unlikely]]
+        return false;
+    self.become(&take_turn);
+    return true;
+}
+
+/// The chain has ended, or waits and was to be cancelled at its next wait.
+inline void Driver::settle() {
+    if (wait_ == nullptr)
+        finish();
+    else if (wait_->cancel(cancel_message()))
+        revoke_must_cancel();
+}
+
+inline void Turns::enter(Driver& driver) noexcept {
+    current_driver = &driver;
+    *context = &driver.context_;
+}
 
 }  // namespace asyncio::coro

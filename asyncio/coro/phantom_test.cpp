@@ -22,7 +22,7 @@ constexpr bool kBroken = false;
 class Chain final : public Driver {
   public:
     template <class T>
-    explicit Chain(Coro<T> coro) : Driver(ready_ones_, [](Runnable&, Turn) {}) {
+    explicit Chain(Coro<T> coro) : Driver(turns_) {
         innermost_ = &coro.release();
         innermost_->become_root(*this);
     }
@@ -32,8 +32,11 @@ class Chain final : public Driver {
   private:
     void set_cancel_message(const std::string&) override {}
     const std::string& cancel_message() const noexcept override { return message_; }
+    void finish() override {}
+    void end_unstarted() noexcept override {}
+    bool resume_watched() noexcept override { return resume_chain(); }
 
-    RunQueue ready_ones_;
+    Turns turns_;
     std::string message_;
 };
 

@@ -6,11 +6,10 @@
 // Threads: the loop's.
 #pragma once
 
-#include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
 #include <asyncio/base/ref.hpp>
-#include <asyncio/base/runnable.hpp>
 #include <asyncio/coro/driver.hpp>
+#include <asyncio/coro/turns.hpp>
 
 namespace asyncio {
 
@@ -18,17 +17,12 @@ class EventLoop;
 
 namespace loop {
 
-/// What a loop shares with the futures and tasks bound to it; what each step of a task looks at.
-struct Core final : RefCounted {
+/// What a loop shares with the futures and tasks bound to it.
+struct Core final : RefCounted, coro::Turns {
     void destroy() noexcept { delete this; }
 
-    RunQueue ready;
-    EventLoop* loop = nullptr;               // null once the loop is gone
-    coro::Driver* current_driver = nullptr;  // being stepped now
-    ContextSlot** context = nullptr;         // where the running thread has its current one
-    ContextSlot* outside = nullptr;          // what it is outside of the steps
-    bool debug = false;
-    bool closed = false;  // or being closed: nothing becomes ready any more
+    EventLoop* loop = nullptr;  // null once the loop is gone
+    bool closed = false;        // or being closed: nothing becomes ready any more
 };
 
 /// Something to do once, just before the next poll; for output that was buffered meanwhile.

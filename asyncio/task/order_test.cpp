@@ -75,5 +75,44 @@ TEST(Order, is_that_of_asyncio) {
             "d after", "d done True", "main end"}));
 }
 
+/// A turn that is no task's, and has no context of its own.
+class Onlooker final : public Runnable {
+  public:
+    Onlooker() noexcept : Runnable(&take_turn) {}
+
+    bool saw_a_task = false;
+    const ContextSlot* seen = nullptr;
+
+  private:
+    static void take_turn(Runnable& runnable, Turn) {
+        auto& self = static_cast<Onlooker&>(runnable);
+        self.saw_a_task = current_task().valid();
+        self.seen = ContextSlot::current_place();
+    }
+};
+
+/// First steps and later ones stand before and behind it, in one iteration.
+TEST(Order, what_runs_between_the_steps_of_tasks_is_in_none_of_them) {
+    const ContextSlot* const outside = ContextSlot::current_place();
+    testing::run([outside]() -> Coro<> {
+        loop::Core& core = get_running_loop().core();
+        const Task<> early = create_task(turns(2));
+        Onlooker after_first_steps;
+        core.ready.push(after_first_steps);
+        const Task<> late = create_task(turns(2));
+        co_await sleep(0s);
+        EXPECT_FALSE(after_first_steps.saw_a_task);
+        EXPECT_EQ(after_first_steps.seen, outside);
+
+        Onlooker after_steps;
+        core.ready.push(after_steps);  // behind the tasks' second steps
+        co_await sleep(0s);
+        EXPECT_FALSE(after_steps.saw_a_task);
+        EXPECT_EQ(after_steps.seen, outside);
+        co_await early;
+        co_await late;
+    });
+}
+
 }  // namespace
 }  // namespace asyncio

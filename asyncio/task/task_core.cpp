@@ -88,54 +88,19 @@ void TaskCore::step_eagerly() {
     } inside(core());
     const Ref<TaskCore> keep(this);
     try {
-        take_first_turn(*this, Turn::run);
+        run();
     } catch (...) {
         mark_retrieved();  // it reaches the creator this way
         throw;
     }
 }
 
-void TaskCore::take_first_turn(Runnable& runnable, Turn turn) {
-    if (turn == Turn::discard) return;
-    auto& self = static_cast<TaskCore&>(runnable);
-    self.become(&take_turn);
-    if (!self.must_cancel()) [[likely]] {
-        take_turn(self, turn);
-        return;
-    }
-    self.forget_cancel();
-    self.destroy_chain();
-    self.end_cancelled(nullptr);
-}
-
-void TaskCore::take_turn(Runnable& runnable, Turn turn) {
-    if (turn == Turn::run) static_cast<TaskCore&>(runnable).step();
-}
-
-inline void TaskCore::step() {
-    const bool waits = core().debug ? advance_watched() : advance();
-    if (!waits)
-        finish();
-    else if (must_cancel() && wait_->cancel(message())) [[unlikely]]
-        revoke_must_cancel();
-}
-
-/// True if it waits, false if it is finished. Nothing but `this` has to be kept while it runs.
-inline bool TaskCore::advance() noexcept {
-    *core().context = &context_;
-    core().current_driver = this;
-    const bool waits = resume_chain();
-    core().current_driver = nullptr;
-    *core().context = core().outside;
-    return waits;
-}
-
-bool TaskCore::advance_watched() {
+bool TaskCore::resume_watched() noexcept {
     const auto describe = [](const void* task) {
         return static_cast<const TaskCore*>(task)->description();
     };
     const loop::SlowReport report(*core().loop, "task step", describe, this);
-    return advance();
+    return resume_chain();
 }
 
 void TaskCore::finish() {

@@ -73,21 +73,18 @@ class TaskCore : public FutureCore, public loop::Member, public coro::Driver {
 
   protected:
     TaskCore(loop::Core& core, std::source_location created) noexcept
-        : FutureCore(core), Driver(core.ready, &take_first_turn), created_(created) {}
+        : FutureCore(core), Driver(core), created_(created) {}
     ~TaskCore() override;
 
     /// Move the root's value into place (or drop it), or return its exception.
     virtual std::exception_ptr take_outcome(coro::PromiseBase& root, bool drop) noexcept = 0;
 
   private:
-    static void take_first_turn(Runnable& runnable, Turn turn);
-    static void take_turn(Runnable& runnable, Turn turn);
     void begin(const TaskOptions& options);
-    void step();
-    bool advance() noexcept;
-    bool advance_watched();
     void step_eagerly();
-    void finish();
+    void finish() override;
+    void end_unstarted() noexcept override { end_cancelled(nullptr); }
+    bool resume_watched() noexcept override;
     void end_cancelled(std::exception_ptr error) noexcept;
     void leave_loop() noexcept;
     void report_pending() noexcept;
@@ -95,7 +92,6 @@ class TaskCore : public FutureCore, public loop::Member, public coro::Driver {
     void set_cancel_message(const std::string& message) final { set_message(message); }
     const std::string& cancel_message() const noexcept final { return message(); }
 
-    ContextSlot context_;
     std::source_location created_;
 };
 
