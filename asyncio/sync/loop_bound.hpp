@@ -29,6 +29,8 @@ class LoopBound {
             return true;
         return bind(driver);
     }
+    /// Where those who wait become ready. REQUIRES: somebody was admitted.
+    RunQueue& ready() const noexcept { return core_->ready; }
     /// Says which loop was bound and which one `driver` is of.
     [[noreturn]] void throw_foreign(const char* what, coro::Driver& driver) const;
 

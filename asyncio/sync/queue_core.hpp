@@ -175,11 +175,11 @@ class QueueCore {
     }
     void entered() noexcept {
         ++entered_;
-        if (!getters_.empty()) getters_.wake_next();
+        getters_.wake_next();
     }
     void left() noexcept {
         ++left_;
-        if (!putters_.empty()) putters_.wake_next();
+        putters_.wake_next();
     }
     void shut_down(bool discarded_all) noexcept;
 

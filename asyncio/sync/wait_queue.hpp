@@ -157,7 +157,7 @@ class WaitQueue {
   private:
     void wake(Waiter& waiter, Waiter::State state) noexcept {
         waiter.state_ = state;
-        waiter.driver_->ready_queue().push(*waiter.target_);
+        bound_.ready().push(*waiter.target_);
     }
     void orphan_all() noexcept;
     void report() const noexcept;
