@@ -291,8 +291,8 @@ bool IoUringKernel::has_completions() const noexcept {
 }
 
 bool IoUringKernel::may_have_events() const noexcept {
-    return ring_->queued() != 0 || ring_->ready() != 0 || ring_->holds_back() || has_backlog() ||
-           has_completions() || wake_.pending();
+    return ring_->queued() != 0 || has_completions() || ring_->holds_back() || has_backlog() ||
+           wake_.pending();
 }
 
 void IoUringKernel::wait(std::optional<Duration> timeout) {
