@@ -67,18 +67,20 @@ void spawn_and_await(const Harness& harness) {
     harness.emit(bench::kSpawnAwait, watch.per(bench::kSpawns));
 }
 
-Spawned yield_often() {
+Spawned yield_often(int times) {
     Yield yield;
-    for (int i = 0; i < bench::kYields / 2; ++i) co_await yield;
+    for (int i = 0; i < times; ++i) co_await yield;
 }
 
-void yield_switch(const Harness& harness) {
+void yield_among(const Harness& harness, int count, const char* name) {
     const Stopwatch watch;
-    yield_often();
-    yield_often();
+    for (int i = 0; i < count; ++i) yield_often(bench::kYields / count);
     ready.run();
-    harness.emit(bench::kYield, watch.per(bench::kYields));
+    harness.emit(name, watch.per(bench::kYields));
 }
+
+void yield_switch(const Harness& harness) { yield_among(harness, 2, bench::kYield); }
+void yield_among_many(const Harness& harness) { yield_among(harness, 16, bench::kYieldMany); }
 
 // --- locks and channels ------------------------------------------------------------------------
 
@@ -475,13 +477,21 @@ int main(int argc, char** argv) {
         const char* bench;
         void (*run)(const Harness&);
     } const benches[] = {
-        {"st", bench::kSpawnJoin, spawn_and_join}, {"st", bench::kSpawnAwait, spawn_and_await},
-        {"st", bench::kYield, yield_switch},       {"st", bench::kLock, uncontended},
-        {"st", bench::kContended, contended},      {"st", bench::kChannel1, channel_of_1},
-        {"st", bench::kChannel64, channel_of_64},  {"st", bench::kChannel, channel_for_all},
-        {"st", bench::kTimer, arm_and_cancel},     {"st", bench::kSleep, sleep_all},
-        {"st", bench::kCancel, cancel_all},        {"st", bench::kThrow, throw_into_all},
-        {"mt", bench::kPost, post_often},          {"mt", bench::kPing, ping},
+        {"st", bench::kSpawnJoin, spawn_and_join},
+        {"st", bench::kSpawnAwait, spawn_and_await},
+        {"st", bench::kYield, yield_switch},
+        {"st", bench::kYieldMany, yield_among_many},
+        {"st", bench::kLock, uncontended},
+        {"st", bench::kContended, contended},
+        {"st", bench::kChannel1, channel_of_1},
+        {"st", bench::kChannel64, channel_of_64},
+        {"st", bench::kChannel, channel_for_all},
+        {"st", bench::kTimer, arm_and_cancel},
+        {"st", bench::kSleep, sleep_all},
+        {"st", bench::kCancel, cancel_all},
+        {"st", bench::kThrow, throw_into_all},
+        {"mt", bench::kPost, post_often},
+        {"mt", bench::kPing, ping},
         {"st", bench::kMemory, measure_memory},
     };
     if (harness.wants("st", bench::kAwait)) {

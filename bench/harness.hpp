@@ -45,6 +45,7 @@ inline constexpr const char* kCrowdAwait = "spawn+await 1,000 at a time, per tas
 inline constexpr const char* kGather = "gather 1,000 ready coroutines, per child";
 inline constexpr const char* kTaskGroup = "task group of 1,000 children, per child";
 inline constexpr const char* kYield = "yield switch, 2 tasks";
+inline constexpr const char* kYieldMany = "yield switch, 16 tasks";
 inline constexpr const char* kTimer = "timer arm+cancel, 1M outstanding";
 inline constexpr const char* kCallLater = "call_later+cancel, 1M outstanding";
 inline constexpr const char* kSleep = "100k sleeps over 1 s, CPU per task";

@@ -87,17 +87,25 @@ Coro<> group_crowds(const Harness& harness) {
     harness.emit(bench::kTaskGroup, watch.per(bench::kCrowds * bench::kCrowd));
 }
 
-Coro<> yield_often() {
-    for (int i = 0; i < bench::kYields / 2; ++i) co_await asyncio::sleep(Duration::zero());
+Coro<> yield_often(int times) {
+    for (int i = 0; i < times; ++i) co_await asyncio::sleep(Duration::zero());
 }
 
-Coro<> yield_switch(const Harness& harness) {
+Coro<> yield_among(const Harness& harness, int count, const char* name) {
+    std::vector<Task<>> tasks;
     const Stopwatch watch;
-    const Task<> first = asyncio::create_task(yield_often());
-    const Task<> second = asyncio::create_task(yield_often());
-    co_await first;
-    co_await second;
-    harness.emit(bench::kYield, watch.per(bench::kYields));
+    for (int i = 0; i < count; ++i)
+        tasks.push_back(asyncio::create_task(yield_often(bench::kYields / count)));
+    for (const Task<>& task : tasks) co_await task;
+    harness.emit(name, watch.per(bench::kYields));
+}
+
+ASYNCIO_CORO_WRAPPER Coro<> yield_switch(const Harness& harness) {
+    return yield_among(harness, 2, bench::kYield);
+}
+
+ASYNCIO_CORO_WRAPPER Coro<> yield_among_many(const Harness& harness) {
+    return yield_among(harness, 16, bench::kYieldMany);
 }
 
 struct Ignored final : asyncio::Runnable {
@@ -237,6 +245,7 @@ int main(int argc, char** argv) {
         {bench::kGather, gather_crowds},
         {bench::kTaskGroup, group_crowds},
         {bench::kYield, yield_switch},
+        {bench::kYieldMany, yield_among_many},
         {bench::kTimer, arm_and_cancel},
         {bench::kCallLater, call_later_and_cancel},
         {bench::kSleep, sleep_all},
