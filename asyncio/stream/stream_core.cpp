@@ -93,8 +93,8 @@ void StreamCore::resume_writing() {
 // --- start_tls() -------------------------------------------------------------------------------
 
 void StreamCore::put_behind(SecureLayer& layer) {
+    const std::string received = buffer_.take(buffer_.size());  // may throw: before it is changed
     const Ref<Transport> below = std::exchange(transport_, Ref<Transport>(&layer.transport()));
-    const std::string received = buffer_.take(buffer_.size());
     layer.upgrade(*below, std::as_bytes(std::span(received)));
     if (std::exchange(read_paused_, false)) below->resume_reading();
 }

@@ -91,10 +91,23 @@ const ssl::SSLObject* StreamWriter::ssl() const noexcept {
 
 namespace {
 
-Coro<> upgrade(Ref<stream::StreamCore> core, stream::Security security) {
+/// What goes in the clear is out; else the connection is not left open, in the clear.
+Coro<> drain_or_abort(Ref<stream::StreamCore> core) {
+    struct Abort {
+        ~Abort() {
+            if (!drained) transport.abort();
+        }
+        stream::Transport& transport;
+        bool drained = false;
+    } unless{*core->transport()};
     co_await stream::OnStream<stream::DrainAwaiter>(core);
     if (core->is_closing() || core->eof())
         throw std::system_error(ECONNRESET, std::generic_category(), "start_tls");
+    unless.drained = true;
+}
+
+Coro<> upgrade(Ref<stream::StreamCore> core, stream::Security security) {
+    co_await drain_or_abort(core);
     const Ref<stream::SecureLayer> layer = security.wrap(core);
     core->put_behind(*layer);
     co_await stream::handshake(layer);

@@ -470,6 +470,31 @@ TEST(TlsLayer, TLS_17_cancelling_start_tls_closes_the_connection) {
     });
 }
 
+TEST(TlsLayer, TLS_17_start_tls_that_ends_before_the_handshake_closes_the_connection) {
+    testing::run([]() -> Coro<> {
+        const SSLContext ours = client_context();
+        for (const bool is_cancelled : {true, false}) {
+            auto wire = MemoryTransport::make_pair();
+            const Ref<stream::StreamCore> core(new stream::StreamCore(65536));
+            wire.first->start(core);
+            const StreamWriter client(core);
+            wire.first->stuck = is_cancelled;  // else the peer has ended its half
+            if (is_cancelled)
+                client.write(std::string(1 << 20, 'x'));
+            else
+                core->feed_eof();
+            auto upgrading = create_task(client.start_tls(ours, {.server_hostname = "localhost"}));
+            co_await sleep(1s);
+            if (is_cancelled) upgrading.cancel();
+            const std::string end = co_await end_of(upgrading);
+            EXPECT_THAT(end, HasSubstr(is_cancelled ? "cancelled" : "start_tls"));
+            EXPECT_TRUE(client.is_closing());
+            wire.second->abort();
+            co_await client.wait_closed();
+        }
+    });
+}
+
 TEST(TlsLayer, TLS_15_start_tls_refuses_what_cannot_be_upgraded) {
     testing::run([]() -> Coro<> {
         const SSLContext ours = client_context();
