@@ -251,7 +251,10 @@ class User {
     }
     Coro<> start_tls() {
         struct Unless {  // it came to its end
-            ~Unless() { user.gave_up_ |= !over; }
+            ~Unless() {
+                user.gave_up_ |= !over;
+                FUZZ_CHECK(over || user.core_->is_closing());
+            }
             User& user;
             bool over = false;
         } gave_up{*this};
@@ -264,7 +267,7 @@ class User {
         try {
             co_await writer_.start_tls(context_of(server), options);
         } catch (const std::exception&) {
-            FUZZ_CHECK(may_break() || closed_ || other_->closed_);
+            FUZZ_CHECK(core_->is_closing() && (may_break() || closed_ || other_->closed_));
         }
         gave_up.over = true;
     }
