@@ -112,8 +112,8 @@ void EventLoop::run_forever() {
 /// other, an iteration is a fifth of a switch.
 [[gnu::always_inline]] inline void EventLoop::poll() {
     ++iteration_;
-    if (!hooks_.empty()) run_hooks();
-    if (core_->ready.empty() && !stopping_)
+    const bool hooked = !hooks_.empty() && run_hooks();
+    if (core_->ready.empty() && !stopping_ && !hooked)
         sleep();
     else if (kernel_->may_have_events())
         kernel_->wait(Duration::zero());
@@ -146,10 +146,12 @@ Duration EventLoop::time_until(TimePoint deadline) const noexcept {
     return TimePoint(Duration(wake)) - now;
 }
 
-void EventLoop::run_hooks() {
-    IntrusiveList<loop::PollHook> hooks;  // those that hooks add are for the next iteration
+/// Those that hooks add are for the next iteration; true if there are any, for which nobody sleeps.
+bool EventLoop::run_hooks() {
+    IntrusiveList<loop::PollHook> hooks;
     hooks.splice_back(hooks_);
     while (!hooks.empty()) hooks.pop_front().before_poll();
+    return !hooks_.empty();
 }
 
 /// Poll until something happens. Out of line, so that an iteration with work at hand is short.

@@ -353,7 +353,7 @@ class EventLoop : public loop::NetVerbs {
     void end_traces() noexcept;
     void check_usable_slowly() const;
     void poll();
-    void run_hooks();
+    bool run_hooks();
     void sleep();
     Duration time_until(TimePoint deadline) const noexcept;
     void run_ready();
