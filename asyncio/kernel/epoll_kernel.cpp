@@ -25,7 +25,8 @@ namespace asyncio::kernel {
 namespace {
 
 constexpr int events_per_wait = 256;
-constexpr std::uint32_t registered_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t watched_input = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t watched_events = watched_input | EPOLLOUT;
 
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
               EPOLLHUP == POLLHUP);
@@ -97,9 +98,10 @@ Operation*& EpollKernel::side(Operation& operation) noexcept {
     return operation.is_input() ? entry.input : entry.output;
 }
 
-int EpollKernel::control(int first, int fd, std::uint32_t generation) noexcept {
+int EpollKernel::control(int first, int fd, std::uint32_t generation,
+                         std::uint32_t events) noexcept {
     epoll_event event = {};
-    event.events = registered_events;
+    event.events = events;
     event.data.u64 = tag_of(fd, generation);
     if (::epoll_ctl(epoll_.get(), first, fd, &event) == 0) return 0;
     const bool other = errno == (first == EPOLL_CTL_ADD ? EEXIST : ENOENT);
@@ -108,12 +110,18 @@ int EpollKernel::control(int first, int fd, std::uint32_t generation) noexcept {
     return ::epoll_ctl(epoll_.get(), second, fd, &event) == 0 ? 0 : -errno;
 }
 
-int EpollKernel::watch(int fd, Entry& entry) noexcept {
-    if (entry.registered) return 0;
-    const int result = control(EPOLL_CTL_ADD, fd, entry.generation);
-    entry.registered = result == 0;
-    entry.is_unix = os::is_unix_socket(fd);
-    return result;
+/// Datagrams without EPOLLOUT: there would be an event for each that was sent, when the receiver
+/// has taken it (a stream tells only of room that was missed).
+int EpollKernel::watch(const Operation& operation, Entry& entry) noexcept {
+    const bool input_only = operation.opcode == Opcode::receive_from && entry.output == nullptr;
+    if (entry.registered && (input_only || !entry.input_only)) return 0;
+    const int result = control(entry.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, operation.fd,
+                               entry.generation, input_only ? watched_input : watched_events);
+    if (result != 0) return result;
+    entry.registered = true;
+    entry.input_only = input_only;
+    entry.is_unix = os::is_unix_socket(operation.fd);
+    return 0;
 }
 
 bool EpollKernel::finish_inline(Operation& operation, int result) noexcept {
@@ -156,7 +164,7 @@ bool EpollKernel::submit(Operation& operation) noexcept {
     Entry* entry = entry_of(operation.fd);
     if (entry == nullptr) return finish_inline(operation, -ENOMEM);
     if (operation.opcode == Opcode::poll) return submit_poll(operation);
-    const int result = watch(operation.fd, *entry);
+    const int result = watch(operation, *entry);
     const bool always_ready = result == -EPERM && !operation.is_socket;
     if (result != 0 && !always_ready)
         return finish_inline(operation, result == -EPERM ? -ENOTSOCK : result);
@@ -168,7 +176,7 @@ bool EpollKernel::submit(Operation& operation) noexcept {
 
 bool EpollKernel::submit_poll(Operation& operation) noexcept {
     const Entry& entry = *entry_of(operation.fd);
-    const int result = control(EPOLL_CTL_MOD, operation.fd, entry.generation);
+    const int result = control(EPOLL_CTL_MOD, operation.fd, entry.generation, watched_events);
     const int always = static_cast<int>(operation.events & (POLLIN | POLLOUT));
     if (result == -EPERM) return finish_inline(operation, always);
     if (result != 0) return finish_inline(operation, result);

@@ -76,7 +76,8 @@ class EpollKernel final : public Kernel {
         Operation* input = nullptr;
         Operation* output = nullptr;
         std::uint32_t generation = 0;
-        bool registered = false;
+        bool registered : 1 = false;
+        bool input_only : 1 = false;  // registered without EPOLLOUT
         bool readable = false;
         bool is_unix = false;
         bool ended = false;  // the peer ended its side, or an error is pending
@@ -89,8 +90,8 @@ class EpollKernel final : public Kernel {
     bool forked() const noexcept;
     Entry* entry_of(int fd) noexcept;  // null when out of memory
     Operation*& side(Operation& operation) noexcept;
-    int watch(int fd, Entry& entry) noexcept;
-    int control(int first, int fd, std::uint32_t generation) noexcept;
+    int watch(const Operation& operation, Entry& entry) noexcept;
+    int control(int first, int fd, std::uint32_t generation, std::uint32_t events) noexcept;
     bool finish_inline(Operation& operation, int result) noexcept;
     bool put_in_flight(Operation& operation) noexcept;
     static std::ptrdiff_t try_send(const Operation& operation) noexcept;

@@ -171,6 +171,70 @@ TEST_P(KernelDatagram, it_may_be_taken_back_from_its_callback) {
     EXPECT_TRUE(receive.idle());
 }
 
+TEST_P(KernelDatagram, what_is_sent_and_taken_wakes_nobody) {
+    const Socket here = udp();
+    const Socket there = udp();
+    ReceiveFrom receive(here.fd.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    poll_now(*kernel);
+    send(here, "x", there.name);
+    char taken;
+    EXPECT_EQ(::recv(there.fd.get(), &taken, 1, 0), 1);
+    const TimePoint before = kernel->now();
+    kernel->wait(20ms);
+    EXPECT_GE(kernel->now() - before, 20ms);
+    kernel->reclaim(receive);
+}
+
+/// Two unix datagram sockets, of which the first has no room to send.
+Pair full_pair() {
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    while (::send(fds[0], "x", 1, 0) == 1) continue;
+    return {Fd(fds[0]), Fd(fds[1])};
+}
+
+void take_all(const Fd& fd) {
+    char taken;
+    while (::recv(fd.get(), &taken, 1, 0) == 1) continue;
+}
+
+TEST_P(KernelDatagram, who_waits_for_room_hears_of_it_beside_who_receives) {
+    for (const bool receives_first : {true, false}) {
+        Pair pair = full_pair();
+        ReceiveFrom receive(pair.a.get());
+        TestOperation room(Opcode::poll, pair.a.get());
+        room.events = POLLOUT;
+        if (receives_first) ASSERT_TRUE(kernel->submit(receive));
+        ASSERT_TRUE(kernel->submit(room));
+        if (!receives_first) ASSERT_TRUE(kernel->submit(receive));
+        poll_now(*kernel);
+        EXPECT_TRUE(room.results.empty());
+        take_all(pair.b);
+        EXPECT_TRUE(pump(*kernel, [&] { return room.ended(); }));
+        EXPECT_EQ(room.last(), POLLOUT);
+        EXPECT_EQ(::send(pair.b.get(), "y", 1, 0), 1);
+        EXPECT_TRUE(pump(*kernel, [&] { return receive.got.size() == 1; }));
+        kernel->reclaim(receive);
+        kernel->close(pair.a.release());
+    }
+}
+
+TEST_P(KernelDatagram, who_sends_hears_of_room_beside_who_receives) {
+    const Pair pair = full_pair();
+    ReceiveFrom receive(pair.a.get());
+    ASSERT_TRUE(kernel->submit(receive));
+    TestOperation sending(Opcode::send, pair.a.get());
+    sending.set_buffer("z", 1);
+    ASSERT_TRUE(kernel->submit(sending));
+    poll_now(*kernel);
+    EXPECT_TRUE(sending.results.empty());
+    take_all(pair.b);
+    EXPECT_TRUE(pump(*kernel, [&] { return sending.ended(); }));
+    EXPECT_EQ(sending.last(), 1);
+    kernel->reclaim(receive);
+}
+
 TEST_P(KernelDatagram, what_is_no_socket_is_an_error) {
     int ends[2];
     ASSERT_EQ(::pipe(ends), 0);
