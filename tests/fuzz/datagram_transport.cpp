@@ -7,136 +7,37 @@
 //
 // covers: net/datagram_transport.hpp net/datagram_transport.cpp
 #include <asyncio/base/log.hpp>
-#include <asyncio/kernel/datagram.hpp>
 #include <asyncio/net/datagram_transport.hpp>
 #include <asyncio/task/sleep.hpp>
 
-#include <algorithm>
-#include <cerrno>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
 
 #include "fuzz.hpp"
-#include "stand_in_system.hpp"
+#include "scripted_datagrams.hpp"
 
 namespace asyncio::fuzz {
 namespace {
 
 using std::size_t;
 
-constexpr int kFd = os::kFirstSimulated;
-
 struct Thrown : std::runtime_error {
     Thrown() : std::runtime_error("thrown by the script") {}
 };
 
-/// The socket, and the kernel below.
-struct System final : StandInSystem {
-    explicit System(Input& bytes) : input(bytes) {}
-
-    std::ptrdiff_t send_to(int fd, std::span<const std::byte> data,
-                           const SocketAddress* to) noexcept override {
-        FUZZ_CHECK(fd == kFd && open && (to == nullptr) == connected);
-        const size_t kind = input.below(8);
-        if (kind == 1 || kind == 2) return -EAGAIN;
-        if (kind == 3) return ++failures, -ECONNREFUSED;
-        sent.emplace_back(reinterpret_cast<const char*>(data.data()), data.size());
-        return static_cast<std::ptrdiff_t>(data.size());
-    }
-
-    Input& input;
-    std::vector<std::string> sent;
-    int failures = 0;
-    bool fatal = false;
-    bool open = true;
-    bool connected = false;
-};
-
-class ScriptedKernel final : public StillKernel {
-  public:
-    explicit ScriptedKernel(System& system) : system_(system) {}
-
-    bool submit(kernel::Operation& operation) noexcept override {
-        FUZZ_CHECK(operation.idle() && operation.fd == kFd && system_.open);
-        if (system_.input.below(32) == 1) {
-            operation.inline_result = -ENOSPC;
-            system_.failures++;
-            system_.fatal |= operation.opcode == kernel::Opcode::receive_from;
-            return false;
-        }
-        operation.state = State::submitted;
-        operations_.push_back(&operation);
-        return true;
-    }
-    void cancel(kernel::Operation& operation) noexcept override {
-        if (operation.state == State::submitted) operation.state = State::cancelling;
-    }
-    void reclaim(kernel::Operation& operation) noexcept override { end(operation); }
-    void close(int fd) noexcept override {
-        FUZZ_CHECK(fd == kFd && system_.open && operations_.empty());
-        system_.open = false;
-    }
-    bool may_have_events() const noexcept override { return !operations_.empty(); }
-    size_t in_flight() const noexcept override { return operations_.size(); }
-
-    void wait(std::optional<Duration> timeout) override {
-        if (operations_.empty()) return StillKernel::wait(timeout);
-        if (timeout && system_.input.below(3) == 1) return;
-        kernel::Operation& operation = *operations_[system_.input.below(operations_.size())];
-        const bool receives = operation.opcode == kernel::Opcode::receive_from;
-        if (operation.state == State::cancelling && system_.input.below(3) != 1)
-            return finish(operation, -ECANCELED);
-        if (!receives) return finish(operation, 4);
-        const size_t kind = system_.input.below(8);
-        if (kind == 1) return system_.failures++, finish(operation, -ECONNREFUSED);
-        if (kind == 2 && system_.input.below(4) == 1) {
-            system_.fatal = true;
-            return finish(operation, -ENOTSOCK);
-        }
-        give(operation);
-    }
-
-  private:
-    using State = kernel::Operation::State;
-
-    void end(kernel::Operation& operation) noexcept {
-        operation.state = State::idle;
-        std::erase(operations_, &operation);
-    }
-    void finish(kernel::Operation& operation, int result) {
-        end(operation);
-        operation.callback(operation, kernel::Completion{.result = result});
-    }
-    void give(kernel::Operation& operation) {
-        const std::string data(system_.input.below(30), 'd');
-        kernel::Datagram datagram;
-        datagram.result = static_cast<int>(data.size());
-        datagram.more = true;
-        datagram.data = std::as_bytes(std::span(data));
-        datagram.truncated = system_.input.below(8) == 1;
-        if (datagram.truncated) system_.failures++;
-        const SocketAddress from = *SocketAddress::parse("10.0.0.9", 9);
-        datagram.address = from.raw();
-        datagram.address_size = static_cast<std::uint32_t>(from.size());
-        operation.callback(operation, datagram);
-    }
-
-    System& system_;
-    std::vector<kernel::Operation*> operations_;
-};
-
 class Script final : public DatagramProtocol {
   public:
-    explicit Script(System& system) : input_(system.input), system_(system) {}
+    explicit Script(DatagramSystem& system) : input_(system.input), system_(system) {}
 
     Coro<> run() {
         const SocketAddress remote = *SocketAddress::parse("10.0.0.1", 1);
         const size_t kind = input_.below(3);
         system_.connected = kind == 2;
         has_remote_ = kind != 0;
-        DatagramTransport::open(get_running_loop(), os::Fd(kFd), Ref<DatagramProtocol>(this),
-                                has_remote_ ? remote : SocketAddress(), system_.connected);
+        DatagramTransport::open(get_running_loop(), os::Fd(DatagramSystem::fd),
+                                Ref<DatagramProtocol>(this), has_remote_ ? remote : SocketAddress(),
+                                system_.connected);
         FUZZ_CHECK(transport_ != nullptr);
         while (!input_.empty() && !lost_) {
             act();
@@ -169,7 +70,7 @@ class Script final : public DatagramProtocol {
     }
     void datagram_received(std::span<const std::byte> data, const SocketAddress& from) override {
         FUZZ_CHECK(!lost_ && !transport_->is_closing());
-        FUZZ_CHECK(data.size() < 30 && from.port() == 9);
+        FUZZ_CHECK(data.size() < DatagramSystem::kLargest && from.port() == 9);
         act_in_callback();
     }
     void error_received(std::exception_ptr error) override {
@@ -293,7 +194,7 @@ class Script final : public DatagramProtocol {
     }
 
     Input& input_;
-    System& system_;
+    DatagramSystem& system_;
     DatagramTransport* transport_ = nullptr;
     std::vector<std::string> written_;
     int errors_told_ = 0;
@@ -314,11 +215,11 @@ FUZZ_TARGET(datagram_transport) {
     using namespace asyncio;
     using namespace asyncio::fuzz;
     const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
-    System system(input);
+    DatagramSystem system(input);
     const StandInSystem::Turn turn(system);
     const Ref<Script> script(new Script(system));
     {
-        EventLoop loop(std::make_unique<ScriptedKernel>(system));
+        EventLoop loop(std::make_unique<DatagramKernel>(system));
         loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});
         loop.run_until_complete(script->run());
         loop.close();
