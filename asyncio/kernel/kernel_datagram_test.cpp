@@ -205,9 +205,9 @@ TEST_P(KernelDatagram, who_waits_for_room_hears_of_it_beside_who_receives) {
         ReceiveFrom receive(pair.a.get());
         TestOperation room(Opcode::poll, pair.a.get());
         room.events = POLLOUT;
-        if (receives_first) ASSERT_TRUE(kernel->submit(receive));
-        ASSERT_TRUE(kernel->submit(room));
-        if (!receives_first) ASSERT_TRUE(kernel->submit(receive));
+        Operation& first = receives_first ? static_cast<Operation&>(receive) : room;
+        ASSERT_TRUE(kernel->submit(first));
+        ASSERT_TRUE(kernel->submit(receives_first ? static_cast<Operation&>(room) : receive));
         poll_now(*kernel);
         EXPECT_TRUE(room.results.empty());
         take_all(pair.b);

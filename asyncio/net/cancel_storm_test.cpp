@@ -40,6 +40,7 @@ TEST(CancelStorm, accept_against_closing_the_server) {
             Task<> serving = create_task(server.serve_forever());
             co_await sleep(0s);
             Fd client = raw_connect(port_of(server));
+            wait_until_arrived(client);
             co_await turns(random() % 3);
             ++(calls > 0 ? before : at_the_end);
             if (i % 2 == 0)

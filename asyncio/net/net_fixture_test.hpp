@@ -11,11 +11,14 @@
 #include <asyncio/stream/stream_fixture_test.hpp>
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include <dirent.h>
+#include <linux/sockios.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 namespace asyncio::net_tests {
@@ -74,6 +77,20 @@ inline Fd raw_connect(std::uint16_t port) {
     Fd fd(os::stream_socket(AF_INET));
     os::connect(fd.get(), loopback(port));
     return fd;
+}
+
+/// Blocks until the listening side has this connection, too: connect() ends a packet earlier, and
+/// who closes the server in between resets it. A byte tells, by being acknowledged.
+inline void wait_until_arrived(const Fd& fd) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    bool sent = false;
+    int unacknowledged = 1;
+    while (!sent || unacknowledged != 0) {
+        if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("no connection");
+        if (!sent) sent = ::send(fd.get(), "x", 1, MSG_NOSIGNAL) == 1;
+        ::ioctl(fd.get(), SIOCOUTQ, &unacknowledged);
+        if (!sent || unacknowledged != 0) ::sched_yield();
+    }
 }
 
 /// Closing it sends a reset, and leaves nothing in TIME_WAIT.

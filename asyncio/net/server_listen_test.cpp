@@ -305,6 +305,7 @@ TEST(Server, one_that_never_served_takes_no_connection_when_it_is_closed) {
         options.start_serving = false;
         Server server = co_await start_server(handler, options);
         const Fd client = raw_connect(place.address.port());
+        wait_until_arrived(client);
         server.close();
         co_await server.wait_closed();
         EXPECT_EQ(served, 0);
