@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 
@@ -206,6 +207,14 @@ void Launch::throw_failure(const os::Spawned& spawned) const {
     std::string what = name_of(spawned.failed) + program();
     if (spawned.failed == os::SpawnStep::directory) what += " to " + directory_;
     os::throw_system_error(spawned.error, what);
+}
+
+void Launch::rethrow_of_ends() const {
+    try {
+        throw;
+    } catch (const std::bad_alloc&) {
+        os::throw_system_error(ENOMEM, "open the pipes of " + program());
+    }
 }
 
 os::Spawned Launch::run(OurEnds& ends) {

@@ -34,6 +34,8 @@ class Launch {
 
     /// Start it. std::system_error naming program and step; then nothing is left.
     os::Spawned run(OurEnds& ends);
+    /// Inside a catch, when our ends cannot be opened: that it was these, of which program.
+    [[noreturn]] void rethrow_of_ends() const;
 
   private:
     struct Stream {

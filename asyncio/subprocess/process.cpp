@@ -90,13 +90,36 @@ void abort_stream(const Core& core) {
     if (core && core->transport() != nullptr) core->transport()->abort();
 }
 
-/// Kill what was started if its streams cannot be opened.
-struct KillUnlessOpened {
-    ~KillUnlessOpened() {
-        if (child) child->kill();
+/// If one of the streams cannot be opened, kill what was started, and close the others: what the
+/// program has started itself may hold their far ends for long.
+struct Opening {
+    ~Opening() {
+        if (!child) return;
+        child->kill();
+        abort_stream(terminal);
+        for (const Core& stream : streams) abort_stream(stream);
     }
     Ref<subprocess::Child> child;
+    Core terminal;
+    Core streams[3];
 };
+
+void open_streams(const subprocess::Launch& launch, subprocess::OurEnds& ends, Opening& opening) {
+    EventLoop& loop = opening.child->loop();
+    const std::size_t limit = launch.limit();
+    Core* const streams = opening.streams;
+    try {
+        opening.terminal = open_stream(loop, ends.terminal, limit, Direction::both);
+        for (int i = 0; i < 3; ++i) {
+            const Direction direction = i == 0 ? Direction::write : Direction::read;
+            streams[i] = ends.on_terminal[i] ? opening.terminal
+                                             : open_stream(loop, ends.pipes[i], limit, direction);
+        }
+    } catch (...) {
+        launch.rethrow_of_ends();
+    }
+    if (ends.on_terminal[1] && ends.on_terminal[2]) streams[2] = Core();  // comes out of the first
+}
 
 }  // namespace
 
@@ -109,17 +132,10 @@ Coro<Process> run(Launch launch) {
     OurEnds ends;
     const Ref<Child> child = Child::make(loop, launch.program());
     child->watch(launch.run(ends));
-    KillUnlessOpened guard{child};
-    Core streams[3];
-    const Core terminal = open_stream(loop, ends.terminal, launch.limit(), Direction::both);
-    for (int i = 0; i < 3; ++i) {
-        streams[i] = ends.on_terminal[i] ? terminal
-                                         : open_stream(loop, ends.pipes[i], launch.limit(),
-                                                       i == 0 ? Direction::write : Direction::read);
-    }
-    if (ends.on_terminal[1] && ends.on_terminal[2]) streams[2] = Core();  // comes out of the first
-    co_return Process(std::move(guard.child), std::move(streams[0]), std::move(streams[1]),
-                      std::move(streams[2]));
+    Opening opening{child, Core(), {}};
+    open_streams(launch, ends, opening);
+    auto& [in, out, err] = opening.streams;
+    co_return Process(std::move(opening.child), std::move(in), std::move(out), std::move(err));
 }
 
 }  // namespace

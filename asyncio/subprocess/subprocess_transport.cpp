@@ -58,11 +58,16 @@ Ref<SubprocessTransport> SubprocessTransport::start(EventLoop& loop, subprocess:
     auto child = subprocess::Child::make(loop, launch.program());
     Ref<SubprocessTransport> self(new SubprocessTransport(loop, child, std::move(protocol)));
     child->watch(launch.run(ends));
-    self->add_ref();  // its own, until connection_lost
-    loop.members().push_back(*self);
-    self->child_->set_on_exit(self.get());
     try {
         self->open_pipes(ends);
+    } catch (...) {
+        self->abandon();
+        launch.rethrow_of_ends();
+    }
+    self->add_ref();  // its own, until connection_lost
+    loop.members().push_back(*self);
+    self->child_->set_on_exit(self.get());  // which is told by the loop only
+    try {
         self->protocol_->connection_made(*self);
     } catch (...) {
         self->close();
@@ -95,6 +100,13 @@ void SubprocessTransport::open_pipes(subprocess::OurEnds& ends) {
     open_pipe(first, ends.terminal, true);
     for (int fd = 0; fd < 3; ++fd)
         if (ends.on_terminal[fd]) pipes_[fd] = pipes_[first];
+}
+
+/// Its protocol has heard of no connection, so it hears of no end.
+void SubprocessTransport::abandon() {
+    close();
+    for (const Ref<Pipe>& pipe : pipes_)
+        if (pipe) pipe->let_go();
 }
 
 Transport* SubprocessTransport::get_pipe_transport(int fd) const noexcept {

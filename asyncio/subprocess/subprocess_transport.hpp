@@ -8,7 +8,8 @@
 // Order: connection_made; then, for each descriptor, pipe_data_received* and pipe_connection_lost,
 // with process_exited anywhere among them; connection_lost last, when the program has ended and all
 // pipes are closed. All but connection_made come from the loop. What one of them throws is reported
-// to the loop's exception handler.
+// to the loop's exception handler. If a pipe cannot be opened, the program is killed, whoever
+// started it gets the error, and the protocol is told nothing, as it has heard of no connection.
 //
 // A transport keeps itself and its protocol until connection_lost returned, or the loop closed.
 // Threads: the loop's.
@@ -94,6 +95,7 @@ class SubprocessTransport final : public RefCounted, private loop::Member, priva
 
     void open_pipes(subprocess::OurEnds& ends);
     void open_pipe(int fd, os::Fd& end, bool both);
+    void abandon();
     void pipe_lost(int fd, std::exception_ptr error);
     static void take_turn(Runnable& runnable, Turn turn);
     void finish_if_over();
