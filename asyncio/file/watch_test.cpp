@@ -64,6 +64,9 @@ class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> 
             rename(two, one);
         }
     }
+    /// Of "removed", whose end was lost in an overflow that was told, and of "stays", which is
+    /// there.
+    Coro<fs::Watch> watch_of_what_went_unheard() const;
 
     // At once, on the system that the program is on.
     void put(const std::string& name, std::string text) const {
@@ -105,6 +108,17 @@ class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> 
 INSTANTIATE_TEST_SUITE_P(, WatchTest, ::testing::Bool(),
                          [](const auto& of) { return of.param ? "simulated" : "real"; });
 
+/// What `next` brings, which is cancelled now; if that is nothing, what is next then.
+Coro<std::optional<Change>> cancelled_and_asked_again(const fs::Watch& watch,
+                                                      const Task<std::optional<Change>>& next) {
+    next.cancel();
+    const auto outcome = co_await as_outcome(next);
+    std::optional<Change> change;
+    if (outcome) change = *outcome;
+    if (!outcome) change = co_await watch.next();
+    co_return change;
+}
+
 /// The changes up to the first of `last`, as "kind name".
 Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) {
     static constexpr const char* kNames[] = {"created",    "modified", "written",
@@ -120,6 +134,17 @@ Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) 
         more = change->kind != last;
     }
     co_return seen;
+}
+
+Coro<fs::Watch> WatchTest::watch_of_what_went_unheard() const {
+    mkdir("removed");
+    put("stays/one", "");
+    fs::Watch watch = co_await fs::watch(path("removed"));
+    co_await watch.add(path("stays"));
+    overflow("stays/one", "stays/two");
+    rmdir("removed");
+    co_await changes_until(watch, Kind::overflow);
+    co_return watch;
 }
 
 TEST_P(WatchTest, tells_what_happens_in_a_directory_in_its_order) {
@@ -252,20 +277,10 @@ TEST_P(WatchTest, a_look_after_an_overflow_that_is_cancelled_is_made_again) {
     run([&]() -> Coro<> {
         mkdir("stays");
         for (int turns = 0; turns < 6; ++turns) {
-            mkdir("removed");
-            put("stays/one", "");
-            const fs::Watch watch = co_await fs::watch(path("removed"));
-            co_await watch.add(path("stays"));
-            overflow("stays/one", "stays/two");
-            rmdir("removed");
-            co_await changes_until(watch, Kind::overflow);
+            const fs::Watch watch = co_await watch_of_what_went_unheard();
             const Task<std::optional<Change>> next = create_task(watch.next());
             for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
-            next.cancel();
-            const auto outcome = co_await as_outcome(next);
-            std::optional<Change> change;
-            if (outcome) change = *outcome;
-            if (!outcome) change = co_await watch.next();
+            const std::optional<Change> change = co_await cancelled_and_asked_again(watch, next);
             EXPECT_EQ(change.value().kind, Kind::gone) << turns;
             EXPECT_EQ(change.value().watched, path("removed")) << turns;
         }
@@ -276,15 +291,11 @@ TEST_P(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
     run([&]() -> Coro<> {
         fs::Watch watch = co_await fs::watch(folder);
         for (int i = 0; i < 20; ++i) {
-            Task<std::optional<Change>> next = create_task(watch.next());
+            const Task<std::optional<Change>> next = create_task(watch.next());
             co_await sleep(Duration::zero());
             mkdir("d" + std::to_string(i));
             if (i % 2 == 0) co_await sleep(Duration::zero());
-            next.cancel();
-            const auto outcome = co_await as_outcome(next);
-            std::optional<Change> change;
-            if (outcome) change = *outcome;
-            if (!outcome) change = co_await watch.next();
+            const std::optional<Change> change = co_await cancelled_and_asked_again(watch, next);
             EXPECT_EQ(change.value().name, "d" + std::to_string(i));
         }
         Task<std::optional<Change>> one = create_task(watch.next());
@@ -350,13 +361,7 @@ TEST_P(WatchTest, a_look_after_an_overflow_for_which_there_is_no_descriptor_is_m
     if (GetParam() || limit_of_queue() > 100'000) GTEST_SKIP() << "limits the real system";
     run([&]() -> Coro<> {
         mkdir("stays");
-        mkdir("removed");
-        put("stays/one", "");
-        const fs::Watch watch = co_await fs::watch(path("removed"));
-        co_await watch.add(path("stays"));
-        overflow("stays/one", "stays/two");
-        rmdir("removed");
-        co_await changes_until(watch, Kind::overflow);
+        const fs::Watch watch = co_await watch_of_what_went_unheard();
         const os::Fd lowest_free(::dup(0));
         rlimit before = {};
         ::getrlimit(RLIMIT_NOFILE, &before);

@@ -68,6 +68,18 @@ Coro<> wait_until_output(Process& process) {
     EXPECT_FALSE(seen.empty());
 }
 
+/// Each after some more steps than the one before; the program runs on.
+Coro<> cancel_communicates(Process& process) {
+    for (int i = 0; i < 20; ++i) {
+        Task<Communicated> asked = create_task(process.communicate());
+        for (int steps = 0; steps < i; ++steps) co_await sleep(0s);
+        asked.cancel();
+        const auto cancelled = co_await as_outcome(asked);
+        EXPECT_TRUE(cancelled.cancelled());
+        EXPECT_FALSE(process.returncode());
+    }
+}
+
 TEST_F(Subprocess, SUB_01_exec_runs_a_program_shell_a_command_line) {
     asyncio::run([]() -> Coro<> {
         Process echo = co_await create_subprocess_exec({.stdout_ = PIPE}, "echo", "a  b", "$HOME");
@@ -180,14 +192,7 @@ TEST_F(Subprocess, SUB_11_a_cancelled_communicate_keeps_program_and_data) {
         Process process = co_await create_subprocess_shell(
             {.stdin_ = PIPE, .stdout_ = PIPE},
             "trap 'echo late; exit 4' TERM; echo early; while :; do sleep 0.01; done");
-        for (int i = 0; i < 20; ++i) {
-            Task<Communicated> asked = create_task(process.communicate());
-            for (int steps = 0; steps < i; ++steps) co_await sleep(0s);
-            asked.cancel();
-            const auto cancelled = co_await as_outcome(asked);
-            EXPECT_TRUE(cancelled.cancelled());
-            EXPECT_FALSE(process.returncode());
-        }
+        co_await cancel_communicates(process);
         co_await wait_until_output(process);
         process.terminate();
         const Communicated result = co_await process.communicate();
@@ -203,13 +208,7 @@ TEST_F(Subprocess, SUB_11_a_cancelled_communicate_keeps_what_came_by_a_stream_th
             "echo all; exec 1>&-; echo closed >&2; exec sleep 1000");
         const std::string closed = co_await process.stderr_().readline();
         EXPECT_EQ(closed, "closed\n");
-        for (int i = 0; i < 20; ++i) {
-            Task<Communicated> asked = create_task(process.communicate());
-            for (int steps = 0; steps < i; ++steps) co_await sleep(0s);
-            asked.cancel();
-            const auto cancelled = co_await as_outcome(asked);
-            EXPECT_TRUE(cancelled.cancelled());
-        }
+        co_await cancel_communicates(process);
         process.kill();
         const Communicated result = co_await process.communicate();
         EXPECT_EQ(result.out, "all\n");

@@ -16,19 +16,16 @@
 
 #include "fuzz.hpp"
 #include "scripted_datagrams.hpp"
+#include "scripted_user.hpp"
 
 namespace asyncio::fuzz {
 namespace {
 
 using std::size_t;
 
-struct Thrown : std::runtime_error {
-    Thrown() : std::runtime_error("thrown by the script") {}
-};
-
-class Script final : public DatagramProtocol {
+class Script final : public DatagramProtocol, private ScriptedUser {
   public:
-    explicit Script(DatagramSystem& system) : input_(system.input), system_(system) {}
+    explicit Script(DatagramSystem& system) : ScriptedUser(system.input), system_(system) {}
 
     Coro<> run() {
         const SocketAddress remote = *SocketAddress::parse("10.0.0.1", 1);
@@ -90,14 +87,6 @@ class Script final : public DatagramProtocol {
     void resume_writing() override { flow(false); }
 
   private:
-    [[noreturn]] void raise() {
-        thrown_ = true;
-        throw Thrown();
-    }
-    void act_in_callback() {
-        if (input_.below(16) == 1) raise();
-        if (input_.below(4) == 1) act();
-    }
     void flow(bool paused) {
         FUZZ_CHECK(!lost_ && paused_ != paused);
         paused_ = paused;
@@ -107,7 +96,7 @@ class Script final : public DatagramProtocol {
         act_in_callback();
     }
 
-    void act() {
+    void act() override {
         ++calls_;
         switch (input_.below(12)) {
             case 0:
@@ -193,7 +182,6 @@ class Script final : public DatagramProtocol {
         FUZZ_CHECK(transport_->is_closing() || errors_told_ == system_.failures);
     }
 
-    Input& input_;
     DatagramSystem& system_;
     DatagramTransport* transport_ = nullptr;
     std::vector<std::string> written_;
@@ -202,7 +190,6 @@ class Script final : public DatagramProtocol {
     bool has_remote_ = false;
     bool paused_ = false;
     bool aborted_ = false;
-    bool thrown_ = false;
     bool lost_ = false;
     bool in_order_ = false;
     bool leaves_it_open_ = false;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fuzz.hpp"
+#include "stand_in_kernel.hpp"
 #include "stand_in_system.hpp"
 
 namespace asyncio::fuzz {
@@ -43,7 +44,7 @@ struct DatagramSystem final : StandInSystem {
     bool connected = false;
 };
 
-class DatagramKernel final : public StillKernel {
+class DatagramKernel final : public StandInKernel {
   public:
     explicit DatagramKernel(DatagramSystem& system) : system_(system) {}
 
@@ -55,23 +56,16 @@ class DatagramKernel final : public StillKernel {
             system_.fatal |= operation.opcode == kernel::Opcode::receive_from;
             return false;
         }
-        operation.state = State::submitted;
-        operations_.push_back(&operation);
+        begin(operation);
         return true;
     }
-    void cancel(kernel::Operation& operation) noexcept override {
-        if (operation.state == State::submitted) operation.state = State::cancelling;
-    }
-    void reclaim(kernel::Operation& operation) noexcept override { end(operation); }
     void close(int fd) noexcept override {
         FUZZ_CHECK(fd == DatagramSystem::fd && system_.open && operations_.empty());
         system_.open = false;
     }
-    bool may_have_events() const noexcept override { return !operations_.empty(); }
-    std::size_t in_flight() const noexcept override { return operations_.size(); }
 
     void wait(std::optional<Duration> timeout) override {
-        if (operations_.empty()) return StillKernel::wait(timeout);
+        if (operations_.empty()) return StandInKernel::wait(timeout);
         if (timeout && system_.input.below(3) == 1) return;
         kernel::Operation& operation = *operations_[system_.input.below(operations_.size())];
         const bool receives = operation.opcode == kernel::Opcode::receive_from;
@@ -88,16 +82,6 @@ class DatagramKernel final : public StillKernel {
     }
 
   private:
-    using State = kernel::Operation::State;
-
-    void end(kernel::Operation& operation) noexcept {
-        operation.state = State::idle;
-        std::erase(operations_, &operation);
-    }
-    void finish(kernel::Operation& operation, int result) {
-        end(operation);
-        operation.callback(operation, kernel::Completion{.result = result});
-    }
     void give(kernel::Operation& operation) {
         const std::string data =
             std::to_string(system_.given++) + std::string(system_.input.below(30), '.');
@@ -114,7 +98,6 @@ class DatagramKernel final : public StillKernel {
     }
 
     DatagramSystem& system_;
-    std::vector<kernel::Operation*> operations_;
 };
 
 }  // namespace asyncio::fuzz

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "fuzz.hpp"
+#include "stand_in_kernel.hpp"
 #include "stand_in_system.hpp"
 
 namespace asyncio::fuzz {
@@ -78,7 +79,7 @@ class ScriptedSocket final : public StandInSystem {
     Input& input_;
 };
 
-class ScriptedKernel final : public StillKernel {
+class ScriptedKernel final : public StandInKernel {
   public:
     explicit ScriptedKernel(ScriptedSocket& socket) : socket_(socket) {}
 
@@ -95,26 +96,17 @@ class ScriptedKernel final : public StillKernel {
             operation.inline_result = -ENOMEM;
             return false;
         }
-        operation.state = State::submitted;
-        operations_.push_back(&operation);
+        begin(operation);
         socket_.send_in_flight |= sends;
         return true;
-    }
-    void cancel(kernel::Operation& operation) noexcept override {
-        if (operation.state == State::submitted) operation.state = State::cancelling;
-    }
-    void reclaim(kernel::Operation& operation) noexcept override {
-        if (!operation.idle()) end(operation);
     }
     void close(int fd) noexcept override {
         FUZZ_CHECK(fd == ScriptedSocket::fd && socket_.open && operations_.empty());
         socket_.open = false;
     }
-    bool may_have_events() const noexcept override { return !operations_.empty(); }
-    std::size_t in_flight() const noexcept override { return operations_.size(); }
 
     void wait(std::optional<Duration> timeout) override {
-        if (operations_.empty()) return StillKernel::wait(timeout);
+        if (operations_.empty()) return StandInKernel::wait(timeout);
         if (timeout && socket_.input().below(3) == 1) return;  // nothing has happened yet
         kernel::Operation& operation = *operations_[socket_.input().below(operations_.size())];
         if (operation.opcode == kernel::Opcode::send)
@@ -124,16 +116,9 @@ class ScriptedKernel final : public StillKernel {
     }
 
   private:
-    using State = kernel::Operation::State;
-
-    void end(kernel::Operation& operation) noexcept {
-        operation.state = State::idle;
-        std::erase(operations_, &operation);
+    void end(kernel::Operation& operation) noexcept override {
+        StandInKernel::end(operation);
         if (operation.opcode == kernel::Opcode::send) socket_.send_in_flight = false;
-    }
-    void finish(kernel::Operation& operation, int result) {
-        end(operation);
-        operation.callback(operation, kernel::Completion{.result = result});
     }
     /// Whether a cancel was faster than a result.
     bool is_cancelled(const kernel::Operation& operation) {
@@ -156,13 +141,10 @@ class ScriptedKernel final : public StillKernel {
         const std::string data(1 + socket_.input().below(40),
                                static_cast<char>('a' + received_++ % 26));
         socket_.received += data;
-        operation.callback(operation, kernel::Completion{.result = static_cast<int>(data.size()),
-                                                         .more = true,
-                                                         .data = std::as_bytes(std::span(data))});
+        deliver(operation, data);
     }
 
     ScriptedSocket& socket_;
-    std::vector<kernel::Operation*> operations_;
     std::size_t received_ = 0;
 };
 

@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 
 #include "fuzz.hpp"
+#include "stand_in_kernel.hpp"
 #include "stand_in_system.hpp"
 
 namespace asyncio::fuzz {
@@ -116,30 +117,21 @@ class Wire final : public StandInSystem {
     Input& input_;
 };
 
-class WireKernel final : public StillKernel {
+class WireKernel final : public StandInKernel {
   public:
     explicit WireKernel(Wire& wire) : wire_(wire) {}
 
     bool submit(kernel::Operation& operation) noexcept override {
         FUZZ_CHECK(operation.idle() && wire_.end_of(operation.fd).open);
         if (is_send(operation)) wire_.end_of(operation.fd).send_in_flight = true;
-        operation.state = State::submitted;
         operation.slot = 0;
-        operations_.push_back(&operation);
+        begin(operation);
         return true;
-    }
-    void cancel(kernel::Operation& operation) noexcept override {
-        if (operation.state == State::submitted) operation.state = State::cancelling;
-    }
-    void reclaim(kernel::Operation& operation) noexcept override {
-        if (!operation.idle()) end(operation);
     }
     void close(int fd) noexcept override {
         for (const kernel::Operation* operation : operations_) FUZZ_CHECK(operation->fd != fd);
         wire_.close_end(fd);
     }
-    bool may_have_events() const noexcept override { return !operations_.empty(); }
-    std::size_t in_flight() const noexcept override { return operations_.size(); }
 
     /// Of the operation that receives there: idle if there is none.
     kernel::Operation::State receiving(int fd) const {
@@ -156,7 +148,7 @@ class WireKernel final : public StillKernel {
         const bool is_late = !able.empty() && timeout && wire_.input().below(16) == 1;
         if (able.empty() || is_late) {
             wire_.late |= is_late && sleeps;
-            return StillKernel::wait(timeout);
+            return StandInKernel::wait(timeout);
         }
         if (!sleeps && wire_.input().below(3) == 1) return;  // nothing has happened yet
         kernel::Operation& one = *able[(wire_.input().below(able.size()) + turn_++) % able.size()];
@@ -170,19 +162,12 @@ class WireKernel final : public StillKernel {
     }
 
   private:
-    using State = kernel::Operation::State;
-
     static bool is_send(const kernel::Operation& operation) {
         return operation.opcode == kernel::Opcode::send;
     }
-    void end(kernel::Operation& operation) noexcept {
-        operation.state = State::idle;
-        std::erase(operations_, &operation);
+    void end(kernel::Operation& operation) noexcept override {
+        StandInKernel::end(operation);
         if (is_send(operation)) wire_.end_of(operation.fd).send_in_flight = false;
-    }
-    void finish(kernel::Operation& operation, int result) {
-        end(operation);
-        operation.callback(operation, kernel::Completion{.result = result});
     }
     bool can_complete(const kernel::Operation& operation) {
         if (operation.state == State::cancelling) return true;
@@ -217,13 +202,10 @@ class WireKernel final : public StillKernel {
         const std::string data = end.incoming.substr(0, size);
         end.incoming.erase(0, size);
         end.given += size;
-        operation.callback(operation, kernel::Completion{.result = static_cast<int>(data.size()),
-                                                         .more = true,
-                                                         .data = std::as_bytes(std::span(data))});
+        deliver(operation, data);
     }
 
     Wire& wire_;
-    std::vector<kernel::Operation*> operations_;
     std::size_t turn_ = 0;
 };
 

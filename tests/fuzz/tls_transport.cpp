@@ -22,6 +22,7 @@
 #include <openssl/ssl.h>
 
 #include "fuzz.hpp"
+#include "scripted_user.hpp"
 #include "scripted_wire.hpp"
 
 namespace asyncio::fuzz {
@@ -35,10 +36,6 @@ constexpr Duration kHandshakeLimit = std::chrono::seconds(8);
 constexpr Duration kShutdownLimit = std::chrono::seconds(3);
 constexpr Duration kAllLimits = kHandshakeLimit + 4 * kShutdownLimit;
 constexpr size_t kMostWritten = 200'000;  // bytes
-
-struct Thrown : std::runtime_error {
-    Thrown() : std::runtime_error("thrown by the script") {}
-};
 
 /// Several of each side, and how many.
 struct Contexts {
@@ -84,9 +81,9 @@ struct World {
 };
 
 /// One end, and its user.
-class Side final : public stream::UserProtocol {
+class Side final : public stream::UserProtocol, private ScriptedUser {
   public:
-    Side(World& world, size_t end) : world_(world), input_(world.input), end_(end) {}
+    Side(World& world, size_t end) : ScriptedUser(world.input), world_(world), end_(end) {}
     void face(Side& other) { other_ = &other; }
 
     void begin() {
@@ -101,7 +98,7 @@ class Side final : public stream::UserProtocol {
         open_below(layer);
         shake_hands(layer);
     }
-    void act() {
+    void act() override {
         ++calls_;
         if (lost_ || below_->fileno() == -1)
             disturb();
@@ -179,14 +176,6 @@ class Side final : public stream::UserProtocol {
     bool has_reason() const {
         const Wire& wire = world_.wire;
         return wire.disturbed || wire.late || is_to_blame() || other_->is_to_blame();
-    }
-    [[noreturn]] void raise() {
-        thrown_ = true;
-        throw Thrown();
-    }
-    void act_in_callback() {
-        if (input_.below(16) == 1) raise();
-        if (input_.below(4) == 1) act();
     }
     void flow(bool paused) {
         FUZZ_CHECK(made_ && !lost_ && paused_ != paused);
@@ -307,7 +296,6 @@ class Side final : public stream::UserProtocol {
     }
 
     World& world_;
-    Input& input_;
     size_t end_;
     Side* other_ = nullptr;
     Ref<SocketTransport> below_;
@@ -326,7 +314,6 @@ class Side final : public stream::UserProtocol {
     bool closed_ = false;
     bool aborted_ = false;
     bool gave_up_ = false;  // its handshake
-    bool thrown_ = false;
     bool paused_ = false;
     bool reading_paused_ = false;
     bool lost_ = false;

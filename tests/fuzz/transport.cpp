@@ -18,6 +18,7 @@
 
 #include "fuzz.hpp"
 #include "scripted_socket.hpp"
+#include "scripted_user.hpp"
 
 namespace asyncio::fuzz {
 namespace {
@@ -26,10 +27,6 @@ using net::SocketTransport;
 using std::size_t;
 
 constexpr size_t kMostWritten = 300'000;  // bytes
-
-struct Thrown : std::runtime_error {
-    Thrown() : std::runtime_error("thrown by the script") {}
-};
 
 class Script;
 
@@ -50,9 +47,9 @@ class Player final : public stream::UserProtocol {
     bool is_foreign_;
 };
 
-class Script {
+class Script final : private ScriptedUser {
   public:
-    Script(Input& input, ScriptedSocket& socket) : input_(input), socket_(socket) {}
+    Script(Input& input, ScriptedSocket& socket) : ScriptedUser(input), socket_(socket) {}
 
     Coro<> run() {
         player_ = make_player();
@@ -104,7 +101,7 @@ class Script {
         FUZZ_CHECK(calls_ == 0);
         lost_ = true;
         FUZZ_CHECK(transport_->is_closing() && transport_->fileno() == -1);
-        if (error) FUZZ_CHECK(socket_.failed || thrown_ > 0);
+        if (error) FUZZ_CHECK(socket_.failed || thrown_);
         const bool in_order = !error && !aborted_;
         if (in_order) FUZZ_CHECK(socket_.sent == written_);
         if (in_order && eof_wanted_) FUZZ_CHECK(socket_.shut);
@@ -126,17 +123,9 @@ class Script {
     void check_called(const Player& player) const {
         FUZZ_CHECK(&player == player_.get() && made_ && !lost_);
     }
-    [[noreturn]] void raise() {
-        ++thrown_;
-        throw Thrown();
-    }
-    void act_in_callback() {
-        if (input_.below(16) == 1) raise();
-        if (input_.below(4) == 1) act();
-    }
 
     /// One call of the transport; it may call back.
-    void act() {
+    void act() override {
         ++calls_;
         try {
             call(input_.below(16));
@@ -219,14 +208,13 @@ class Script {
         const size_t size = transport_->get_write_buffer_size();
         const auto limits = transport_->get_write_buffer_limits();
         const bool is_losing =
-            socket_.failed || aborted_ || thrown_ > 0 || (transport_->is_closing() && size == 0);
+            socket_.failed || aborted_ || thrown_ || (transport_->is_closing() && size == 0);
         if (is_losing) return;
         FUZZ_CHECK(size == written_.size() - socket_.sent.size());
         FUZZ_CHECK(paused_ ? size > limits.low : size <= limits.high);
         if (!transport_->is_closing() && !eof_) FUZZ_CHECK(received_ == socket_.received);
     }
 
-    Input& input_;
     ScriptedSocket& socket_;
     Ref<Player> player_;
     SocketTransport* transport_ = nullptr;
@@ -234,7 +222,6 @@ class Script {
     std::string received_;
     size_t counter_ = 0;
     int calls_ = 0;
-    int thrown_ = 0;
     bool made_ = false;
     bool eof_ = false;  // of the peer
     bool eof_wanted_ = false;
