@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Posts, and descriptors let go, where there is no memory. This program's operator new fails when a
-// test says so; under a sanitizer, which has one of its own, the tests are skipped.
+// Posts, and descriptors let go, where there is no memory.
+#include <asyncio/base/scarce_memory_fixture_test.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
 
-#include <cstdlib>
 #include <memory>
 #include <new>
 #include <string>
@@ -13,41 +12,12 @@
 
 #include <gtest/gtest.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ASYNCIO_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ASYNCIO_SANITIZED 1
-#endif
-#endif
-
-namespace {
-
-thread_local bool out_of_memory = false;
-
-}  // namespace
-
-#ifndef ASYNCIO_SANITIZED
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    void* const memory = out_of_memory ? nullptr : std::malloc(size == 0 ? 1 : size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-// Not inlined: GCC would see a free() of what came from new.
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-#endif
-
 namespace asyncio {
 namespace {
 
-class InboxMemory : public ::testing::Test {
-    void SetUp() override {
-#ifdef ASYNCIO_SANITIZED
-        GTEST_SKIP() << "a sanitizer has its own operator new";
-#endif
-    }
-};
+using memory_tests::out_of_memory;
+
+using InboxMemory = memory_tests::ScarceMemory;
 
 /// What posts itself, as results of threads do.
 struct Result {

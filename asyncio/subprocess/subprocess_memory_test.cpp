@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Programs started where there is no memory for one thing of all that it takes: also when the
-// program runs already and one of its pipes cannot be opened. This program's operator new fails
-// when a test says so; under a sanitizer, which has one of its own, the tests are skipped.
+// program runs already and one of its pipes cannot be opened.
+#include <asyncio/base/scarce_memory_fixture_test.hpp>
 #include <asyncio/subprocess/process.hpp>
 #include <asyncio/subprocess/subprocess_transport.hpp>
 #include <asyncio/task/as_outcome.hpp>
@@ -10,7 +10,6 @@
 #include <asyncio/task/sleep.hpp>
 
 #include <cerrno>
-#include <cstdlib>
 #include <new>
 #include <string>
 #include <system_error>
@@ -26,40 +25,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ASYNCIO_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ASYNCIO_SANITIZED 1
-#endif
-#endif
-
-namespace {
-
-/// How many more allocations succeed before one fails; negative: all do.
-thread_local int left_before_failure = -1;
-/// Called when one fails.
-thread_local void (*before_failure)() = [] {};
-
-}  // namespace
-
-#ifndef ASYNCIO_SANITIZED
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    const bool fails = left_before_failure >= 0 && left_before_failure-- == 0;
-    if (fails) before_failure();
-    void* const memory = fails ? nullptr : std::malloc(size == 0 ? 1 : size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-// Not inlined: GCC would see a free() of what came from new.
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-#endif
-
 namespace asyncio {
 namespace {
 
 using namespace std::chrono_literals;
+using memory_tests::before_failure;
+using memory_tests::left_before_failure;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
@@ -101,13 +72,7 @@ class Told : public SubprocessProtocol {
     std::vector<std::string>& events_;
 };
 
-class SubprocessMemory : public ::testing::Test {
-    void SetUp() override {
-#ifdef ASYNCIO_SANITIZED
-        GTEST_SKIP() << "a sanitizer has its own operator new";
-#endif
-    }
-};
+using SubprocessMemory = memory_tests::ScarceMemory;
 
 /// A program whose own child holds its standard input: that goes only when our end is closed, even
 /// though the program itself is killed. Both run when something fails.
