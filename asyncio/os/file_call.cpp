@@ -99,11 +99,14 @@ long attempt(const FileCall& call) noexcept {
     return -1;
 }
 
-/// Its files are memory, and never wait; it does not know RWF_NOWAIT.
+/// A file that is memory: it waits for nothing but pages that were swapped out, as all memory does.
+/// Its system does not know RWF_NOWAIT. Devices may have their names there, too.
 bool is_in_memory(int fd) noexcept {
     struct statfs system = {};
-    return ::fstatfs(fd, &system) == 0 &&
-           (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+    if (::fstatfs(fd, &system) != 0) return false;
+    if (system.f_type != TMPFS_MAGIC && system.f_type != RAMFS_MAGIC) return false;
+    struct stat status = {};
+    return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 long read_if_cached(const FileCall& call) noexcept {

@@ -59,5 +59,18 @@ TEST(FileCall, what_is_in_memory_is_read_at_once_where_files_are_memory) {
     EXPECT_STREQ(memory, "tent");
 }
 
+TEST(FileCall, a_device_is_no_memory_where_its_name_is_in_a_tmpfs) {
+    // What is read here gives zeros, at any place; others have hardware behind them.
+    const Fd device(::open("/dev/full", O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(device);
+    char memory[16] = {};
+    const FileCall read{.kind = FileCall::Kind::read,
+                        .fd = device.get(),
+                        .memory = memory,
+                        .size = sizeof memory,
+                        .offset = 0};
+    EXPECT_EQ(perform_if_cached(read), -EAGAIN);
+}
+
 }  // namespace
 }  // namespace asyncio::os
