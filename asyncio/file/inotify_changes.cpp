@@ -38,7 +38,14 @@ void InotifyChanges::add(int number, std::string path) {
 
 void InotifyChanges::read(std::span<const std::byte> records, std::size_t behind) {
     stale_ -= std::min(stale_, records.size());
-    tell_overflow(!take_records(records), behind);
+    bool whole = false;
+    try {
+        whole = take_records(records);
+    } catch (...) {
+        note_overflow(behind);  // no memory for it; the next read tells
+        throw;
+    }
+    tell_overflow(!whole, behind);
 }
 
 void InotifyChanges::run_dry() {
@@ -65,9 +72,14 @@ bool InotifyChanges::take_records(std::span<const std::byte> records) {
     return whole;
 }
 
+void InotifyChanges::note_overflow(std::size_t behind) noexcept {
+    if (overflows_ == 0) stale_ = behind;
+    overflows_ = std::min(overflows_ + 1, 2);
+}
+
 void InotifyChanges::tell_overflow(bool found, std::size_t behind) {
     if (overflows_ == 0) stale_ = behind;
-    if (found) overflows_ = std::min(overflows_ + 1, 2);
+    if (found) note_overflow(behind);
     if (overflows_ == 0 || stale_ > 0) return;
     changes_.emplace_back();
     lost_ = true;

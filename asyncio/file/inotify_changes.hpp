@@ -19,7 +19,8 @@
 // of its own if it is lost.
 //
 // Whatever the bytes, nothing is read behind them, and each path has at most one `gone`, as its
-// last change. A torn record is told as an overflow. Threads: one at a time.
+// last change. A torn record is told as an overflow, and so is what there was no memory for: by the
+// read after the one that threw. Threads: one at a time.
 #pragma once
 
 #include <asyncio/file/watch.hpp>
@@ -87,6 +88,7 @@ class InotifyChanges {
     void take_record(const inotify_event& record, const std::string& name);
     void take_unknown(const inotify_event& record);
     void unwanted(int number);
+    void note_overflow(std::size_t behind) noexcept;
     void tell_overflow(bool found, std::size_t behind);
 
     std::deque<fs::Change> changes_;

@@ -86,9 +86,12 @@ struct Watch::State final : private loop::Member {
         const std::ptrdiff_t size = os::read_records(fd.get(), buffer);
         if (size == -EAGAIN) {
             changes.run_dry();
-            return !changes.empty();
+            if (changes.empty()) return false;
+            changed.wake_all();
+            return true;
         }
         file::check(static_cast<int>(size), "watch:", "read");
+        changed.wake_all();  // their poll says nothing of what is taken out here
         changes.read(std::span(buffer).first(static_cast<std::size_t>(size)),
                      os::unread_bytes(fd.get()));
         for (const int number : changes.take_unwanted()) (void)os::remove_watch(fd.get(), number);

@@ -10,6 +10,7 @@
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/task/task.hpp>
+#include <asyncio/task/wait_for.hpp>
 #include <asyncio/testing/simulation.hpp>
 
 #include <cerrno>
@@ -311,6 +312,31 @@ TEST_P(WatchTest, cancelling_loses_no_change_and_closing_ends_the_wait) {
         watch = co_await fs::watch(folder);  // and one is left for the loop's end
         const Task<std::optional<Change>> left_behind = create_task(watch.next());
         co_await sleep(Duration::zero());
+    });
+}
+
+TEST_P(WatchTest, what_one_task_reads_is_for_all_that_wait) {
+    run([&]() -> Coro<> {
+        constexpr auto kPatience = std::chrono::minutes(1);  // deadline: for what never comes
+        mkdir("d");
+        const fs::Watch watch = co_await fs::watch(path("d"));
+        const Task<std::optional<Change>> waits = create_task(watch.next());
+        const Task<std::optional<Change>> waits_too = create_task(watch.next());
+        for (int i = 0; i < 5; ++i) co_await sleep(Duration::zero());
+        mkdir("d/one");
+        mkdir("d/two");
+        // Reads both, before the loop has looked at the system.
+        const std::optional<Change> first = co_await watch.next();
+        EXPECT_EQ(first.value().name, "one");
+        const std::optional<Change> second = co_await wait_for(waits, kPatience);
+        EXPECT_EQ(second.value().name, "two");
+        rmdir("d/one");
+        rmdir("d/two");
+        rmdir("d");
+        const std::vector<std::string> rest = co_await changes_until(watch, Kind::gone);
+        EXPECT_EQ(rest, (std::vector<std::string>{"removed one/", "removed two/", "gone"}));
+        const std::optional<Change> none = co_await wait_for(waits_too, kPatience);
+        EXPECT_FALSE(none);
     });
 }
 
