@@ -37,23 +37,24 @@ bool is_disinterest(const std::exception_ptr& error) {
     }
 }
 
-Coro<> write_pieces(const StreamWriter& writer, std::string_view input) {
+Coro<> write_pieces(Core in, std::string_view input) {
     while (!input.empty()) {
-        writer.write(input.substr(0, kInputPiece));
+        in->transport()->write(stream::bytes_of(input.substr(0, kInputPiece)));
         input.remove_prefix(std::min(input.size(), kInputPiece));
-        co_await writer.drain();
+        co_await stream::OnStream<stream::DrainAwaiter>(in);
     }
 }
 
+/// Goes on when an output's failure has ended communicate(), so all that it touches is its own.
 /// A terminal has one stream for both directions, so its input is ended as a person does it.
-Coro<> feed(const StreamWriter* writer, std::string_view input, bool terminal) {
-    if (writer == nullptr) co_return;
-    Outcome<void> fed = co_await as_outcome(write_pieces(*writer, input));
+Coro<> feed(Core in, std::string input, bool terminal) {
+    if (!in) co_return;
+    Outcome<void> fed = co_await as_outcome(write_pieces(in, input));
     if (!fed && !is_disinterest(fed.error())) fed.value();
     if (terminal)
-        writer->write(kEndOfTransmission);
+        in->transport()->write(stream::bytes_of(kEndOfTransmission));
     else
-        writer->close();
+        in->transport()->close();
 }
 
 /// A read for the end of a stream, which takes nothing: who is cancelled after it loses nothing.
@@ -202,7 +203,7 @@ ASYNCIO_CORO_WRAPPER Coro<int> Process::wait() const { return wait_for_exit(chil
 
 /// What was read stays in the streams until nothing is left to wait for.
 Coro<Communicated> Process::communicate(std::string input) {
-    co_await gather(feed(in_ ? &writer_ : nullptr, input, in_ && in_ == out_), wait_for_end(out_),
+    co_await gather(feed(in_, std::move(input), in_ && in_ == out_), wait_for_end(out_),
                     wait_for_end(err_));
     co_await wait();
     Communicated result;

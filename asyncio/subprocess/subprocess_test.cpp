@@ -5,6 +5,7 @@
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
 #include <asyncio/task/sleep.hpp>
+#include <asyncio/task/task_listing.hpp>
 #include <asyncio/task/wait_for.hpp>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <system_error>
 
 #include <gtest/gtest.h>
@@ -212,6 +214,47 @@ TEST_F(Subprocess, SUB_11_a_cancelled_communicate_keeps_what_came_by_a_stream_th
         process.kill();
         const Communicated result = co_await process.communicate();
         EXPECT_EQ(result.out, "all\n");
+    });
+}
+
+/// Writes much to a `cat` by a communicate() that is refused, because `reader` reads already.
+Coro<> refused_communicate(Process& cat, Task<std::string>& reader, std::string input) {
+    reader = create_task(cat.stdout_().readexactly(input.size()));
+    co_await sleep(0s);
+    const auto refused = co_await as_outcome(cat.communicate(std::move(input)));
+    EXPECT_FALSE(refused);
+    EXPECT_NE(describe(refused.error()).find("already waiting"), std::string::npos);
+}
+
+std::string much_input() {
+    std::string text;
+    for (int i = 0; text.size() < 1u << 20; ++i) text += std::to_string(i) + ",";
+    return text;
+}
+
+TEST_F(Subprocess, a_communicate_that_fails_does_not_take_its_input_along) {
+    asyncio::run([]() -> Coro<> {
+        Process cat = co_await create_subprocess_exec({.stdin_ = PIPE, .stdout_ = PIPE}, "cat");
+        Task<std::string> reader;
+        co_await refused_communicate(cat, reader, much_input());
+        const std::string copied = co_await reader;
+        EXPECT_TRUE(copied == much_input());
+        co_await cat.wait();
+    });
+}
+
+TEST_F(Subprocess, what_feeds_a_program_may_outlive_its_process) {
+    asyncio::run([]() -> Coro<> {
+        auto cat = std::make_unique<Process>(
+            co_await create_subprocess_exec({.stdin_ = PIPE, .stdout_ = PIPE}, "cat"));
+        Task<std::string> reader;
+        co_await refused_communicate(*cat, reader, much_input());
+        cat.reset();
+        const std::string in_its_place(sizeof(Process) - 1, '\xff');
+        const auto read = co_await as_outcome(reader);
+        EXPECT_FALSE(read);
+        while (all_tasks().size() > 1) co_await sleep(0s);
+        while (!no_children()) co_await sleep(0s);
     });
 }
 
