@@ -91,25 +91,26 @@ const ssl::SSLObject* StreamWriter::ssl() const noexcept {
 
 namespace {
 
-/// What goes in the clear is out; else the connection is not left open, in the clear.
-Coro<> drain_or_abort(Ref<stream::StreamCore> core) {
-    struct Abort {
+Coro<Ref<stream::SecureLayer>> begin_upgrade(Ref<stream::StreamCore> core,
+                                             stream::Security security) {
+    struct Abort {  // else it is left open, in the clear
         ~Abort() {
-            if (!drained) transport.abort();
+            if (!begun) transport->abort();
         }
-        stream::Transport& transport;
-        bool drained = false;
-    } unless{*core->transport()};
+        Ref<stream::Transport> transport;
+        bool begun = false;
+    } unless{Ref<stream::Transport>(core->transport())};
     co_await stream::OnStream<stream::DrainAwaiter>(core);
     if (core->is_closing() || core->eof())
         throw std::system_error(ECONNRESET, std::generic_category(), "start_tls");
-    unless.drained = true;
+    const Ref<stream::SecureLayer> layer = security.wrap(core);
+    core->put_behind(*layer);
+    unless.begun = true;
+    co_return layer;
 }
 
 Coro<> upgrade(Ref<stream::StreamCore> core, stream::Security security) {
-    co_await drain_or_abort(core);
-    const Ref<stream::SecureLayer> layer = security.wrap(core);
-    core->put_behind(*layer);
+    const Ref<stream::SecureLayer> layer = co_await begin_upgrade(core, std::move(security));
     co_await stream::handshake(layer);
 }
 

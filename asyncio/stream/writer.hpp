@@ -155,7 +155,7 @@ class StreamWriter {
 
     /// Make a TLS connection of this one: drains, shakes hands, then all that is read and written
     /// is encrypted. Data received and not read before is taken as the beginning of the peer's TLS.
-    /// Throws what the handshake failed with; then, and when cancelled, the connection is closed.
+    /// Awaited, it throws what it failed with; then, and when cancelled, the connection is closed.
     /// std::logic_error without a connection, std::invalid_argument for options without meaning.
     ASYNCIO_CORO_WRAPPER Coro<> start_tls(const stream::SecureContext& context,
                                           StartTlsOptions options = {}) const;

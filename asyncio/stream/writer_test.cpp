@@ -325,6 +325,60 @@ TEST(StreamWriter, drains_may_be_cancelled_between_wake_up_and_resumption) {
     });
 }
 
+/// TLS for which there is no memory: not for the layer, or not for it to begin.
+class NoMemory final : public stream::SecureContext {
+  public:
+    explicit NoMemory(FakeConnection* connection) : connection_(connection) {}
+    std::shared_ptr<const SecureContext> share() const override {
+        return std::make_shared<NoMemory>(*this);
+    }
+    Ref<stream::SecureLayer> wrap(Ref<stream::Protocol>,
+                                  const stream::SecureOptions&) const override {
+        if (connection_ == nullptr) throw std::bad_alloc();
+        return Ref<stream::SecureLayer>(new Layer(connection_->transport));
+    }
+
+  private:
+    class Layer final : public stream::SecureLayer {
+      public:
+        explicit Layer(Ref<stream::Transport> transport) : transport_(std::move(transport)) {}
+        stream::Transport& transport() const noexcept override { return *transport_; }
+        void set_listener(std::unique_ptr<stream::HandshakeListener>) noexcept override {}
+        void upgrade(stream::Transport&, std::span<const std::byte>) override {
+            throw std::bad_alloc();
+        }
+        bool runs_foreign_code() const noexcept override { return false; }
+        void connection_made(stream::Transport&) override {}
+        void data_received(std::span<const std::byte>) override {}
+        bool eof_received() override { return false; }
+        void connection_lost(std::exception_ptr) override {}
+        void pause_writing() override {}
+        void resume_writing() override {}
+        void destroy() noexcept override { delete this; }
+
+      private:
+        Ref<stream::Transport> transport_;
+    };
+
+    FakeConnection* connection_;
+};
+
+TEST(StreamWriter, TLS_17_start_tls_that_cannot_begin_closes_the_connection) {
+    testing::run([]() -> Coro<> {
+        for (const bool has_layer : {false, true}) {
+            FakeConnection connection;
+            const StreamWriter writer(connection.core);
+            const NoMemory context(has_layer ? &connection : nullptr);
+            const auto outcome =
+                co_await as_outcome(writer.start_tls(context, {.server_hostname = "localhost"}));
+            EXPECT_NE(describe(outcome.error()).find("bad_alloc"), std::string::npos);
+            EXPECT_EQ(connection.transport->aborts, 1) << has_layer;
+            EXPECT_TRUE(writer.is_closing());
+            writer.close();
+        }
+    });
+}
+
 TEST(Transport, TRN_09_missing_limits_follow_from_the_other) {
     testing::run([]() -> Coro<> {
         FakeConnection connection;
