@@ -2,8 +2,9 @@
 //
 // EpollKernel: the completion interface made of readiness.
 //
-// Every descriptor is registered once, edge-triggered for both directions, and the table beside it
-// remembers what the edges said: `readable` and `ended` stay set until a call found nothing left.
+// Every descriptor is registered once, edge-triggered for both directions (one that only receives
+// datagrams for input), and the table beside it remembers what the edges said: `readable` and
+// `ended` stay set until a call found nothing left.
 //   receive   one recv per descriptor and wait() into a scratch buffer all share (fairness; idle
 //             connections cost no buffer). A short one means that the socket is empty: the next
 //             byte brings an edge. That does not hold once the peer ended the stream, since end of
