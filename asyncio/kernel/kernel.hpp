@@ -4,7 +4,7 @@
 // it, io_uring (completions) and epoll (readiness turned into completions); a third, simulated or
 // with virtual time, is for tests. The loop cannot tell them apart.
 //
-// Rules that every backend keeps, and that kernel_test.cpp checks on each:
+// Rules that every backend keeps, and that the kernel_*test.cpp check on each:
 //   K1  submit() never calls the operation's callback. It either finishes the operation at once
 //       and returns false (the result stands in inline_result, no callback follows), or returns
 //       true, and every completion comes from within wait().

@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: MIT
+//
+// The rules that every kernel keeps (kernel.hpp), and each kind of operation.
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/kernel/kernel_fixture_test.hpp>
 #include <asyncio/os/unix_socket.hpp>
 
-#include <atomic>
-#include <csignal>
 #include <span>
-#include <stdexcept>
-#include <thread>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/resource.h>
 
 namespace asyncio::kernel::testing {
 namespace {
 
-class Kernel : public KernelFixture {};
-INSTANTIATE_TEST_SUITE_P(Variants, Kernel, variants(), name_of);
+using Kernel = KernelFixture;
+INSTANTIATE_TEST_SUITE_P(Variants, Kernel, variants(), name_of);  // of all files
 
 TEST_P(Kernel, K1_submit_never_calls_back) {
     const Pair pair = tcp_pair();
@@ -151,141 +148,6 @@ TEST_P(Kernel, K3_cancel_lost_delivers_result) {
     if (accept.results.size() == 2) kernel->close(accept.results[0]);
 }
 
-TEST_P(Kernel, K4_A1_reclaim_disposes_of_an_accepted_descriptor) {
-    SocketAddress address = loopback();
-    const Fd listening = listener(address);
-    const int before = open_descriptors();
-    for (int i = 0; i < 50; i++) {
-        TestOperation accept(Opcode::accept, listening.get());
-        ASSERT_TRUE(kernel->submit(accept));
-        poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
-        kernel->reclaim(accept);
-        EXPECT_TRUE(accept.idle());
-        EXPECT_TRUE(accept.results.empty());
-        Fd(os::try_accept(listening.get())).reset();
-    }
-    poll_now(*kernel);
-    EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST_P(Kernel, K4_A1_reclaim_disposes_of_what_came_meanwhile) {
-    SocketAddress address = loopback();
-    const Fd listening = listener(address);
-    const Pair quiet = unix_pair();
-    const int before = open_descriptors();
-    for (int i = 0; i < 10; i++) {
-        TestOperation accept(Opcode::accept, listening.get());
-        TestOperation other(Opcode::receive, quiet.a.get());
-        ASSERT_TRUE(kernel->submit(accept));
-        ASSERT_TRUE(kernel->submit(other));
-        poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
-        kernel->reclaim(other);   // asks the system, which says that it has accepted
-        kernel->reclaim(accept);  // nobody was told
-        EXPECT_TRUE(accept.results.empty());
-        Fd(os::try_accept(listening.get())).reset();
-    }
-    EXPECT_EQ(open_descriptors(), before);
-}
-
-TEST_P(Kernel, K4_reclaim_accept_hands_over_what_was_accepted) {
-    SocketAddress address = loopback();
-    const Fd listening = listener(address);
-    const Pair pair = unix_pair();
-    int handed_over = 0;
-    for (int i = 0; i < 50; i++) {
-        TestOperation accept(Opcode::accept, listening.get());
-        TestOperation other(Opcode::receive, pair.a.get());
-        ASSERT_TRUE(kernel->submit(accept));
-        ASSERT_TRUE(kernel->submit(other));
-        poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
-        kernel->reclaim(other);  // io_uring accepts meanwhile, but cannot tell yet
-        std::vector<Fd> accepted;
-        for (const int fd : kernel->reclaim_accept(accept)) accepted.emplace_back(fd);
-        EXPECT_TRUE(accept.idle());
-        EXPECT_TRUE(accept.results.empty());
-        handed_over += static_cast<int>(accepted.size());
-        if (accepted.empty()) accepted.emplace_back(os::try_accept(listening.get()));
-        ASSERT_EQ(accepted.size(), 1u);
-        ASSERT_TRUE(accepted[0]);
-        ASSERT_TRUE(write_all(accepted[0].get(), "a"));
-        char byte = 0;
-        pollfd ready = {client.get(), POLLIN, 0};
-        ASSERT_EQ(::poll(&ready, 1, 10'000), 1);
-        EXPECT_EQ(::recv(client.get(), &byte, 1, 0), 1);
-    }
-    const bool accepts_ahead = !is_epoll() && GetParam().options.multishot;
-    if (!accepts_ahead) {
-        EXPECT_EQ(handed_over, 0);
-    }
-    if (accepts_ahead && GetParam().options.deferred) {
-        EXPECT_GT(handed_over, 0);
-    }
-}
-
-TEST_P(Kernel, K4_reclaim_keeps_what_others_were_told) {
-    const Pair first = tcp_pair();
-    const Pair second = tcp_pair();
-    TestOperation keep(Opcode::receive, first.a.get());
-    TestOperation take(Opcode::receive, second.a.get());
-    ASSERT_TRUE(kernel->submit(keep));
-    ASSERT_TRUE(kernel->submit(take));
-    poll_now(*kernel);
-    for (int i = 0; i < 100; i++) {
-        ASSERT_TRUE(write_all(first.b.get(), "k"));
-        ASSERT_TRUE(write_all(second.b.get(), "t"));
-        kernel->reclaim(take);
-        ASSERT_TRUE(kernel->submit(take));
-    }
-    ASSERT_TRUE(pump(*kernel, [&] { return keep.data.size() == 100; }));
-    kernel->reclaim(keep);
-    kernel->reclaim(take);
-}
-
-TEST_P(Kernel, K5_callbacks_may_submit_cancel_reclaim_and_destroy) {
-    const Pair pair = tcp_pair();
-    const Pair other = tcp_pair();
-    TestOperation taken(Opcode::receive, other.a.get());
-    TestOperation cancelled(Opcode::receive, other.b.get());
-    auto own = std::make_unique<TestOperation>(Opcode::poll, pair.a.get());
-    TestOperation next(Opcode::receive, pair.a.get());
-    own->events = POLLIN;
-    own->then = [&](const Completion&) {
-        kernel->reclaim(taken);
-        kernel->cancel(cancelled);
-        EXPECT_TRUE(kernel->submit(next));
-        own.reset();
-    };
-    ASSERT_TRUE(kernel->submit(taken));
-    ASSERT_TRUE(kernel->submit(cancelled));
-    ASSERT_TRUE(kernel->submit(*own));
-    ASSERT_TRUE(write_all(pair.b.get(), "go"));
-    ASSERT_TRUE(pump(*kernel, [&] { return next.data == "go" && cancelled.ended(); }));
-    EXPECT_TRUE(taken.results.empty());
-    EXPECT_EQ(cancelled.last(), -ECANCELED);
-    kernel->reclaim(next);
-}
-
-TEST_P(Kernel, K5_a_receive_may_be_taken_back_by_its_own_callback) {
-    const Pair pair = tcp_pair();
-    TestOperation receive(Opcode::receive, pair.a.get());
-    receive.then = [&](const Completion&) { kernel->reclaim(receive); };
-    for (int i = 1; i <= 20; i++) {
-        ASSERT_TRUE(write_all(pair.b.get(), "x"));
-        ASSERT_TRUE(kernel->submit(receive));
-        ASSERT_TRUE(pump(*kernel, [&] { return receive.data.size() == std::size_t(i); }));
-        EXPECT_TRUE(receive.idle());
-    }
-}
-
 TEST_P(Kernel, K6_input_comes_before_output) {
     const Pair pair = unix_pair();
     const std::string filler(1 << 20, 'f');
@@ -307,91 +169,6 @@ TEST_P(Kernel, K6_input_comes_before_output) {
     ASSERT_TRUE(write_all(pair.b.get(), "in"));  // and only then the input
     ASSERT_TRUE(pump(*kernel, [&] { return order.size() >= 2; }));
     EXPECT_EQ(order, "io");
-    kernel->reclaim(receive);
-}
-
-TEST_P(Kernel, K7_wake_before_wait_makes_it_return) {
-    for (int i = 0; i < 100; i++) {
-        kernel->wake();
-        kernel->wake();
-        EXPECT_TRUE(kernel->may_have_events());
-        kernel->wait(std::nullopt);
-    }
-}
-
-TEST_P(Kernel, K7_wakes_from_threads_are_not_lost) {
-    constexpr int rounds = 2'000;
-    std::atomic<int> asked = 0;
-    std::atomic<int> answered = 0;
-    std::thread waker([&] {
-        for (int i = 1; i <= rounds; i++) {
-            asked.store(i);
-            kernel->wake();
-            while (answered.load() < i) std::this_thread::yield();
-        }
-    });
-    while (answered.load() < rounds) {
-        kernel->wait(std::nullopt);
-        answered.store(asked.load());
-    }
-    waker.join();
-}
-
-asyncio::kernel::Kernel* kernel_of_handler = nullptr;
-
-// ThreadSanitizer puts a signal's handler off until the thread calls something it intercepts: one
-// that came just before the wait is not run before the wait ends. So there the wait must end by
-// itself.
-#if defined(__SANITIZE_THREAD__)
-constexpr std::optional<Duration> signal_patience = 10ms;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr std::optional<Duration> signal_patience = 10ms;
-#else
-constexpr std::optional<Duration> signal_patience = std::nullopt;
-#endif
-#else
-constexpr std::optional<Duration> signal_patience = std::nullopt;
-#endif
-
-TEST_P(Kernel, K7_wake_from_a_signal_handler) {
-    kernel_of_handler = kernel.get();
-    struct sigaction action = {};
-    struct sigaction before = {};
-    action.sa_handler = [](int) { kernel_of_handler->wake(); };
-    ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
-    const pthread_t loop_thread = ::pthread_self();
-    for (int i = 0; i < 100; i++) {
-        std::thread sender([&] { ::pthread_kill(loop_thread, SIGUSR1); });
-        kernel->wait(signal_patience);  // returns although nothing else happens
-        sender.join();
-    }
-    ::sigaction(SIGUSR1, &before, nullptr);
-}
-
-TEST_P(Kernel, C4_signals_do_not_disturb_operations) {
-    const Pair pair = tcp_pair();
-    struct sigaction action = {};
-    struct sigaction before = {};
-    action.sa_handler = [](int) {};
-    ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
-    std::atomic<bool> stop = false;
-    const pthread_t loop_thread = ::pthread_self();
-    std::thread sender([&] {
-        while (!stop.load()) {
-            ::pthread_kill(loop_thread, SIGUSR1);
-            std::this_thread::yield();
-        }
-    });
-    TestOperation receive(Opcode::receive, pair.a.get());
-    EXPECT_TRUE(kernel->submit(receive));
-    for (std::size_t i = 1; i <= 500; i++) {
-        EXPECT_TRUE(write_all(pair.b.get(), "x"));
-        EXPECT_TRUE(pump(*kernel, [&] { return receive.data.size() >= i; }));
-    }
-    stop.store(true);
-    sender.join();
-    ::sigaction(SIGUSR1, &before, nullptr);
     kernel->reclaim(receive);
 }
 
@@ -605,84 +382,6 @@ TEST_P(Kernel, D13_an_event_of_the_same_wait_does_not_reach_a_new_owner) {
     ASSERT_TRUE(write_all(fresh.b.get(), "y"));
     ASSERT_TRUE(pump(*kernel, [&] { return late->ended(); }));
     kernel->close(reused.release());
-}
-
-TEST_P(Kernel, A11_destruction_takes_everything_back) {
-    std::vector<Pair> pairs;
-    std::vector<std::unique_ptr<TestOperation>> operations;
-    for (int i = 0; i < 1'000; i++) {
-        pairs.push_back(unix_pair());
-        operations.push_back(std::make_unique<TestOperation>(Opcode::receive, pairs[i].a.get()));
-        ASSERT_TRUE(kernel->submit(*operations.back()));
-        if (i == 500) poll_now(*kernel);
-    }
-    for (int i = 0; i < 1'000; i += 3) ASSERT_TRUE(write_all(pairs[i].b.get(), "x"));
-    for (int i = 0; i < 1'000; i += 7) kernel->cancel(*operations[i]);
-    kernel.reset();
-    for (const auto& operation : operations) {
-        EXPECT_TRUE(operation->idle());
-        EXPECT_FALSE(operation->ended());
-    }
-    pairs.clear();
-    EXPECT_EQ(open_descriptors(), descriptors_before);
-}
-
-TEST_P(Kernel, attach_follows_the_thread_that_runs_it) {
-    const Pair pair = unix_pair();
-    const auto exchange = [&] {
-        kernel->attach_to_thread();
-        TestOperation receive(Opcode::receive, pair.a.get());
-        EXPECT_TRUE(kernel->submit(receive));
-        EXPECT_TRUE(write_all(pair.b.get(), "hello"));
-        EXPECT_TRUE(pump(*kernel, [&] { return receive.data == "hello"; }));
-        kernel->reclaim(receive);
-        kernel->wake();
-        kernel->wait(std::nullopt);
-    };
-    exchange();
-    std::thread(exchange).join();
-    exchange();
-}
-
-TEST_P(Kernel, attach_refuses_while_another_threads_ring_is_busy) {
-    if (is_epoll()) GTEST_SKIP() << "epoll sets belong to no thread";
-    const Pair pair = unix_pair();
-    TestOperation receive(Opcode::receive, pair.a.get());
-    ASSERT_TRUE(kernel->submit(receive));
-    poll_now(*kernel);
-    std::thread([&] { EXPECT_THROW(kernel->attach_to_thread(), std::logic_error); }).join();
-    kernel->reclaim(receive);
-}
-
-TEST_P(Kernel, operations_may_be_submitted_before_any_thread_attached) {
-    kernel = GetParam().chosen ? make_kernel() : make_io_uring_kernel(GetParam().options);
-    const Pair pair = unix_pair();
-    TestOperation receive(Opcode::receive, pair.a.get());
-    TestOperation cancelled(Opcode::receive, pair.b.get());
-    TestOperation taken(Opcode::receive, pair.b.get());
-    ASSERT_TRUE(kernel->submit(receive));
-    ASSERT_TRUE(kernel->submit(cancelled));
-    kernel->cancel(cancelled);
-    if (!is_epoll()) {
-        ASSERT_TRUE(kernel->submit(taken));
-    }
-    kernel->reclaim(taken);
-    ASSERT_TRUE(write_all(pair.b.get(), "x"));
-    std::thread([&] {
-        kernel->attach_to_thread();
-        EXPECT_TRUE(pump(*kernel, [&] { return receive.data == "x" && cancelled.ended(); }));
-        kernel->reclaim(receive);
-    }).join();
-    EXPECT_TRUE(taken.results.empty());
-}
-
-TEST_P(Kernel, an_unattached_kernel_can_be_destroyed) {
-    kernel = GetParam().chosen ? make_kernel() : make_io_uring_kernel(GetParam().options);
-    const Pair pair = unix_pair();
-    TestOperation receive(Opcode::receive, pair.a.get());
-    ASSERT_TRUE(kernel->submit(receive));
-    kernel.reset();
-    EXPECT_TRUE(receive.idle());
 }
 
 }  // namespace
