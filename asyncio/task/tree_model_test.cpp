@@ -4,7 +4,7 @@
 //
 // ASYNCIO_TEST_SCALE=50 runs the whole million of steps.
 #include <asyncio/task/task_fixture_test.hpp>
-#include <asyncio/task/tree_model_fixture_test.hpp>
+#include <asyncio/task/tree_comparison_fixture_test.hpp>
 
 #include <cstdlib>
 #include <random>

@@ -6,7 +6,7 @@
 //
 // covers: task/task_group.cpp task/timeout.cpp task/shield.cpp task/gather_core.cpp
 //     task/completion_watch.cpp task/sleep.cpp task/wait.cpp
-#include <asyncio/task/tree_model_fixture_test.hpp>
+#include <asyncio/task/tree_comparison_fixture_test.hpp>
 
 #include "fuzz.hpp"
 
