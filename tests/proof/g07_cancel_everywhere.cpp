@@ -220,7 +220,9 @@ int main(int argc, char** argv) {
     Operations all;
     add_task_operations(all);
     add_sync_operations(all);
+    add_stream_operations(all);
     add_net_operations(all);
+    add_sock_operations(all);
     add_tls_operations(all);
     add_file_operations(all);
     add_process_operations(all);

@@ -74,7 +74,9 @@ inline void repeat(std::function<bool()> f) {
 
 void add_task_operations(Operations& all);
 void add_sync_operations(Operations& all);
+void add_stream_operations(Operations& all);
 void add_net_operations(Operations& all);
+void add_sock_operations(Operations& all);
 void add_tls_operations(Operations& all);
 void add_file_operations(Operations& all);
 void add_process_operations(Operations& all);
