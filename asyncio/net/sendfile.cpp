@@ -203,14 +203,15 @@ Coro<> write_file(stream::Transport& transport, Progress& progress) {
     }
 }
 
-/// False if the system cannot.
-Coro<bool> send_natively(SocketTransport& transport, Progress& progress, bool fallback) {
-    DirectSend direct(transport);
-    while (!direct.may_send() && !transport.is_closing()) co_await task::NextWake(direct.changed);
+/// Through `socket`, which sends what `transport` is given. False if the system cannot.
+Coro<bool> send_natively(const stream::Transport& transport, SocketTransport& socket,
+                         Progress& progress, bool fallback) {
+    DirectSend direct(socket);
+    const auto is_over = [&] { return transport.is_closing() || socket.is_closing(); };
+    while (!direct.may_send() && !is_over()) co_await task::NextWake(direct.changed);
     for (;;) {
-        if (transport.is_closing())
-            os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
-        const std::ptrdiff_t result = step(transport.fileno(), progress);
+        if (is_over()) os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
+        const std::ptrdiff_t result = step(socket.fileno(), progress);
         if (result == 0) co_return true;
         if (result > 0) continue;
         if (result != -EAGAIN) {
@@ -218,8 +219,7 @@ Coro<bool> send_natively(SocketTransport& transport, Progress& progress, bool fa
             os::throw_system_error(static_cast<int>(-result), "sendfile");
         }
         direct.ask_for_room();
-        while (!direct.may_send() && !transport.is_closing())
-            co_await task::NextWake(direct.changed);
+        while (!direct.may_send() && !is_over()) co_await task::NextWake(direct.changed);
     }
 }
 
@@ -227,10 +227,10 @@ Coro<std::size_t> sendfile(Ref<stream::Transport> transport, int file, SendfileO
     check_arguments(file, options);
     if (transport->is_closing()) throw std::logic_error("Transport is closing");
     Progress progress(file, options);
-    auto* const plain = dynamic_cast<SocketTransport*>(transport.get());
+    auto* const socket = dynamic_cast<SocketTransport*>(transport->sending_transport());
     bool sent = false;
-    if (plain != nullptr)
-        sent = co_await send_natively(*plain, progress, options.fallback);
+    if (socket != nullptr)
+        sent = co_await send_natively(*transport, *socket, progress, options.fallback);
     else if (!options.fallback)
         throw std::logic_error(
             "fallback is disabled and native sendfile is not supported for "

@@ -4,10 +4,10 @@
 //
 //     std::size_t sent = co_await loop.sendfile(*writer.transport(), file, {.offset = 100});
 //
-// The system copies from file to socket by itself (sendfile); where it cannot, or over TLS, the
-// file is read and written, unless `fallback` is off. Returns how many bytes were sent: `count`, or
-// up to the end of the file. Afterwards the file's position is behind the last byte sent, also
-// after an error or a cancellation.
+// The system copies from file to socket by itself (sendfile), over TLS if the kernel encrypts
+// (SSLContext::enable_ktls); where it cannot, the file is read and written, unless `fallback` is
+// off. Returns how many bytes were sent: `count`, or up to the end of the file. Afterwards the
+// file's position is behind the last byte sent, also after an error or a cancellation.
 //
 // On a transport: what was written before goes out first, write() throws std::logic_error
 // meanwhile, and reading is paused. std::logic_error if it is closing. If the connection is lost

@@ -4,6 +4,7 @@
 #include <asyncio/base/system_error.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/report_error.hpp>
+#include <asyncio/net/socket_records.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
@@ -240,6 +241,7 @@ void SocketTransport::lose(std::exception_ptr error) {
     reading_ = false;
     pending_.clear();
     PollHook::unlink();
+    if (records_ != nullptr) records_->forget();
     if (direct_ != nullptr) direct_->changed.wake_all();
     kernel::Kernel& kernel = loop_.kernel();
     kernel.cancel(receive_);
@@ -294,6 +296,7 @@ void SocketTransport::loop_closed() noexcept {
         (void)system_send(&part, 1);
     }
     PollHook::unlink();
+    if (records_ != nullptr) records_->forget();
     loop_.kernel().reclaim(receive_);
     loop_.kernel().reclaim(send_);
     close_descriptor();

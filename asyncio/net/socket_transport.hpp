@@ -59,6 +59,7 @@ class LossListener : public RefCounted {
 };
 
 class SocketTransport;
+class SocketRecords;
 
 enum class Direction : std::uint8_t { both, read, write };
 
@@ -135,11 +136,14 @@ class SocketTransport final : public stream::Transport,
     const SocketAddress& peername() const override;
     const SocketAddress& sockname() const override;
     int fileno() const noexcept override { return receive_.fd; }
+    stream::Transport* sending_transport() noexcept override { return this; }
+    stream::KernelTls* kernel_tls() override;
     void destroy() noexcept override { delete this; }
 
   private:
     static Ref<SocketTransport> make(EventLoop& loop, int fd, Ref<stream::Protocol> protocol);
     friend class DirectSend;
+    friend class SocketRecords;
     enum class Stage : std::uint8_t { open, closing, losing, lost };
     struct Addresses;
 
@@ -176,6 +180,8 @@ class SocketTransport final : public stream::Transport,
     void flushed();
     void resume_flow();
     void switch_flow();
+    bool ask_for_room();
+    void look_for_room();
     void writable_again();
     void lose(std::exception_ptr error);
     void lose_by(int errno_value, const char* what);
@@ -197,9 +203,10 @@ class SocketTransport final : public stream::Transport,
     stream::Buffer pending_;
     std::unique_ptr<iovec> part_;  // all of sending_, when it was submitted
     mutable std::unique_ptr<Addresses> addresses_;
-    std::exception_ptr error_;       // what the connection is lost with
-    const char* refusal_ = nullptr;  // why write() throws
-    DirectSend* direct_ = nullptr;   // who has the sending side, if anybody
+    std::exception_ptr error_;                // what the connection is lost with
+    const char* refusal_ = nullptr;           // why write() throws
+    DirectSend* direct_ = nullptr;            // who has the sending side, if anybody
+    std::unique_ptr<SocketRecords> records_;  // once asked for
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     std::uint32_t write_iteration_ = 0;  // the last one with small writes

@@ -5,7 +5,9 @@
 // mostly takes at once, and both buffers are empty again.
 #include <asyncio/base/log.hpp>
 #include <asyncio/kernel/kernel.hpp>
+#include <asyncio/net/socket_records.hpp>
 #include <asyncio/net/socket_transport.hpp>
+#include <asyncio/os/kernel_tls.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
 
@@ -211,7 +213,8 @@ void SocketTransport::flushed() {
         eof_sent_ = true;
         os::shutdown(send_.fd, os::Shutdown::write);
     }
-    if (stage_ == Stage::closing) lose(nullptr);
+    if (stage_ == Stage::closing) return lose(nullptr);
+    if (records_ != nullptr) look_for_room();
 }
 
 // --- flow control -------------------------------------------------------------------------------
@@ -262,7 +265,8 @@ DirectSend::~DirectSend() {
     transport.direct_ = nullptr;
     if (!transport.eof_wanted_) transport.refusal_ = nullptr;
     if (transport.is_closing()) return;
-    if (transport.eof_wanted_ && transport.send_.idle()) transport.loop_.before_poll(transport);
+    const bool wanted = transport.eof_wanted_ || transport.records_ != nullptr;
+    if (wanted && transport.send_.idle()) transport.loop_.before_poll(transport);
     if (was_reading_) transport.resume_reading();
 }
 
@@ -271,20 +275,67 @@ bool DirectSend::may_send() const noexcept {
 }
 
 void DirectSend::ask_for_room() {
-    kernel::Operation& send = transport_->send_;
-    send.opcode = kernel::Opcode::poll;
-    send.events = POLLOUT;
-    if (!transport_->loop_.kernel().submit(send)) transport_->writable_again();
+    if (!transport_->ask_for_room()) transport_->writable_again();
+}
+
+/// False: it failed at once; else writable_again() is called. REQUIRES: send_ is idle.
+bool SocketTransport::ask_for_room() {
+    send_.opcode = kernel::Opcode::poll;
+    send_.events = POLLOUT;
+    return loop_.kernel().submit(send_);
 }
 
 /// The end of what ask_for_room() began.
 void SocketTransport::writable_again() {
     send_.opcode = kernel::Opcode::send;
     if (direct_ != nullptr) direct_->changed.wake_all();
-    if (stage_ == Stage::losing)
-        finish_if_idle();
-    else if (direct_ == nullptr)
-        send_buffered();
+    if (stage_ == Stage::losing) return finish_if_idle();
+    if (direct_ != nullptr) return;
+    if (records_ != nullptr && records_->is_flushed()) records_->call_now();
+    if (stage_ <= Stage::closing && send_.idle()) send_buffered();
+}
+
+// --- records of TLS that the system makes -------------------------------------------------------
+
+stream::KernelTls* SocketTransport::kernel_tls() {
+    if (direction_ != Direction::both) return nullptr;
+    if (records_ == nullptr) records_ = std::make_unique<SocketRecords>(*this);
+    return records_.get();
+}
+
+void SocketTransport::look_for_room() {
+    if (!records_->waits() || !records_->is_flushed() || !send_.idle()) return;
+    if (ask_for_room()) return;
+    send_.opcode = kernel::Opcode::send;
+    lose_by(-send_.inline_result, "wait until it can be sent");
+}
+
+bool SocketRecords::is_supported() const noexcept { return os::has_kernel_tls(); }
+
+bool SocketRecords::is_flushed() const noexcept {
+    return transport_.stage_ == SocketTransport::Stage::open && transport_.direct_ == nullptr &&
+           transport_.get_write_buffer_size() == 0;
+}
+
+bool SocketRecords::start(const tls_crypto_info& crypto) noexcept {
+    return is_supported() && os::start_kernel_tls(transport_.send_.fd, crypto) == 0;
+}
+
+int SocketRecords::send_record(std::uint8_t type, std::span<const std::byte> content) noexcept {
+    const std::ptrdiff_t sent = os::send_tls_record(transport_.send_.fd, type, content);
+    if (sent < 0) return static_cast<int>(-sent);
+    return sent == std::ssize(content) ? 0 : EMSGSIZE;  // never half of one: see KernelTls
+}
+
+void SocketRecords::when_room(UniqueFunction<void()> call) {
+    if (transport_.stage_ != SocketTransport::Stage::open) return;
+    call_ = std::move(call);
+    if (transport_.direct_ != nullptr) transport_.direct_->changed.wake_all();
+    transport_.look_for_room();
+}
+
+void SocketRecords::call_now() {
+    if (UniqueFunction<void()> call = std::exchange(call_, UniqueFunction<void()>())) call();
 }
 
 }  // namespace asyncio::net

@@ -34,6 +34,7 @@ class SSLObject;
 
 namespace asyncio::stream {
 
+class KernelTls;
 class Protocol;
 
 /// Of a transport's write buffer, bytes: the protocol is paused above `high`, resumed at `low`.
@@ -85,6 +86,12 @@ class Transport : public RefCounted {
     virtual int fileno() const noexcept = 0;
     /// What a secure connection tells of itself; null if it is not secure, not yet, or lost.
     virtual const ssl::SSLObject* ssl_object() const noexcept { return nullptr; }
+
+    /// The transport that hands what is written here to the system as it is, and may have it send
+    /// files: itself, or one below that does nothing else. Null: what is written is changed first.
+    virtual Transport* sending_transport() noexcept { return nullptr; }
+    /// Null: nothing below can encrypt. It lives as long as the transport.
+    virtual KernelTls* kernel_tls() { return nullptr; }
 
     virtual void destroy() noexcept = 0;
 
