@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace asyncio::tls_tests {
 namespace {
@@ -17,14 +19,6 @@ using net_tests::echo;
 using net_tests::open_descriptors;
 using net_tests::port_of;
 using ::testing::HasSubstr;
-
-template <class A>
-Coro<std::string> end_of(A awaitable) {
-    auto outcome = co_await as_outcome(std::move(awaitable));
-    if (outcome) co_return "ok";
-    if (outcome.cancelled()) co_return "cancelled";
-    co_return describe(outcome.error());
-}
 
 Coro<> talk(std::uint16_t port, const SSLContext& ctx, std::string text) {
     auto [reader, writer] =
@@ -374,6 +368,44 @@ TEST(Tls, TLS_11_eof_received_cannot_keep_a_connection_half_open) {
         co_await server.wait_closed();
     });
     EXPECT_TRUE(lines.contains("returning true from eof_received() has no effect"));
+}
+
+/// Gives its transport another protocol when it may write again.
+class Leaver final : public Recorder {
+  public:
+    void resume_writing() override { transport_->set_protocol(next); }
+    const Ref<Recorder> next{new Recorder()};
+};
+
+TEST(Tls, SENDF_11_reading_goes_on_after_a_file_under_which_the_protocol_was_replaced) {
+    run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const SSLContext ours = server_context();
+        const SSLContext theirs = client_context();
+        constexpr std::size_t kSize = 8 << 20;
+        const auto handler = [](StreamReader& reader, StreamWriter& writer) -> Coro<> {
+            (void)co_await reader.readexactly(kSize);
+            writer.write("answer");
+            (void)co_await reader.read();
+        };
+        Server server = co_await start_server(handler, "127.0.0.1", 0, {.ssl = &ours});
+        auto [transport, leaver] = co_await loop.create_connection(
+            [] { return std::make_unique<Leaver>(); }, "127.0.0.1", port_of(server),
+            {.ssl = &theirs, .server_hostname = "localhost"});
+        const os::Fd file(::memfd_create("asyncio", MFD_CLOEXEC));
+        EXPECT_EQ(::ftruncate(file.get(), kSize), 0);
+        const std::size_t sent = co_await loop.sendfile(*transport, file.get());
+        EXPECT_EQ(sent, kSize);
+        EXPECT_EQ(transport->get_protocol(), leaver->next.get());
+        EXPECT_TRUE(transport->is_reading());
+        const auto answered = [&] { return leaver->next->received == "answer"; };
+        EXPECT_TRUE(co_await net_tests::until(answered));
+        transport->close();
+        const auto gone = [&] { return leaver->next->lost; };
+        EXPECT_TRUE(co_await net_tests::until(gone));
+        server.close();
+        co_await server.wait_closed();
+    });
 }
 
 TEST(Tls, TLS_16_start_tls_of_protocols_does_not_connect_again) {

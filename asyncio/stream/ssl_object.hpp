@@ -48,6 +48,8 @@ class SSLObject {
     virtual std::string_view server_hostname() const = 0;
     /// The handshake was an abbreviated one.
     virtual bool session_reused() const = 0;
+    /// The kernel encrypts what is sent: see SSLContext::enable_ktls.
+    virtual bool ktls_send() const noexcept = 0;
 
   protected:
     ~SSLObject() = default;

@@ -117,6 +117,12 @@ class SSLContext final : public stream::SecureContext {
     /// True: the end of the connection below, without the peer's close_notify, counts as a clean
     /// end. For protocols whose messages tell where they end, and peers that do not say goodbye.
     bool suppress_ragged_eofs = false;
+    /// Have the kernel encrypt what is sent (OpenSSL's SSL_OP_ENABLE_KTLS), so that loop.sendfile()
+    /// sends files natively. Done where it can be: TLS 1.3 on a TCP socket, a cipher of AES-GCM or
+    /// ChaCha20-Poly1305, and a system with the module "tls" when the program asks first; elsewhere
+    /// nothing changes. SSLObject::ktls_send() tells. Each write is records of its own then; and a
+    /// peer that asks us to renew our keys (KeyUpdate) gets an SSLError: the kernel cannot.
+    bool enable_ktls = false;
 
     // --- for the streams, and the rest of this room ----------------------------------------
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/system_error.hpp>
 #include <asyncio/tls/certificate.hpp>
 #include <asyncio/tls/context.hpp>
 #include <asyncio/tls/engine.hpp>
 #include <asyncio/tls/error.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstring>
 #include <new>
@@ -20,6 +22,11 @@ namespace asyncio::tls {
 // --- setting up --------------------------------------------------------------------------------
 
 namespace {
+
+// Commands that openssl/bio.h tells of in a comment only, as BIO_CTRL_SET_KTLS_SEND and
+// BIO_CTRL_SET_KTLS_SEND_CTRL_MSG: OpenSSL 3 gives them to whatever BIO it writes to.
+constexpr int kSetKernelTls = 72;   // number: to send; pointer: the keys, as linux/tls.h has them
+constexpr int kSetRecordType = 74;  // number: what the next write is
 
 /// OpenSSL wants at least the lowest it knows; 0 leaves its own policy.
 int version_number(ssl::TLSVersion version) {
@@ -136,9 +143,15 @@ BIO_METHOD* Engine::bio_method() {
 }
 
 int Engine::bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* written) {
+    auto& self = *static_cast<Engine*>(BIO_get_data(bio));
+    const auto bytes = std::as_bytes(std::span(data, size));
+    BIO_clear_retry_flags(bio);
     try {
-        static_cast<Engine*>(BIO_get_data(bio))
-            ->output_.append(std::as_bytes(std::span(data, size)));
+        if (self.kernel_sends_) {
+            if (!self.send_record(bio, bytes)) return -1;
+        } else {
+            self.output_.append(bytes);
+        }
     } catch (...) {
         return 0;
     }
@@ -166,16 +179,64 @@ int Engine::bio_read(BIO* bio, char* data, std::size_t size, std::size_t* taken)
     return 0;
 }
 
-long Engine::bio_control(BIO* bio, int command, long, void*) {
-    const auto& self = *static_cast<Engine*>(BIO_get_data(bio));
+long Engine::bio_control(BIO* bio, int command, long number, void* pointer) {
+    auto& self = *static_cast<Engine*>(BIO_get_data(bio));
     switch (command) {
         case BIO_CTRL_FLUSH:
-            return 1;
+            return self.is_flushed(bio) ? 1 : -1;
         case BIO_CTRL_EOF:
             return self.input_ended_ && self.kept_.empty() && self.lent_.empty();
+        case kSetKernelTls:
+            return number != 0 && self.give_keys(pointer);
+        case BIO_CTRL_GET_KTLS_SEND:
+            return self.kernel_sends_;
+        case kSetRecordType:
+            self.record_type_ = static_cast<std::uint8_t>(number);
+            return 1;
         default:
             return 0;
     }
+}
+
+// --- the kernel's TLS ---------------------------------------------------------------------------
+
+void Engine::offer_kernel(stream::KernelTls& kernel) noexcept {
+    kernel_ = &kernel;
+    SSL_set_options(ssl_, SSL_OP_ENABLE_KTLS);
+}
+
+/// What has to be out before OpenSSL goes on. Only where the kernel may send it needs to know.
+bool Engine::is_flushed(BIO* bio) noexcept {
+    BIO_clear_retry_flags(bio);
+    if (kernel_ == nullptr || (complete_ && !kernel_sends_)) return true;
+    if (output_.empty() && kernel_->is_flushed()) return true;
+    waits_for_room_ = true;
+    BIO_set_retry_write(bio);
+    return false;
+}
+
+/// `crypto` begins as linux/tls.h says; the kernel room knows how it goes on.
+bool Engine::give_keys(void* crypto) noexcept {
+    if (kernel_ == nullptr || SSL_version(ssl_) != TLS1_3_VERSION) return false;
+    kernel_sends_ = kernel_->start(*static_cast<const tls_crypto_info*>(crypto));
+    return kernel_sends_;
+}
+
+/// What OpenSSL itself has to say. False: not yet, or never, and fail() will say why.
+bool Engine::send_record(BIO* bio, std::span<const std::byte> content) {
+    const bool handshaking = record_type_ == SSL3_RT_HANDSHAKE;
+    if (handshaking && complete_) return false;  // an answer to a KeyUpdate: see read()
+    const int error = kernel_->send_record(record_type_, content);
+    if (error == 0) return true;
+    if (error == EAGAIN) {
+        waits_for_room_ = true;
+        BIO_set_retry_write(bio);
+    } else if (handshaking && (error == EPIPE || error == ECONNRESET)) {
+        return true;  // nobody takes the tickets; what he sent before he went is there to be read
+    } else {
+        callback_error_ = make_system_error(error, "send a TLS record");
+    }
+    return false;
 }
 
 void Engine::on_message(int write, int, int type, const void*, std::size_t, SSL*, void* self) {
@@ -236,14 +297,23 @@ void Engine::fail(const char* doing) {
     throw_ssl_error(what);
 }
 
+/// OpenSSL can go on from here. A flush in vain in a handshake it takes for an error of the system
+/// (its own BIO stands between and does not tell); so that is remembered here.
+bool Engine::is_unfinished(int result) const noexcept {
+    const int error = SSL_get_error(ssl_, result);
+    return error == SSL_ERROR_WANT_READ || (waits_for_room_ && error != SSL_ERROR_SSL);
+}
+
 bool Engine::handshake() {
     if (complete_) return true;
     ERR_clear_error();
+    waits_for_room_ = false;
     const int result = SSL_do_handshake(ssl_);
     if (result != 1) {
-        if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return false;
+        if (is_unfinished(result)) return false;
         fail("TLS handshake");
     }
+    waits_for_room_ = false;
     complete_ = true;
     return true;
 }
@@ -253,6 +323,8 @@ std::size_t Engine::read(std::span<std::byte> memory) {
     std::size_t count = 0;
     const int result = SSL_read_ex(ssl_, memory.data(), memory.size(), &count);
     if (messages_ > kMessagesWithoutData) throw_flood_error("TLS read");
+    if (kernel_sends_ && SSL_get_key_update_type(ssl_) != SSL_KEY_UPDATE_NONE)
+        throw_new_keys_error("TLS read");
     if (result == 1) {
         messages_ = 0;
         return count;
@@ -282,9 +354,12 @@ bool Engine::said_goodbye() const noexcept {
 }
 
 void Engine::say_goodbye() {
-    if (said_goodbye() || !may_write()) return;
+    if (!may_write() || (said_goodbye() && !waits_for_room_)) return;
     ERR_clear_error();
-    if (SSL_shutdown(ssl_) < 0) fail("TLS shutdown");
+    waits_for_room_ = false;
+    const int result = SSL_shutdown(ssl_);
+    if (result < 0 && !is_unfinished(result)) fail("TLS shutdown");
+    waits_for_room_ = result < 0;
 }
 
 bool Engine::shutdown() {
@@ -294,12 +369,13 @@ bool Engine::shutdown() {
     while (!peer_closed() && read(dropped) > 0) continue;
     say_goodbye();
     if (said_before) output_.clear();  // answers to whatever: nobody wants them after a goodbye
-    return peer_closed();
+    return peer_closed() && !waits_for_room_;
 }
 
 void Engine::update_keys() {
     if (SSL_version(ssl_) < TLS1_3_VERSION)
         throw std::logic_error("only TLS 1.3 can renew its keys");
+    if (kernel_sends_) throw std::logic_error("the kernel's TLS cannot renew its keys");
     ERR_clear_error();
     if (SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(ssl_) != 1)
         fail("TLS key update");

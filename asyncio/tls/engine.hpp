@@ -23,10 +23,21 @@
 // vain for a new handshake. But not more than kMessagesWithoutData times in a row: each costs us
 // work, and nothing it. While such a message has come in part OpenSSL cannot write (may_write()).
 //
+// The kernel's TLS (offer_kernel()). OpenSSL itself decides, in the handshake, when to give the
+// keys to send with away, and asks its BIO to do it: by two commands for BIOs that openssl/bio.h
+// numbers, but does not define. From then on write() and output() are out of use: data go to the
+// system as they are, and only OpenSSL's own messages (tickets, alerts) still come here, each to
+// become a record of its type. For all that the way must be clear: what came before has to be with
+// the system. Until it is OpenSSL is told to come again, and waits_for_room() is true. TLS 1.3
+// only: in 1.2 the keys change in the middle of a flight. The system cannot change keys, so a peer
+// that asks for new ones (KeyUpdate) gets an error. To derive the keys here and to count the
+// records was rejected: it is OpenSSL's business, and done there.
+//
 // Errors: SSLError. Threads: one.
 #pragma once
 
 #include <asyncio/stream/buffer.hpp>
+#include <asyncio/stream/kernel_tls.hpp>
 #include <asyncio/stream/ssl_object.hpp>
 #include <asyncio/tls/context_state.hpp>
 
@@ -58,6 +69,13 @@ class Engine final : public ssl::SSLObject {
     Engine& operator=(const Engine&) = delete;
     ~Engine();
 
+    /// Let the kernel encrypt what is sent, if it and the connection are made for it; see above.
+    /// Before the handshake. `kernel` outlives the use of this engine.
+    void offer_kernel(stream::KernelTls& kernel) noexcept;
+    /// What handshake() or shutdown() did not finish goes on when the output is sent and there is
+    /// room in the system; call it again then.
+    bool waits_for_room() const noexcept { return waits_for_room_; }
+
     /// Lends `ciphertext` to the engine; on leaving the scope, what was not used is kept.
     class Input {
       public:
@@ -76,15 +94,16 @@ class Engine final : public ssl::SSLObject {
     /// The connection below has ended: after the input comes nothing more.
     void end_input() noexcept { input_ended_ = true; }
 
-    /// As far as the input allows; true once complete. The certificate has been checked then.
+    /// As far as input and room allow; true once complete. The certificate has been checked then.
     bool handshake();
     /// Decrypts into `memory`, at most a record; 0: needs input, or peer_closed().
     std::size_t read(std::span<std::byte> memory);
     /// False while a message of the peer's about the connection itself is incomplete: needs input.
     bool may_write() const noexcept;
-    /// REQUIRES: the handshake is complete, may_write(), and no shutdown().
+    /// REQUIRES: the handshake is complete, may_write(), not ktls_send(), and no shutdown().
     void write(std::span<const std::byte> plaintext);
-    /// close_notify into the output, as soon as it may write. True once the peer's has come, too;
+    /// close_notify into the output or to the kernel, as soon as it may write. True once it is out
+    /// and the peer's has come, too;
     /// what else it sent is dropped, and no more answered. Call again when there is input.
     bool shutdown();
     /// Renew the keys, and ask the peer to do so. TLS 1.3 only: else std::logic_error.
@@ -104,6 +123,7 @@ class Engine final : public ssl::SSLObject {
     std::string_view selected_alpn_protocol() const override;
     std::string_view server_hostname() const override;
     bool session_reused() const override;
+    bool ktls_send() const noexcept override { return kernel_sends_; }
 
   private:
     friend struct ContextState;  // its callbacks
@@ -116,6 +136,9 @@ class Engine final : public ssl::SSLObject {
                            ssl_st* ssl, void* self);
     static Engine& of(const ssl_st* ssl) noexcept;
 
+    bool send_record(bio_st* bio, std::span<const std::byte> content);
+    bool is_flushed(bio_st* bio) noexcept;
+    bool give_keys(void* crypto) noexcept;
     void set_up(const ssl::SSLContext& context);
     void ask_for_name();
     void resume_session();
@@ -123,6 +146,7 @@ class Engine final : public ssl::SSLObject {
     bool lost_input_ = false;
     void keep_session(ssl_session_st* session);
     int choose_context();
+    bool is_unfinished(int result) const noexcept;
     bool said_goodbye() const noexcept;
     void say_goodbye();
     [[noreturn]] void fail(const char* doing);
@@ -136,7 +160,11 @@ class Engine final : public ssl::SSLObject {
     std::string server_hostname_;
     std::string session_key_;
     std::exception_ptr callback_error_;
-    int messages_ = 0;  // of the peer about the connection itself, since its last data
+    stream::KernelTls* kernel_ = nullptr;  // if it may send
+    int messages_ = 0;              // of the peer about the connection itself, since its last data
+    std::uint8_t record_type_ = 0;  // of what OpenSSL writes next, for the kernel; 0: data
+    bool kernel_sends_ = false;
+    bool waits_for_room_ = false;
     bool server_side_;
     bool input_ended_ = false;
     bool complete_ = false;

@@ -58,6 +58,12 @@ void throw_flood_error(const std::string& what) {
     throw ssl::SSLError(packed(SSL_R_TOO_MANY_KEY_UPDATES), what);
 }
 
+void throw_new_keys_error(const std::string& what) {
+    ERR_clear_error();
+    throw ssl::SSLError(packed(ERR_R_UNSUPPORTED),
+                        what + ": the peer asks for new keys, the kernel's TLS has none");
+}
+
 void throw_verification_error(const std::string& what, int verify_code) {
     ERR_clear_error();
     throw ssl::SSLCertVerificationError(packed(SSL_R_CERTIFICATE_VERIFY_FAILED), what, verify_code,

@@ -61,6 +61,8 @@ namespace asyncio::tls {
 [[noreturn]] void throw_eof_error(const std::string& what);
 /// A peer makes us work, or answer, without end.
 [[noreturn]] void throw_flood_error(const std::string& what);
+/// The peer asks for new keys, and they were given to the kernel, which keeps its first ones.
+[[noreturn]] void throw_new_keys_error(const std::string& what);
 /// For a handshake that did not accept the peer's certificate.
 [[noreturn]] void throw_verification_error(const std::string& what, int verify_code);
 

@@ -8,8 +8,10 @@
 #include <asyncio/tls/certificates_test.hpp>
 #include <asyncio/tls/context.hpp>
 #include <asyncio/tls/engine.hpp>
+#include <asyncio/tls/kernel_tls_fixture_test.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -43,7 +45,7 @@ struct Attack {
 };
 
 /// One end of a wire in memory. Bytes arrive through the loop, at most `piece` at a time.
-class MemoryTransport final : public stream::Transport {
+class MemoryTransport final : public stream::Transport, private RecordCarrier {
   public:
     static std::pair<Ref<MemoryTransport>, Ref<MemoryTransport>> make_pair() {
         std::pair<Ref<MemoryTransport>, Ref<MemoryTransport>> ends{
@@ -61,9 +63,11 @@ class MemoryTransport final : public stream::Transport {
     void write(std::span<const std::byte> data) override {
         if (is_closing() || data.empty()) return;
         ++writes;
-        stuck_.append(reinterpret_cast<const char*>(data.data()), data.size());
-        if (!stuck) send_stuck();
-        update_flow();
+        const std::string_view bytes(reinterpret_cast<const char*>(data.data()), data.size());
+        if (kernel && kernel->maker)
+            carry(kernel->maker->seal(23, bytes));
+        else
+            carry(bytes);
     }
     void write_eof() override { throw std::logic_error("not used"); }
     void close() override {
@@ -96,13 +100,19 @@ class MemoryTransport final : public stream::Transport {
         return reinterpret_cast<const SocketAddress&>(name_);
     }
     int fileno() const noexcept override { return -1; }
+    stream::Transport* sending_transport() noexcept override { return this; }
+    stream::KernelTls* kernel_tls() override { return kernel ? &*kernel : nullptr; }
     void destroy() noexcept override { delete this; }
+
+    /// This end's system can encrypt.
+    void add_kernel_tls() { kernel.emplace(static_cast<RecordCarrier&>(*this)); }
 
     /// The system takes again what is written.
     void unstick() {
         stuck = false;
         send_stuck();
         update_flow();
+        if (kernel) kernel->look();
         if (is_closing()) lose_soon(nullptr);
     }
 
@@ -111,10 +121,18 @@ class MemoryTransport final : public stream::Transport {
     int writes = 0;
     std::size_t piece = 1 << 20;
     bool stuck = false;  // what is written stays here
+    std::optional<FakeKernelTls> kernel;
 
   private:
     MemoryTransport() = default;
     ~MemoryTransport() = default;
+
+    bool holds_bytes() const noexcept override { return !stuck_.empty() || is_closing(); }
+    void carry(std::string_view bytes) override {
+        stuck_ += bytes;
+        if (!stuck) send_stuck();
+        update_flow();
+    }
 
     void apply_write_buffer_limits(stream::WriteBufferLimits limits) override {
         limits_ = limits;
@@ -178,6 +196,7 @@ class MemoryTransport final : public stream::Transport {
     }
     void lose_soon(std::exception_ptr error) {
         if (std::exchange(losing_, true)) return;
+        if (kernel) kernel->forget();
         if (peer_) peer_->arrive("", true);
         peer_ = Ref<MemoryTransport>();
         loop_.call_soon([self = Ref<MemoryTransport>(this), error] {
@@ -219,6 +238,47 @@ struct Endpoint {
     Ref<stream::StreamCore> core;
     Ref<stream::SecureLayer> layer;
 };
+
+/// Two endpoints on a wire.
+struct Connection {
+    explicit Connection(const SSLContext& client_ctx = client_context(),
+                        const SSLContext& server_ctx = server_context(),
+                        stream::SecureOptions client_options = {},
+                        stream::SecureOptions server_options = {})
+        : Connection(MemoryTransport::make_pair(), client_ctx, server_ctx,
+                     std::move(client_options), std::move(server_options)) {}
+    Connection(std::pair<Ref<MemoryTransport>, Ref<MemoryTransport>> wire,
+               const SSLContext& client_ctx, const SSLContext& server_ctx,
+               stream::SecureOptions client_options, stream::SecureOptions server_options)
+        : client(client_ctx, false, wire.first, std::move(client_options)),
+          server(server_ctx, true, wire.second, std::move(server_options)) {}
+
+    /// Both ends begin.
+    void start() {
+        server.start();
+        client.start();
+    }
+    Coro<> shake_hands() {
+        start();
+        co_await gather(client.handshake(), server.handshake());
+    }
+
+    Endpoint client;
+    Endpoint server;
+};
+
+inline TimePoint now() { return get_running_loop().time(); }
+
+/// What an end came to, in words.
+template <class A>
+Coro<std::string> end_of(A awaitable) {
+    auto outcome = co_await as_outcome(std::move(awaitable));
+    if (outcome) co_return "ok";
+    if (outcome.cancelled()) co_return "cancelled";
+    co_return describe(outcome.error());
+}
+
+inline Coro<> read_to_end(StreamReader reader, std::string& text) { text = co_await reader.read(); }
 
 /// Two engines, joined by hand.
 struct Engines {

@@ -13,47 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-/// Two endpoints on a wire.
-struct Connection {
-    explicit Connection(const SSLContext& client_ctx = client_context(),
-                        const SSLContext& server_ctx = server_context(),
-                        stream::SecureOptions client_options = {},
-                        stream::SecureOptions server_options = {})
-        : Connection(MemoryTransport::make_pair(), client_ctx, server_ctx,
-                     std::move(client_options), std::move(server_options)) {}
-    Connection(std::pair<Ref<MemoryTransport>, Ref<MemoryTransport>> wire,
-               const SSLContext& client_ctx, const SSLContext& server_ctx,
-               stream::SecureOptions client_options, stream::SecureOptions server_options)
-        : client(client_ctx, false, wire.first, std::move(client_options)),
-          server(server_ctx, true, wire.second, std::move(server_options)) {}
-
-    /// Both ends begin.
-    void start() {
-        server.start();
-        client.start();
-    }
-    Coro<> shake_hands() {
-        start();
-        co_await gather(client.handshake(), server.handshake());
-    }
-
-    Endpoint client;
-    Endpoint server;
-};
-
-TimePoint now() { return get_running_loop().time(); }
-
-/// What an end came to, in words.
-template <class A>
-Coro<std::string> end_of(A awaitable) {
-    auto outcome = co_await as_outcome(std::move(awaitable));
-    if (outcome) co_return "ok";
-    if (outcome.cancelled()) co_return "cancelled";
-    co_return describe(outcome.error());
-}
-
-Coro<> read_to_end(StreamReader reader, std::string& text) { text = co_await reader.read(); }
-
 TEST(TlsLayer, TLS_01_streams_exchange_data) {
     testing::run([]() -> Coro<> {
         Connection both;

@@ -54,7 +54,8 @@ TlsTransport::TlsTransport(const ssl::SSLContext& context, Ref<stream::Protocol>
                            const stream::SecureOptions& options)
     : above_(std::move(above)),
       handshake_timeout_(options.handshake_timeout),
-      shutdown_timeout_(options.shutdown_timeout) {
+      shutdown_timeout_(options.shutdown_timeout),
+      kernel_wanted_(context.enable_ktls) {
     engine_.emplace(context, options.server_side, options.server_hostname);
 }
 
@@ -72,7 +73,28 @@ void TlsTransport::start_handshake(stream::Transport& below) {
     below_ = Ref<stream::Transport>(&below);
     stage_ = Stage::handshaking;
     arm(handshake_timeout_);
+    if (kernel_wanted_) kernel_ = below.kernel_tls();
+    if (kernel_ != nullptr && !kernel_->is_supported()) kernel_ = nullptr;
+    if (kernel_ != nullptr) engine_->offer_kernel(*kernel_);
     advance();
+}
+
+bool TlsTransport::shake_hands() {
+    while (!engine_->handshake()) {
+        if (!engine_->waits_for_room()) return false;
+        const bool had_output = !engine_->output().empty();
+        flush();
+        if (stage_ != Stage::handshaking) return false;
+        if (had_output && kernel_->is_flushed()) continue;
+        go_on_with_room();
+        return false;
+    }
+    return true;
+}
+
+/// OpenSSL waits until what it has said is with the system, and the system takes more.
+void TlsTransport::go_on_with_room() {
+    kernel_->when_room([keep = Ref<TlsTransport>(this)] { keep->advance(); });
 }
 
 void TlsTransport::opened() {
@@ -154,10 +176,10 @@ void TlsTransport::advance() {
     const bool opens = stage_ == Stage::handshaking;
     advancing_ = true;
     try {
-        if (stage_ == Stage::handshaking && engine_->handshake()) opened();
+        if (stage_ == Stage::handshaking && shake_hands()) opened();
         if (stage_ == Stage::open) deliver();
         if (stage_ == Stage::open && !writing_) write_backlog();
-        if (stage_ == Stage::shutting && engine_->shutdown()) end(false);
+        if (stage_ == Stage::shutting) finish_shutdown();
     } catch (const std::bad_alloc&) {  // nor is there any to say goodbye with
         fail(std::current_exception(), true);
     } catch (...) {
@@ -166,6 +188,13 @@ void TlsTransport::advance() {
     advancing_ = false;
     if (engine_ && engine_->output().size() > held_) flush();
     if (opens) release_output();
+}
+
+void TlsTransport::finish_shutdown() {
+    if (engine_->shutdown())
+        end(false);
+    else if (engine_->waits_for_room())
+        go_on_with_room();
 }
 
 /// Hand decrypted data up. Throws what the engine fails with.
@@ -231,13 +260,30 @@ void TlsTransport::resume_reading() {
 
 // --- writing -----------------------------------------------------------------------------------
 
+bool TlsTransport::accepts_writes() {
+    if (!is_closing()) return true;
+    if (++lost_writes_ >= kLostWritesToReport)
+        log(LogLevel::warning, "write() on a connection that is closed");
+    return false;
+}
+
+/// The kernel encrypts, and nothing waits here that has to go first.
+bool TlsTransport::goes_below() const noexcept {
+    return stage_ == Stage::open && engine_->ktls_send() && backlog_.empty() && !writing_;
+}
+
+stream::Transport* TlsTransport::sending_transport() noexcept {
+    return goes_below() ? below_->sending_transport() : nullptr;
+}
+
+void TlsTransport::writelines(std::span<const std::span<const std::byte>> lines) {
+    if (!goes_below()) return Transport::writelines(lines);
+    if (accepts_writes()) below_->writelines(lines);
+}
+
 void TlsTransport::write(std::span<const std::byte> data) {
-    if (data.empty()) return;
-    if (is_closing()) {
-        if (++lost_writes_ >= kLostWritesToReport)
-            log(LogLevel::warning, "write() on a connection that is closed");
-        return;
-    }
+    if (data.empty() || !accepts_writes()) return;
+    if (goes_below()) return below_->write(data);
     if (stage_ != Stage::open || writing_ || !backlog_.empty()) {
         backlog_.append(data);
         return;
@@ -253,7 +299,10 @@ void TlsTransport::encrypt(std::span<const std::byte> data) {
     try {
         while (!data.empty() && stage_ == Stage::open && engine_->may_write()) {
             const std::size_t size = std::min(data.size(), kPiece);
-            engine_->write(data.first(size));
+            if (engine_->ktls_send())
+                below_->write(data.first(size));
+            else
+                engine_->write(data.first(size));
             data = data.subspan(size);
             flush();
         }

@@ -35,6 +35,7 @@ class TlsTransport final : public stream::Transport {
     // --- Transport -------------------------------------------------------------------------
 
     void write(std::span<const std::byte> data) override;
+    void writelines(std::span<const std::span<const std::byte>> lines) override;
     void write_eof() override;
     bool can_write_eof() const noexcept override { return false; }
     void close() override;
@@ -51,6 +52,7 @@ class TlsTransport final : public stream::Transport {
     const SocketAddress& sockname() const override { return below_->sockname(); }
     int fileno() const noexcept override { return below_->fileno(); }
     const ssl::SSLObject* ssl_object() const noexcept override;
+    stream::Transport* sending_transport() noexcept override;
     void destroy() noexcept override { delete this; }
 
   private:
@@ -59,6 +61,11 @@ class TlsTransport final : public stream::Transport {
     ~TlsTransport() = default;
     void apply_write_buffer_limits(stream::WriteBufferLimits limits) override;
     void start_handshake(stream::Transport& below);
+    bool shake_hands();
+    void go_on_with_room();
+    void finish_shutdown();
+    bool goes_below() const noexcept;
+    bool accepts_writes();
     void advance();
     void opened();
     void deliver();
@@ -80,7 +87,8 @@ class TlsTransport final : public stream::Transport {
 
     Ref<stream::Transport> below_;  // kept for its addresses when lost
     Ref<stream::Protocol> above_;
-    std::optional<Engine> engine_;  // until lost
+    stream::KernelTls* kernel_ = nullptr;  // of below_, if it may be used
+    std::optional<Engine> engine_;         // until lost
     std::unique_ptr<stream::HandshakeListener> listener_;
     std::exception_ptr error_;            // what the connection is lost with
     std::exception_ptr handshake_error_;  // for a listener that comes late
@@ -97,6 +105,7 @@ class TlsTransport final : public stream::Transport {
     bool above_paused_ = false;
     bool reading_paused_ = false;
     bool limits_given_ = false;
+    bool kernel_wanted_;
     bool advancing_ = false;
     bool writing_ = false;
     bool close_wanted_ = false;  // when all is encrypted
