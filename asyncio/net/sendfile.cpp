@@ -173,9 +173,9 @@ class FlowScope {
     FlowScope(const FlowScope&) = delete;
     FlowScope& operator=(const FlowScope&) = delete;
     ~FlowScope() {
-        if (transport_->get_protocol() != flow.get()) return;  // lost, or replaced meanwhile
-        transport_->set_protocol(flow->protocol());
-        if (was_reading_) transport_->resume_reading();
+        if (transport_->get_protocol() == flow.get())  // else lost, or replaced meanwhile
+            transport_->set_protocol(flow->protocol());
+        if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
     }
 
   private:
