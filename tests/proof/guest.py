@@ -2,9 +2,10 @@
 
     image = guest.kernel("6.1", "/where/it/is/kept")    # Debian's kernel package, unpacked; nothing is installed
     root = guest.Root()
+    lines = root.modules(image, ["tls"])                # what loads them, with those they need
     root.program("/build/asyncio_os_tests", "/tests/asyncio_os_tests")   # with the shared objects it loads
     root.file("/etc/hosts", "127.0.0.1 localhost\\n")
-    root.script(lines)                                  # what process 1 does, in busybox's shell
+    root.init(lines)                                    # what process 1 does, in busybox's shell
     output = guest.boot(image, root.write(path), log, seconds=600)
 
 The root file system is an archive in memory (newc), which Linux unpacks into a tmpfs. Needs qemu-system-x86 and
@@ -17,7 +18,7 @@ import shutil
 import stat
 import subprocess
 
-META_PACKAGE = "linux-image-cloud-amd64"  # the smallest that has no modules we need
+META_PACKAGE = "linux-image-cloud-amd64"  # the smallest
 BUSYBOX = "/bin/busybox"
 
 
@@ -96,6 +97,29 @@ class Root:
             if not where:
                 raise Unavailable(f"there is no program {name} here")
             self.program(os.path.realpath(where), f"/usr/bin/{name}")
+
+    def modules(self, image: str, names: list[str]) -> list[str]:
+        """The kernel's modules of these names; returns the commands that load them, each behind those it needs."""
+        tree = os.path.join(os.path.dirname(os.path.dirname(image)), "lib/modules")
+        files = {os.path.basename(path)[:-3].replace("-", "_"): path for path in glob.glob(f"{tree}/**/*.ko", recursive=True)}
+        order: list[str] = []
+
+        def add(name: str) -> None:
+            if name in order:
+                return
+            if name not in files:
+                raise Unavailable(f"the kernel has no module {name}")
+            with open(files[name], "rb") as file:
+                needs = re.search(rb"\0depends=([^\0]*)\0", file.read())
+            for other in needs[1].decode().split(",") if needs and needs[1] else []:
+                add(other.replace("-", "_"))
+            order.append(name)
+
+        for name in names:
+            add(name)
+        for name in order:
+            self.copy(files[name], f"/modules/{name}.ko")
+        return [f"$b insmod /modules/{name}.ko || echo === no module {name}" for name in order]
 
     def init(self, lines: list[str]) -> None:
         """What process 1 does once the system is up; the machine goes off after it."""
