@@ -88,10 +88,16 @@ void InotifyChanges::tell_overflow(bool found, std::size_t behind) {
 }
 
 void InotifyChanges::take_record(const inotify_event& record, const std::string& name) {
-    // What is elsewhere now is not what was asked for; IN_IGNORED follows.
+    // What is elsewhere now is not what was asked for, unless it was asked for again since.
     if ((record.mask & IN_MOVE_SELF) != 0) unwanted(record.wd);
+    // The system may have given the number once more, for a path that is just being added.
+    const bool ends = (record.mask & IN_IGNORED) != 0;
+    if (ends && adding_ > 0) ended_early_.push_back(record.wd);
     const auto path = paths_.find(record.wd);
-    if (path == paths_.end()) return take_unknown(record);
+    if (path == paths_.end()) {
+        if (!ends && adding_ == 0) unwanted(record.wd);
+        return;
+    }
     for (const KindOf& known : kKinds) {
         if ((record.mask & known.bit) == 0) continue;
         const bool moved = known.kind == Kind::moved_from || known.kind == Kind::moved_to;
@@ -101,13 +107,7 @@ void InotifyChanges::take_record(const inotify_event& record, const std::string&
                                   .watched = path->second,
                                   .name = name});
     }
-    if ((record.mask & IN_IGNORED) != 0) end(record.wd);
-}
-
-void InotifyChanges::take_unknown(const inotify_event& record) {
-    const bool ends = (record.mask & IN_IGNORED) != 0;
-    if (ends && adding_ > 0) ended_early_.push_back(record.wd);
-    if (!ends && adding_ == 0) unwanted(record.wd);
+    if (ends) end(record.wd);
 }
 
 void InotifyChanges::unwanted(int number) {

@@ -75,8 +75,8 @@ class InotifyChanges {
 
     const std::unordered_map<int, std::string>& paths() const noexcept { return paths_; }
 
-    /// What has told something since this was asked and is no longer to be watched: what was moved
-    /// away, and what nobody has added. Each once.
+    /// What has told something since this was asked and may no longer have to be watched: what was
+    /// moved, and what nobody has added. Each once.
     std::vector<int> take_unwanted() noexcept { return std::exchange(unwanted_, {}); }
 
     /// Whether records were lost since this was asked.
@@ -86,7 +86,6 @@ class InotifyChanges {
   private:
     bool take_records(std::span<const std::byte> records);
     void take_record(const inotify_event& record, const std::string& name);
-    void take_unknown(const inotify_event& record);
     void unwanted(int number);
     void note_overflow(std::size_t behind) noexcept;
     void tell_overflow(bool found, std::size_t behind);

@@ -40,6 +40,16 @@ TEST(InotifyChanges, what_ends_while_it_is_added_is_gone) {
     EXPECT_EQ(change.kind, Kind::gone);
     EXPECT_EQ(change.watched, "early");
     EXPECT_TRUE(changes.paths().empty());
+    {  // also when it is watched already, under another path
+        const InotifyChanges::Adding adding(changes);
+        changes.add(3, "old");
+        read(changes, record(3, IN_IGNORED));
+        changes.add(3, "new");
+    }
+    EXPECT_EQ(changes.take().watched, "old");
+    ASSERT_FALSE(changes.empty());
+    EXPECT_EQ(changes.take().watched, "new");
+    EXPECT_TRUE(changes.paths().empty());
     // Of nobody, it says nothing about who is added later.
     read(changes, record(2, IN_IGNORED));
     changes.add(2, "later");

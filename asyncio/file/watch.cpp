@@ -9,9 +9,11 @@
 #include <asyncio/os/inotify.hpp>
 #include <asyncio/task/wait_list.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -94,7 +96,12 @@ struct Watch::State final : private loop::Member {
         changed.wake_all();  // their poll says nothing of what is taken out here
         changes.read(std::span(buffer).first(static_cast<std::size_t>(size)),
                      os::unread_bytes(fd.get()));
-        for (const int number : changes.take_unwanted()) (void)os::remove_watch(fd.get(), number);
+        for (const int number : changes.take_unwanted()) {
+            if (changes.paths().contains(number))
+                moved.push_back(number);
+            else
+                (void)os::remove_watch(fd.get(), number);
+        }
         return true;
     }
 
@@ -108,6 +115,7 @@ struct Watch::State final : private loop::Member {
     os::Fd fd;
     kernel::Operation poll{kernel::Opcode::poll, &on_completion};
     file::InotifyChanges changes;
+    std::vector<int> moved;  // or added since under the name they have now: to be looked at
     task::WaitList changed;
 
   private:
@@ -128,8 +136,9 @@ namespace {
 
 using State = std::shared_ptr<Watch::State>;
 
-/// Records were lost: among them may have been the last of a path, which is not told twice.
-Coro<> look_again(State state) {
+/// At what was moved, or at all: records were lost, and among them may have been the last of a
+/// path, which is not told twice.
+Coro<> look_again(State state, bool at_all) {
     struct Unless {  // it came to its end
         State state;
         ~Unless() {
@@ -139,10 +148,12 @@ Coro<> look_again(State state) {
         }
     } lost{state};
     auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
-    const auto& known = state->changes.paths();
-    auto look = [fd, paths = std::vector<NumberedPath>(known.begin(), known.end())] {
-        return look_at(fd->get(), paths);
-    };
+    const std::vector<int> moved = std::exchange(state->moved, {});
+    std::vector<NumberedPath> paths;
+    for (const auto& [number, path] : state->changes.paths())
+        if (at_all || std::ranges::find(moved, number) != moved.end())
+            paths.emplace_back(number, path);
+    auto look = [fd, paths = std::move(paths)] { return look_at(fd->get(), paths); };
     const Seen seen = co_await file::on_thread(std::move(look));
     lost.state.reset();
     if (!state->open()) co_return;
@@ -156,11 +167,12 @@ Coro<> look_again(State state) {
 
 Coro<std::optional<Change>> next_change(State state) {
     std::optional<Change> change;
-    while (state->changes.empty()) {
+    while (state->changes.empty() || !state->moved.empty()) {
         if (!state->open()) co_return change;
-        if (state->read()) continue;
-        if (state->changes.take_lost()) {
-            co_await look_again(state);
+        if (state->changes.empty() && state->read()) continue;
+        const bool lost = state->changes.empty() && state->changes.take_lost();
+        if (lost || !state->moved.empty()) {
+            co_await look_again(state, lost);
             continue;
         }
         if (state->changes.paths().empty()) co_return change;

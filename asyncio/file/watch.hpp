@@ -71,7 +71,7 @@ class Watch {
     /// given to one.
     Coro<std::optional<Change>> next() const;
 
-    /// Watch `path`, too.
+    /// Watch `path`, too. What is watched already is told under this path from then on.
     Coro<> add(std::string_view path) const;
 
     /// Stop now; what was not taken is dropped. A task in next() gets nullopt. Idempotent.

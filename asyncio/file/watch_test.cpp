@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -34,6 +35,7 @@ namespace {
 using fs::Change;
 using Kind = Change::Kind;
 using FileKind = os::FileCall::Kind;
+using ::testing::AnyOf;
 
 class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> {
   protected:
@@ -337,6 +339,45 @@ TEST_P(WatchTest, what_one_task_reads_is_for_all_that_wait) {
         EXPECT_EQ(rest, (std::vector<std::string>{"removed one/", "removed two/", "gone"}));
         const std::optional<Change> none = co_await wait_for(waits_too, kPatience);
         EXPECT_FALSE(none);
+    });
+}
+
+TEST_P(WatchTest, what_was_moved_and_added_under_its_new_name_stays_watched) {
+    run([&]() -> Coro<> {
+        mkdir("a");
+        const fs::Watch watch = co_await fs::watch(path("a"));
+        rename("a", "b");
+        co_await watch.add(path("b"));
+        for (const char* name : {"b/x", "b/y", "b/z"}) {
+            mkdir(name);
+            const std::optional<Change> created = co_await watch.next();
+            EXPECT_EQ(created.value().path(), path(name));
+        }
+        rename("b", "c");
+        const std::vector<std::string> rest = co_await changes_until(watch, Kind::gone);
+        EXPECT_EQ(rest.back(), "gone");
+        const std::optional<Change> none = co_await watch.next();
+        EXPECT_FALSE(none);
+    });
+}
+
+TEST_P(WatchTest, what_is_added_under_its_new_name_while_the_move_is_told_is_watched_or_gone) {
+    run([&]() -> Coro<> {
+        mkdir("a");
+        for (int turns = 0; turns < 6; ++turns) {
+            const fs::Watch watch = co_await fs::watch(path("a"));
+            const Task<std::vector<std::string>> told =
+                create_task(changes_until(watch, Kind::created));
+            for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
+            rename("a", "b");
+            co_await watch.add(path("b"));
+            mkdir("b/x");
+            constexpr auto kPatience = std::chrono::minutes(1);  // deadline: for what never comes
+            const std::vector<std::string> seen = co_await wait_for(told, kPatience);
+            EXPECT_THAT(seen.back(), AnyOf("created x/", "gone")) << turns;
+            rmdir("b/x");
+            rename("b", "a");
+        }
     });
 }
 
