@@ -8,6 +8,7 @@
 // Each storm has a process of its own, in which a system call filter ends the program if it sends a
 // signal to a number: signals go through pidfds only, so none can reach a stranger.
 #include <asyncio/subprocess/process.hpp>
+#include <asyncio/subprocess/subprocess_fixture_test.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/gather.hpp>
 #include <asyncio/task/run.hpp>
@@ -29,7 +30,6 @@
 
 #include <gtest/gtest.h>
 
-#include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -41,25 +41,15 @@
 namespace asyncio {
 namespace {
 
+using subprocess_tests::no_children;
+using subprocess_tests::open_descriptors;
+
 constexpr int kAtOnce = 32;
 constexpr int kNotPermitted = 77;  // exit status
 
 double scale() {
     const char* text = std::getenv("ASYNCIO_TEST_SCALE");
     return text != nullptr ? std::atof(text) : 0.02;
-}
-
-int open_descriptors() {
-    int count = 0;
-    DIR* directory = ::opendir("/proc/self/fd");
-    while (::readdir(directory) != nullptr) ++count;
-    ::closedir(directory);
-    return count;
-}
-
-bool no_children() {
-    siginfo_t info = {};
-    return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD;
 }
 
 /// From here on kill() and its relatives end this process.

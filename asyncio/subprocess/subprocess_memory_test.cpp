@@ -4,6 +4,7 @@
 // program runs already and one of its pipes cannot be opened.
 #include <asyncio/base/scarce_memory_fixture_test.hpp>
 #include <asyncio/subprocess/process.hpp>
+#include <asyncio/subprocess/subprocess_fixture_test.hpp>
 #include <asyncio/subprocess/subprocess_transport.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/run.hpp>
@@ -19,7 +20,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -28,26 +28,13 @@
 namespace asyncio {
 namespace {
 
-using namespace std::chrono_literals;
+using namespace subprocess_tests;
 using memory_tests::before_failure;
 using memory_tests::left_before_failure;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr int kMostAllocations = 1000;  // of one start; it takes some tens
-
-int open_descriptors() {
-    int count = 0;
-    DIR* directory = ::opendir("/proc/self/fd");
-    while (::readdir(directory) != nullptr) ++count;
-    ::closedir(directory);
-    return count;
-}
-
-bool no_children() {
-    siginfo_t info = {};
-    return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD;
-}
 
 /// Bounded: what was killed has 20 s to be gone, and its pipes to be closed.
 Coro<> until_nothing_is_left(int descriptors) {
