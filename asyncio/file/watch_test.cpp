@@ -36,6 +36,7 @@ using fs::Change;
 using Kind = Change::Kind;
 using FileKind = os::FileCall::Kind;
 using ::testing::AnyOf;
+using ::testing::Contains;
 
 class WatchTest : public FolderTest, public ::testing::WithParamInterface<bool> {
   protected:
@@ -135,6 +136,17 @@ Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) 
                        (change->name.empty() ? "" : " " + change->name) +
                        (change->is_dir ? "/" : ""));
         more = change->kind != last;
+    }
+    co_return seen;
+}
+
+/// Of the changes up to that of `last`.
+Coro<std::vector<std::string>> names_until(const fs::Watch& watch, std::string last) {
+    std::vector<std::string> seen;
+    while (seen.empty() || seen.back() != last) {
+        const std::optional<Change> change = co_await watch.next();
+        if (!change) break;
+        seen.push_back(change->name);
     }
     co_return seen;
 }
@@ -286,6 +298,45 @@ TEST_P(WatchTest, a_look_after_an_overflow_that_is_cancelled_is_made_again) {
             const std::optional<Change> change = co_await cancelled_and_asked_again(watch, next);
             EXPECT_EQ(change.value().kind, Kind::gone) << turns;
             EXPECT_EQ(change.value().watched, path("removed")) << turns;
+        }
+    });
+}
+
+TEST_P(WatchTest, a_look_after_a_move_that_is_cancelled_is_made_again) {
+    run([&]() -> Coro<> {
+        mkdir("here");
+        for (int turns = 0; turns < 8; ++turns) {
+            const fs::Watch watch = co_await fs::watch(path("here"));
+            rename("here", "there");
+            const Task<std::optional<Change>> next = create_task(watch.next());
+            for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
+            const std::optional<Change> change = co_await cancelled_and_asked_again(watch, next);
+            EXPECT_EQ(change.value().kind, Kind::gone) << turns;
+            EXPECT_EQ(change.value().watched, path("here")) << turns;
+            const std::optional<Change> none = co_await watch.next();
+            EXPECT_FALSE(none) << turns;
+            rename("there", "here");
+        }
+    });
+}
+
+TEST_P(WatchTest, what_is_added_again_after_a_cancelled_add_is_watched) {
+    run([&]() -> Coro<> {
+        mkdir("one");
+        mkdir("two");
+        for (int turns = 0; turns < 8; ++turns) {
+            const fs::Watch watch = co_await fs::watch(path("one"));
+            const Task<void> add = create_task(watch.add(path("two")));
+            for (int i = 0; i < turns; ++i) co_await sleep(Duration::zero());
+            add.cancel();
+            (void)co_await as_outcome(add);
+            mkdir("two/before");
+            co_await watch.add(path("two"));
+            mkdir("two/after");
+            mkdir("one/last");
+            const std::vector<std::string> seen = co_await names_until(watch, "last");
+            EXPECT_THAT(seen, Contains("after")) << turns;
+            for (const char* name : {"two/before", "two/after", "one/last"}) rmdir(name);
         }
     });
 }
