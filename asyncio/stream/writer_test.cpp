@@ -6,6 +6,7 @@
 #include <asyncio/stream/writer.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -377,6 +378,24 @@ TEST(StreamWriter, TLS_17_start_tls_that_cannot_begin_closes_the_connection) {
             writer.close();
         }
     });
+}
+
+TEST(StreamWriter, TLS_17_start_tls_that_drains_when_its_loop_closes_ends_with_it) {
+    auto loop = testing::make_virtual_loop();
+    testing::ErrorLog errors(*loop);
+    std::optional<FakeConnection> connection;
+    loop->run_until_complete([&]() -> Coro<> {
+        connection.emplace();
+        const StreamWriter writer(connection->core);
+        const NoMemory context(nullptr);
+        writer.write(std::string(1000, 'x'));
+        (void)create_task(writer.start_tls(context, {.server_hostname = "localhost"}));
+        co_await sleep(0s);
+        writer.close();
+    });
+    loop->close();
+    EXPECT_EQ(connection->transport->aborts, 1);
+    EXPECT_EQ(errors.reports().size(), 1u);  // that the task was pending
 }
 
 TEST(Transport, TRN_09_missing_limits_follow_from_the_other) {
