@@ -395,6 +395,35 @@ TEST_F(Subprocess, SUB_26_SUB_27_the_order_of_a_protocols_events) {
     });
 }
 
+TEST_F(Subprocess, what_a_protocol_throws_of_data_is_reported_and_the_pipe_stays) {
+    struct Throws : Recorder {
+        void connection_made(SubprocessTransport& transport) override {
+            Recorder::connection_made(transport);
+            stdin_ = transport.get_pipe_transport(0);
+        }
+        void pipe_data_received(int fd, std::span<const std::byte> data) override {
+            Recorder::pipe_data_received(fd, data);
+            if (text[fd] == "one\n") stdin_->write("two\n");
+            throw std::runtime_error("not this one");
+        }
+        Transport* stdin_ = nullptr;
+    };
+    std::vector<std::string> reports;
+    asyncio::run([&]() -> Coro<> {
+        get_running_loop().set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
+            reports.push_back(context.message);
+        });
+        auto [transport, protocol] = co_await get_running_loop().subprocess_shell(
+            [] { return std::make_unique<Throws>(); }, {.stdin_ = PIPE, .stdout_ = PIPE},
+            "echo one; read line; echo $line; exit 3");
+        co_await protocol->over;
+        EXPECT_EQ(protocol->text[1], "one\ntwo\n");
+        EXPECT_EQ(transport->get_returncode(), 3);
+    });
+    EXPECT_EQ(reports,
+              std::vector<std::string>(2, "Exception in SubprocessProtocol.pipe_data_received()"));
+}
+
 TEST_F(Subprocess, a_SystemExit_of_a_protocol_leaves_the_loop) {
     struct Exits : Recorder {
         void process_exited() override { throw SystemExit(5); }

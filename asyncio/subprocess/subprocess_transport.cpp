@@ -29,7 +29,10 @@ class SubprocessTransport::Pipe final : public stream::Protocol {
 
     void connection_made(Transport& transport) override { transport_ = Ref<Transport>(&transport); }
     void data_received(std::span<const std::byte> data) override {
-        if (owner_ != nullptr) owner_->protocol_->pipe_data_received(fd_, data);
+        if (owner_ == nullptr) return;
+        // Not for the transport to hear, which would end with it.
+        owner_->tell("Exception in SubprocessProtocol.pipe_data_received()",
+                     [&] { owner_->protocol_->pipe_data_received(fd_, data); });
     }
     bool eof_received() override { return false; }
     void connection_lost(std::exception_ptr error) override {

@@ -8,8 +8,10 @@
 // Order: connection_made; then, for each descriptor, pipe_data_received* and pipe_connection_lost,
 // with process_exited anywhere among them; connection_lost last, when the program has ended and all
 // pipes are closed. All but connection_made come from the loop. What one of them throws is reported
-// to the loop's exception handler. If a pipe cannot be opened, the program is killed, whoever
-// started it gets the error, and the protocol is told nothing, as it has heard of no connection.
+// to the loop's exception handler, and nothing ends with it; what connection_made throws ends the
+// program, and whoever started it gets it. If a pipe cannot be opened, the program is killed,
+// whoever started it gets the error, and the protocol is told nothing, as it has heard of no
+// connection.
 //
 // A transport keeps itself and its protocol until connection_lost returned, or the loop closed.
 // Threads: the loop's.
