@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -98,11 +99,20 @@ struct Watch::State final : private loop::Member {
                      os::unread_bytes(fd.get()));
         for (const int number : changes.take_unwanted()) {
             if (changes.paths().contains(number))
-                moved.push_back(number);
+                doubt(number);
             else
                 (void)os::remove_watch(fd.get(), number);
         }
         return true;
+    }
+
+    /// It was moved; but maybe added since, under the name it has now.
+    void doubt(int number) noexcept {
+        try {
+            moved.push_back(number);
+        } catch (const std::bad_alloc&) {
+            changes.set_lost();  // then a look at all
+        }
     }
 
     void expect_more() {
@@ -115,7 +125,7 @@ struct Watch::State final : private loop::Member {
     os::Fd fd;
     kernel::Operation poll{kernel::Opcode::poll, &on_completion};
     file::InotifyChanges changes;
-    std::vector<int> moved;  // or added since under the name they have now: to be looked at
+    std::vector<int> moved;  // to be looked at
     task::WaitList changed;
 
   private:
@@ -147,12 +157,12 @@ Coro<> look_again(State state, bool at_all) {
             state->changed.wake_all();  // the next one looks
         }
     } lost{state};
-    auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
     const std::vector<int> moved = std::exchange(state->moved, {});
     std::vector<NumberedPath> paths;
     for (const auto& [number, path] : state->changes.paths())
         if (at_all || std::ranges::find(moved, number) != moved.end())
             paths.emplace_back(number, path);
+    auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
     auto look = [fd, paths = std::move(paths)] { return look_at(fd->get(), paths); };
     const Seen seen = co_await file::on_thread(std::move(look));
     lost.state.reset();

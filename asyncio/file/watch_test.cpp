@@ -140,6 +140,23 @@ Coro<std::vector<std::string>> changes_until(const fs::Watch& watch, Kind last) 
     co_return seen;
 }
 
+/// As long as it lives, this process may open no more.
+class NoDescriptors {
+  public:
+    NoDescriptors() : lowest_free_(::dup(0)) {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit full = {static_cast<rlim_t>(lowest_free_.get()) + 1, before_.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &full);
+    }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    os::Fd lowest_free_;
+    rlimit before_ = {};
+};
+
 /// Of the changes up to that of `last`.
 Coro<std::vector<std::string>> names_until(const fs::Watch& watch, std::string last) {
     std::vector<std::string> seen;
@@ -480,17 +497,33 @@ TEST_P(WatchTest, a_look_after_an_overflow_for_which_there_is_no_descriptor_is_m
     run([&]() -> Coro<> {
         mkdir("stays");
         const fs::Watch watch = co_await watch_of_what_went_unheard();
-        const os::Fd lowest_free(::dup(0));
-        rlimit before = {};
-        ::getrlimit(RLIMIT_NOFILE, &before);
-        const rlimit full = {static_cast<rlim_t>(lowest_free.get()) + 1, before.rlim_max};
-        ::setrlimit(RLIMIT_NOFILE, &full);
-        const auto refused = co_await as_outcome(watch.next());
-        ::setrlimit(RLIMIT_NOFILE, &before);
-        EXPECT_EQ(errno_of(refused), EMFILE);
+        {
+            const NoDescriptors full;
+            const auto refused = co_await as_outcome(watch.next());
+            EXPECT_EQ(errno_of(refused), EMFILE);
+        }
         const std::optional<Change> change = co_await watch.next();
         EXPECT_EQ(change.value().kind, Kind::gone);
         EXPECT_EQ(change.value().watched, path("removed"));
+    });
+}
+
+TEST_P(WatchTest, a_look_after_a_move_for_which_there_is_no_descriptor_keeps_no_change_back) {
+    if (GetParam()) GTEST_SKIP() << "limits the real system";
+    run([&]() -> Coro<> {
+        mkdir("here");
+        const fs::Watch watch = co_await fs::watch(path("here"));
+        mkdir("here/one");
+        rename("here", "there");
+        {
+            const NoDescriptors full;
+            const auto refused = co_await as_outcome(watch.next());
+            EXPECT_EQ(errno_of(refused), EMFILE);
+            const std::optional<Change> change = co_await watch.next();
+            EXPECT_EQ(change.value().name, "one");
+        }
+        const std::optional<Change> change = co_await watch.next();
+        EXPECT_EQ(change.value().kind, Kind::gone);
     });
 }
 
