@@ -323,7 +323,7 @@ std::size_t Engine::read(std::span<std::byte> memory) {
     std::size_t count = 0;
     const int result = SSL_read_ex(ssl_, memory.data(), memory.size(), &count);
     if (messages_ > kMessagesWithoutData) throw_flood_error("TLS read");
-    if (kernel_sends_ && SSL_get_key_update_type(ssl_) != SSL_KEY_UPDATE_NONE)
+    if (kernel_sends_ && !said_goodbye() && SSL_get_key_update_type(ssl_) != SSL_KEY_UPDATE_NONE)
         throw_new_keys_error("TLS read");
     if (result == 1) {
         messages_ = 0;

@@ -30,8 +30,8 @@
 // become a record of its type. For all that the way must be clear: what came before has to be with
 // the system. Until it is OpenSSL is told to come again, and waits_for_room() is true. TLS 1.3
 // only: in 1.2 the keys change in the middle of a flight. The system cannot change keys, so a peer
-// that asks for new ones (KeyUpdate) gets an error. To derive the keys here and to count the
-// records was rejected: it is OpenSSL's business, and done there.
+// that asks for new ones (KeyUpdate) gets an error, unless we have said goodbye. To derive the keys
+// here and to count the records was rejected: it is OpenSSL's business, and done there.
 //
 // Errors: SSLError. Threads: one.
 #pragma once

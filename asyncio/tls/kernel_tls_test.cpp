@@ -366,6 +366,20 @@ TEST(KernelTls, a_peer_that_asks_for_new_keys_gets_an_error) {
     EXPECT_THROW(both.client.update_keys(), std::logic_error);
 }
 
+TEST(KernelTls, who_has_said_goodbye_owes_no_new_keys) {
+    KernelEngines both;
+    both.shake_hands();
+    ASSERT_TRUE(both.client.ktls_send());
+    EXPECT_FALSE(both.client.shutdown());
+    both.server.update_keys();
+    both.server.write(bytes_of("on its way"));
+    both.server.shutdown();
+    const std::string bytes = both.server.output().take(both.server.output().size());
+    const tls::Engine::Input lend(both.client, bytes_of(bytes));
+    EXPECT_TRUE(both.client.shutdown());
+    EXPECT_EQ(both.kernel.types, "a");
+}
+
 TEST(KernelTls, an_alert_goes_out_by_the_kernel) {
     KernelEngines both;
     both.shake_hands();
