@@ -251,6 +251,29 @@ TEST(KernelTls, who_takes_no_tickets_is_read_all_the_same) {
     });
 }
 
+TEST(KernelTls, who_ends_before_there_is_room_for_tickets_is_read_all_the_same) {
+    testing::run([]() -> Coro<> {
+        KernelConnection both;
+        both.of_server().error = EAGAIN;
+        both.start();
+        co_await both.client.handshake();
+        both.client.layer->transport().write(bytes_of("all I have to say"));
+        both.client.writer().close();
+        both.server.below->hear_end();
+        auto server = create_task(end_of(both.server.handshake()));
+        co_await sleep(1s);
+        both.of_server().error = 0;
+        both.of_server().look();
+        const std::string end = co_await server;
+        EXPECT_EQ(end, "ok");
+        const std::string heard = co_await both.server.reader().read();
+        EXPECT_EQ(heard, "all I have to say");
+        both.client.writer().abort();
+        both.server.writer().abort();
+        co_await sleep(1s);
+    });
+}
+
 TEST(KernelTls, a_goodbye_waits_behind_what_was_written_and_for_room) {
     testing::run([]() -> Coro<> {
         KernelConnection both;
@@ -311,6 +334,32 @@ TEST(KernelTls, both_say_goodbye_before_either_closes) {
         ends += co_await end_of(client.wait_closed());
         EXPECT_EQ(ends, "okok");
         EXPECT_EQ(both.of_client().types, "a");
+    });
+}
+
+TEST(KernelTls, a_goodbye_that_waits_goes_out_though_the_peer_has_ended) {
+    testing::run([]() -> Coro<> {
+        KernelConnection both;
+        co_await both.shake_hands();
+        const StreamWriter client = both.client.writer();
+        std::string heard;
+        auto reading = create_task(read_to_end(both.server.reader(), heard));
+        both.client.below->stuck = true;
+        client.write(pattern(100'000));
+        client.close();
+        co_await sleep(1s);
+        both.client.below->hear_end();  // the peer sends no more, and reads on
+        co_await sleep(1s);
+        EXPECT_FALSE(both.client.below->is_closing());
+        both.client.below->unstick();
+        const std::string end = co_await end_of(std::move(reading));
+        EXPECT_EQ(end, "ok");
+        EXPECT_TRUE(heard == pattern(100'000));
+        EXPECT_EQ(both.of_client().types, "a");
+        const std::string closed = co_await end_of(client.wait_closed());
+        EXPECT_EQ(closed, "ok");
+        both.server.writer().abort();
+        co_await sleep(1s);
     });
 }
 

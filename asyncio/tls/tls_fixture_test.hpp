@@ -116,6 +116,9 @@ class MemoryTransport final : public stream::Transport, private RecordCarrier {
         if (is_closing()) lose_soon(nullptr);
     }
 
+    /// The peer's end of sending comes now, behind what it has sent.
+    void hear_end() { arrive("", true); }
+
     Attack attack;  // on what this end sends
     std::size_t sent = 0;
     int writes = 0;

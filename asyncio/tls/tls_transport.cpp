@@ -153,6 +153,10 @@ bool TlsTransport::ended() {
     const Ref<TlsTransport> keep(this);
     switch (stage_) {
         case Stage::handshaking:
+            if (engine_->waits_for_room()) {  // what the peer said last may be in the engine
+                engine_->end_input();
+                break;
+            }
             fail(make_system_error(ECONNRESET, "TLS handshake: the peer closed the connection"),
                  false);
             break;
@@ -161,7 +165,8 @@ bool TlsTransport::ended() {
             advance();
             break;
         case Stage::shutting:
-            end(false);
+            below_ended_ = true;
+            if (!engine_->waits_for_room()) end(false);  // else the peer may read on: see there
             break;
         default:
             break;
@@ -193,8 +198,10 @@ void TlsTransport::advance() {
 void TlsTransport::finish_shutdown() {
     if (engine_->shutdown())
         end(false);
-    else if (engine_->waits_for_room())
+    else if (engine_->waits_for_room())  // without a goodbye what was written would look cut
         go_on_with_room();
+    else if (below_ended_)
+        end(false);
 }
 
 /// Hand decrypted data up. Throws what the engine fails with.

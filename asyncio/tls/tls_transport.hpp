@@ -102,6 +102,7 @@ class TlsTransport final : public stream::Transport {
     Stage stage_ = Stage::created;
     bool above_connected_ = false;
     bool below_paused_ = false;
+    bool below_ended_ = false;  // while shutting
     bool above_paused_ = false;
     bool reading_paused_ = false;
     bool limits_given_ = false;
