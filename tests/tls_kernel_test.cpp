@@ -161,10 +161,11 @@ TEST(KernelTlsSocket, without_it_a_file_cannot_be_sent_natively) {
     run([]() -> Coro<> {
         const auto serve = [](StreamReader, StreamWriter writer) -> Coro<> {
             const os::Fd file = file_of("contents");
-            if (!kernel_sends(writer))
+            if (!kernel_sends(writer)) {
                 EXPECT_THROW((void)co_await get_running_loop().sendfile(
                                  *writer.transport(), file.get(), {.fallback = false}),
                              std::logic_error);
+            }
             writer.close();
             co_await writer.wait_closed();
         };

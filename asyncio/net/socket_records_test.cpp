@@ -73,7 +73,9 @@ TEST(SocketRecords, room_is_behind_what_was_written) {
         records.when_room(room.call());
         std::size_t received = 0;
         auto done = [&] {
-            if (room.calls > 0) EXPECT_TRUE(records.is_flushed());
+            if (room.calls > 0) {
+                EXPECT_TRUE(records.is_flushed());
+            }
             received += raw_receive(peer.raw).size();
             return received == data.size() && room.calls == 1;
         };
@@ -186,7 +188,9 @@ TEST(SocketRecords, a_file_that_is_being_sent_goes_first) {
         records.when_room(room.call());
         std::size_t received = 0;
         auto done = [&] {
-            if (room.calls > 0) EXPECT_TRUE(sending.done());
+            if (room.calls > 0) {
+                EXPECT_TRUE(sending.done());
+            }
             received += raw_receive(peer.raw).size();
             return received == 4 << 20 && room.calls == 1;
         };
