@@ -20,7 +20,7 @@ namespace asyncio::os {
 bool has_kernel_tls() noexcept;
 
 /// From now on the system encrypts what `sock` sends. `crypto` begins one of the structures of
-/// linux/tls.h, with all of the rest for its cipher. An error changes nothing.
+/// linux/tls.h, with all of the rest for its cipher. After an error it sends as before.
 int start_kernel_tls(int sock, const tls_crypto_info& crypto) noexcept;
 
 /// One record of that type, all of it, behind what was sent. -EAGAIN: the socket takes none now.

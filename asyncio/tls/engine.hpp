@@ -103,8 +103,8 @@ class Engine final : public ssl::SSLObject {
     /// REQUIRES: the handshake is complete, may_write(), not ktls_send(), and no shutdown().
     void write(std::span<const std::byte> plaintext);
     /// close_notify into the output or to the kernel, as soon as it may write. True once it is out
-    /// and the peer's has come, too;
-    /// what else it sent is dropped, and no more answered. Call again when there is input.
+    /// and the peer's has come, too; what else that sent is dropped, and no more answered. Call
+    /// again when there is input.
     bool shutdown();
     /// Renew the keys, and ask the peer to do so. TLS 1.3 only: else std::logic_error.
     void update_keys();

@@ -65,8 +65,12 @@ Coro<> uses_kernel(bool client_has, bool server_has) {
         co_await exchange(both.server, both.client, size);
     }
     co_await close_both(both);
-    if (client_has) EXPECT_EQ(both.of_client().types, "a");
-    if (server_has) EXPECT_EQ(both.of_server().types, "hha");  // two tickets
+    if (client_has) {
+        EXPECT_EQ(both.of_client().types, "a");
+    }
+    if (server_has) {
+        EXPECT_EQ(both.of_server().types, "hha");  // two tickets
+    }
 }
 
 TEST(KernelTls, the_kernel_sends_for_either_end_or_both) {
