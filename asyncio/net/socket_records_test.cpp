@@ -5,6 +5,7 @@
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/sendfile.hpp>
+#include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/kernel_tls.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/stream/kernel_tls.hpp>
@@ -110,6 +111,34 @@ TEST(SocketRecords, a_socket_that_is_full_has_no_room_and_writes_keep_their_orde
         peer.writer.close();
         co_await peer.writer.wait_closed();
     });
+}
+
+TEST(SocketRecords, what_is_written_while_somebody_waits_goes_out_before_a_file) {
+    for (const bool closes : {false, true}) {
+        testing::run([closes]() -> Coro<> {
+            Peer peer;
+            fill_socket(peer.transport->fileno());
+            Room room;
+            peer.transport->kernel_tls()->when_room(room.call());
+            peer.writer.write("one");  // while the send operation waits for room
+            {
+                const net::DirectSend file(*peer.transport);
+                if (closes) peer.writer.close();
+                std::string tail;
+                auto done = [&] {
+                    tail += raw_receive(peer.raw);
+                    if (tail.size() > 3) tail.erase(0, tail.size() - 3);
+                    return tail == "one" && file.may_send();
+                };
+                EXPECT_TRUE(co_await until(done)) << tail;
+            }
+            auto called = [&] { return room.calls == (closes ? 0 : 1); };
+            EXPECT_TRUE(co_await until(called));
+            peer.writer.close();
+            co_await peer.writer.wait_closed();
+            EXPECT_FALSE(room.wanted());
+        });
+    }
 }
 
 TEST(SocketRecords, who_asks_again_out_of_his_call_is_called_again) {

@@ -290,7 +290,8 @@ void SocketTransport::writable_again() {
     send_.opcode = kernel::Opcode::send;
     if (direct_ != nullptr) direct_->changed.wake_all();
     if (stage_ == Stage::losing) return finish_if_idle();
-    if (direct_ != nullptr) return;
+    // It may have been records_ that asked, and something written meanwhile, which goes first.
+    if (direct_ != nullptr && get_write_buffer_size() == 0) return;
     if (records_ != nullptr && records_->is_flushed()) records_->call_now();
     if (stage_ <= Stage::closing && send_.idle()) send_buffered();
 }
