@@ -15,6 +15,7 @@
 
 #include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
@@ -39,7 +40,11 @@ class Script {
         const Ref<net::DatagramCore> core(new net::DatagramCore(input_.number(1) * 8));
         DatagramTransport::open(get_running_loop(), os::Fd(DatagramSystem::fd), core,
                                 system_.connected ? remote : SocketAddress(), system_.connected);
-        endpoint_.emplace(core);
+        DatagramEndpoint made(core);
+        DatagramEndpoint moved(std::move(made));
+        made = std::move(moved);
+        endpoint_.emplace(std::move(made));
+        check_groups();
         while (!input_.empty()) {
             act();
             co_await sleep(Duration::zero());
@@ -73,6 +78,21 @@ class Script {
         aborted_ = true;
         endpoint_->abort();
     }
+    /// The system has none.
+    void check_groups() const {
+        for (const bool joins : {true, false}) {
+            bool refused = false;
+            try {
+                if (joins)
+                    endpoint_->join_group("224.0.0.251");
+                else
+                    endpoint_->leave_group("224.0.0.251");
+            } catch (const std::system_error&) {
+                refused = true;
+            }
+            FUZZ_CHECK(refused);
+        }
+    }
     void set_limits() {
         const size_t high = input_.number(1) * 4;
         endpoint_->transport().set_write_buffer_limits(high, high / (1 + input_.below(5)));
@@ -104,10 +124,15 @@ class Script {
         const size_t at = written_.size();
         if (!endpoint_->is_closing()) written_.push_back(data);
         try {
-            if (system_.connected)
+            const auto bytes = std::as_bytes(std::span(data));
+            if (system_.connected && at % 2 == 0)
                 co_await endpoint_->sendto(data);
-            else
+            else if (system_.connected)
+                co_await endpoint_->sendto(bytes);
+            else if (at % 2 == 0)
                 co_await endpoint_->sendto(data, remote);
+            else
+                co_await endpoint_->sendto(bytes, remote);
         } catch (const std::system_error& error) {
             FUZZ_CHECK(error.code().value() != EBADF || written_.size() == at ||
                        endpoint_->is_closing());

@@ -7,6 +7,7 @@
 // covers: subprocess/launch.hpp subprocess/launch.cpp
 #include <asyncio/subprocess/launch.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <stdexcept>
@@ -75,6 +76,7 @@ class System final : public StandInSystem, public os::SimulatedPrograms {
         environment = texts_of(request.environment);
         for (const os::DescriptorMapping& mapping : request.descriptors)
             FUZZ_CHECK(mapping.parent < os::kFirstSimulated || is_open(mapping.parent));
+        if (request.groups) groups.assign(request.groups->begin(), request.groups->end());
         descriptors.assign(request.descriptors.begin(), request.descriptors.end());
         os::Spawned result;
         if (input.below(4) == 1) {
@@ -93,6 +95,7 @@ class System final : public StandInSystem, public os::SimulatedPrograms {
     bool failed = false;
     Texts candidates, arguments, environment;
     std::vector<os::DescriptorMapping> descriptors;
+    std::vector<unsigned> groups;
 };
 
 struct Wanted {
@@ -101,6 +104,7 @@ struct Wanted {
     std::string directory;
     Stdio streams[3];
     std::vector<int> passed;
+    std::vector<unsigned> groups;
 
     Wanted(Input& input, System& system) {
         for (size_t count = input.below(4); count > 0; --count)
@@ -110,14 +114,23 @@ struct Wanted {
                                   std::string(input.text(input.below(12))));
         directory = input.text(input.below(4));
         for (Stdio& stream : streams) {
-            const size_t kind = input.below(5);
+            const size_t kind = input.below(7);
             if (kind == 1) stream = PIPE;
             if (kind == 2) stream = STDOUT;
             if (kind == 3) stream = Stdio(system.make());
             if (kind == 4) stream = Stdio(-1);
+            if (kind == 5) stream = DEVNULL;
+            if (kind == 6) stream = PTY;
         }
         for (size_t count = input.below(3); count > 0; --count)
             passed.push_back(input.below(8) == 1 ? 1 : system.make());
+        for (size_t count = input.below(4); count > 1; --count) groups.push_back(input.byte());
+    }
+
+    /// There is none on this system.
+    bool needs_terminal() const {
+        return std::ranges::any_of(
+            streams, [](const Stdio& stream) { return stream.kind == Stdio::Kind::terminal; });
     }
 
     bool is_valid() const {
@@ -144,6 +157,7 @@ bool leads(const System& system, int child, int parent) {
 void check_request(const System& system, const Wanted& wanted) {
     FUZZ_CHECK(system.arguments == wanted.arguments);
     FUZZ_CHECK(system.environment == wanted.environment);
+    FUZZ_CHECK(system.groups == wanted.groups);
     FUZZ_CHECK(system.candidates == places(wanted.arguments.front(), wanted.environment));
     for (const int fd : wanted.passed) FUZZ_CHECK(leads(system, fd, fd));
     for (int i = 0; i < 3; ++i)
@@ -159,20 +173,21 @@ void launch(System& system, const Wanted& wanted) {
     options.cwd = wanted.directory;
     options.env = wanted.environment;
     options.pass_fds = wanted.passed;
+    if (!wanted.groups.empty()) options.extra_groups = wanted.groups;
     const size_t given = system.open.size();
     try {
         subprocess::Launch launched(options, wanted.arguments);
         FUZZ_CHECK(wanted.is_valid());
         subprocess::OurEnds ends;
         launched.run(ends);
-        FUZZ_CHECK(system.spawned && !system.failed);
+        FUZZ_CHECK(system.spawned && !system.failed && !wanted.needs_terminal());
         for (int i = 0; i < 3; ++i)
             FUZZ_CHECK(static_cast<bool>(ends.pipes[i]) ==
                        (wanted.streams[i].kind == Stdio::Kind::pipe));
     } catch (const std::invalid_argument&) {
         FUZZ_CHECK(!wanted.is_valid() && !system.spawned);
     } catch (const std::system_error&) {
-        FUZZ_CHECK(system.failed);
+        FUZZ_CHECK(system.failed || (wanted.needs_terminal() && !system.spawned));
     }
     if (system.spawned) check_request(system, wanted);
     for (size_t i = 0; i < system.open.size(); ++i) FUZZ_CHECK(system.open[i] == (i < given));

@@ -181,7 +181,9 @@ class Script;
 
 class Player final : public stream::UserProtocol {
   public:
-    explicit Player(Script& script) : script_(script) {}
+    Player(Script& script, bool is_foreign) : script_(script), is_foreign_(is_foreign) {}
+
+    bool runs_foreign_code() const noexcept override { return is_foreign_; }
 
     void connection_made(Transport& transport) override;
     void data_received(std::span<const std::byte> data) override;
@@ -192,6 +194,7 @@ class Player final : public stream::UserProtocol {
 
   private:
     Script& script_;
+    bool is_foreign_;
 };
 
 class Script {
@@ -237,12 +240,12 @@ class Script {
         transport_ = &transport;
         act_in_callback(true);
     }
-    void data(const Player& player, std::span<const std::byte> data) {
+    void data(const Player& player, std::span<const std::byte> data, bool may_act) {
         check_called(player);
         FUZZ_CHECK(!pipe_.for_writing && !transport_->is_closing() && !eof_ && !data.empty());
         received_ += as_text(data);
         FUZZ_CHECK(pipe_.received.ends_with(as_text(data)));
-        act_in_callback(true);
+        if (may_act) act_in_callback(true);
     }
     bool eof(const Player& player) {
         check_called(player);
@@ -293,7 +296,8 @@ class Script {
         co_return !refused_;
     }
 
-    Ref<Player> make_player() { return Ref<Player>(new Player(*this)); }
+    /// Every other one is like one of the library's own.
+    Ref<Player> make_player() { return Ref<Player>(new Player(*this, players_++ % 2 == 0)); }
     void check_called(const Player& player) const {
         FUZZ_CHECK(&player == player_.get() && made_ && !lost_);
     }
@@ -457,6 +461,7 @@ class Script {
     std::string written_;
     std::string received_;
     size_t counter_ = 0;
+    int players_ = 0;
     int calls_ = 0;
     bool made_ = false;
     bool refused_ = false;
@@ -470,7 +475,9 @@ class Script {
 };
 
 void Player::connection_made(Transport& transport) { script_.made(transport); }
-void Player::data_received(std::span<const std::byte> data) { script_.data(*this, data); }
+void Player::data_received(std::span<const std::byte> data) {
+    script_.data(*this, data, is_foreign_);
+}
 bool Player::eof_received() { return script_.eof(*this); }
 void Player::connection_lost(std::exception_ptr error) { script_.lost(*this, error); }
 void Player::pause_writing() { script_.flow(*this, true); }

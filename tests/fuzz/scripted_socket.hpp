@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <poll.h>
 #include <sys/uio.h>
 
 #include "fuzz.hpp"
@@ -111,6 +112,8 @@ class ScriptedKernel final : public StandInKernel {
         kernel::Operation& operation = *operations_[socket_.input().below(operations_.size())];
         if (operation.opcode == kernel::Opcode::send)
             complete_send(operation);
+        else if (operation.opcode == kernel::Opcode::poll)  // for room
+            finish(operation, is_cancelled(operation) ? -ECANCELED : POLLOUT);
         else
             complete_receive(operation);
     }

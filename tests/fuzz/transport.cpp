@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
 //
 // SocketTransport: writes of every size, ends, flow control, protocols that change, throw and call
-// back, on a socket that takes and gives as the bytes say. What the system took is the beginning of
-// what was written, all of it unless there is a reason; what it gave reaches the protocol of that
-// moment; connection_made comes first, connection_lost once and last and never from within a call;
-// pauses and resumes are paired; the descriptor is closed once.
+// back, somebody who sends by other means and somebody who waits until there is room for records of
+// his own, on a socket that takes and gives as the bytes say. What the system took is the beginning
+// of what was written, all of it unless there is a reason; what it gave reaches the protocol of
+// that moment; connection_made comes first, connection_lost once and last and never from within a
+// call; pauses and resumes are paired; the descriptor is closed once.
 //
 // covers: net/socket_transport.hpp net/socket_writing.cpp stream/transport.cpp
 #include <asyncio/base/log.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
+#include <asyncio/stream/kernel_tls.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/task/sleep.hpp>
 
+#include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "fuzz.hpp"
@@ -61,6 +65,8 @@ class Script final : private ScriptedUser {
             co_await sleep(Duration::zero());
             check();
         }
+        direct_.reset();
+        if (!room_settled_) co_await turn_until(room_settled_);
         leaves_it_open_ = !lost_ && input_.text(1).empty() && written_.size() % 4 == 3;
         if (leaves_it_open_) co_return;
         if (!lost_) transport_->close();
@@ -94,17 +100,18 @@ class Script final : private ScriptedUser {
         eof_ = true;
         const bool stays_open = input_.chance();
         act_in_callback();
+        closed_beside_ |= !stays_open && direct_;
         return stays_open;
     }
     void lost(const Player& player, std::exception_ptr error) {
         check_called(player);
         FUZZ_CHECK(calls_ == 0);
-        lost_ = true;
+        lost_ = room_settled_ = true;
         FUZZ_CHECK(transport_->is_closing() && transport_->fileno() == -1);
         if (error) FUZZ_CHECK(socket_.failed || thrown_);
         const bool in_order = !error && !aborted_;
         if (in_order) FUZZ_CHECK(socket_.sent == written_);
-        if (in_order && eof_wanted_) FUZZ_CHECK(socket_.shut);
+        if (in_order && eof_wanted_ && !closed_beside_) FUZZ_CHECK(socket_.shut);
         if (input_.chance()) transport_->write("too late"), transport_->abort();
         if (input_.below(8) == 1) raise();
     }
@@ -130,7 +137,7 @@ class Script final : private ScriptedUser {
         try {
             call(input_.below(16));
         } catch (const std::logic_error&) {
-            FUZZ_CHECK(eof_wanted_);  // and what was to be written is not
+            FUZZ_CHECK(eof_wanted_ || direct_);  // and what was to be written is not
         }
         --calls_;
     }
@@ -148,6 +155,7 @@ class Script final : private ScriptedUser {
                 if (!transport.is_closing()) eof_wanted_ = true;
                 return transport.write_eof();
             case 5:
+                closed_beside_ |= direct_.has_value();
                 return transport.close();
             case 6:
                 if (input_.below(4) != 1) return;
@@ -163,9 +171,39 @@ class Script final : private ScriptedUser {
                 const Ref<Player> before = std::exchange(player_, make_player());
                 return transport.set_protocol(player_);
             }
+            case 11:
+                return send_by_other_means();
+            case 12:
+                if (direct_ && direct_->may_send() && !transport.is_closing())
+                    direct_->ask_for_room();
+                return;
+            case 13:
+                return direct_.reset();
+            case 14:
+                return want_room();
             default:
                 return;
         }
+    }
+    void send_by_other_means() {
+        const bool is_possible = !direct_ && !transport_->is_closing() && !eof_wanted_;
+        try {
+            if (!direct_) direct_.emplace(*transport_);
+            FUZZ_CHECK(!is_possible || !transport_->is_reading());
+        } catch (const std::logic_error&) {
+            FUZZ_CHECK(!is_possible);
+        }
+    }
+    void want_room() {
+        room_settled_ = transport_->is_closing();
+        transport_->kernel_tls()->when_room([this] { room(); });
+    }
+    /// From the loop, once.
+    void room() {
+        FUZZ_CHECK(calls_ == 0 && !std::exchange(room_settled_, true));
+        FUZZ_CHECK(!lost_ && !direct_ && transport_->kernel_tls()->is_flushed());
+        FUZZ_CHECK(socket_.sent == written_ && !transport_->is_closing());
+        if (input_.below(4) == 1) act();
     }
 
     std::string more(size_t size) {
@@ -176,7 +214,7 @@ class Script final : private ScriptedUser {
     }
     /// Before the call, which may call back and write more.
     void account(const std::string& text) {
-        if (!transport_->is_closing() && !eof_wanted_) written_ += text;
+        if (!transport_->is_closing() && !eof_wanted_ && !direct_) written_ += text;
     }
     void write(size_t size) {
         const std::string text = more(size);
@@ -229,6 +267,9 @@ class Script final : private ScriptedUser {
     bool paused_ = false;
     bool lost_ = false;
     bool leaves_it_open_ = false;
+    bool closed_beside_ = false;  // while somebody sent by other means
+    bool room_settled_ = true;    // nobody waits for it
+    std::optional<net::DirectSend> direct_;
 };
 
 void Player::connection_made(Transport& transport) { script_.made(transport); }
