@@ -136,6 +136,7 @@ class FakeKernelTls final : public stream::KernelTls {
     }
     void when_room(UniqueFunction<void()> call) override {
         ++waits;
+        if (over_) return;
         call_ = std::move(call);
         look();
     }
@@ -144,7 +145,11 @@ class FakeKernelTls final : public stream::KernelTls {
         if (!call_ || !is_flushed() || error == EAGAIN) return;
         get_running_loop().call_soon([call = std::exchange(call_, nullptr)]() mutable { call(); });
     }
-    void forget() noexcept { call_ = nullptr; }
+    /// The connection has ended.
+    void forget() noexcept {
+        over_ = true;
+        call_ = nullptr;
+    }
 
     bool supported = true;
     bool accepts_keys = true;
@@ -156,6 +161,7 @@ class FakeKernelTls final : public stream::KernelTls {
   private:
     RecordCarrier& below_;
     UniqueFunction<void()> call_;
+    bool over_ = false;
 };
 
 }  // namespace asyncio::tls_tests
