@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace asyncio::os {
@@ -15,6 +16,16 @@ namespace {
 
 constexpr std::size_t most_at_once = 0x7ffff000;  // what the system takes in one call
 
+/// Not more than the file has. Asked for more, Linux takes the last piece for one before another
+/// (MSG_MORE), and 6.1 held it back for 0.2 s in a socket whose records it makes: 211 to 241 ms for
+/// 1 kB or 20 kB, 6 to 12 ms so, in an emulator.
+std::size_t within_file(int file, std::uint64_t offset, std::size_t count) noexcept {
+    struct stat status = {};
+    if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) return count;
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    return size > offset ? std::min<std::uint64_t>(count, size - offset) : count;
+}
+
 }  // namespace
 
 std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_t count) noexcept {
@@ -22,7 +33,7 @@ std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_
     auto position = static_cast<off_t>(offset);
     WithoutSigpipe without_sigpipe;
     ssize_t result = 0;
-    const std::size_t wanted = std::min(count, most_at_once);
+    const std::size_t wanted = within_file(file, offset, std::min(count, most_at_once));
     do result = ::sendfile(sock, file, &position, wanted);
     while (result < 0 && errno == EINTR);
     without_sigpipe.raised =

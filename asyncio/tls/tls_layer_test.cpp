@@ -206,6 +206,27 @@ TEST(TlsLayer, TLS_10_data_before_the_end_is_delivered_even_to_a_reader_that_pau
     });
 }
 
+TEST(TlsLayer, TLS_14_a_reader_that_paused_stays_so_when_somebody_resumes_the_transport_below) {
+    testing::run([]() -> Coro<> {
+        Connection both;
+        co_await both.shake_hands();
+        stream::Transport& server = both.server.layer->transport();
+        server.pause_reading();
+        both.server.below->resume_reading();
+        const StreamWriter client = both.client.writer();
+        client.write("kept");
+        co_await sleep(1s);
+        EXPECT_FALSE(both.server.below->is_reading());
+        EXPECT_TRUE(both.server.core->buffer().empty());
+        server.resume_reading();
+        const std::string kept = co_await both.server.reader().readexactly(4);
+        EXPECT_EQ(kept, "kept");
+        client.abort();
+        both.server.writer().abort();
+        co_await sleep(1s);
+    });
+}
+
 TEST(TlsLayer, TLS_10_data_before_a_missing_goodbye_comes_before_the_error) {
     testing::run([]() -> Coro<> {
         Connection both;

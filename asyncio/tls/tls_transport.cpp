@@ -147,6 +147,8 @@ void TlsTransport::received(std::span<const std::byte> ciphertext) {
         advance();
     }
     if (engine_->lost_input()) fail(std::make_exception_ptr(std::bad_alloc()), true);
+    // Somebody else has resumed it (the end of a file that was sent): no more than this is kept.
+    if (stage_ == Stage::open && reading_paused_ && !close_wanted_) below_->pause_reading();
 }
 
 bool TlsTransport::ended() {
