@@ -330,6 +330,43 @@ TEST(SimulatedFiles, hosts_have_disks_of_their_own) {
     });
 }
 
+// --- files that are sent -------------------------------------------------------------------------
+
+constexpr std::string_view kPage = "what the page says, from the beginning to the end";
+
+Coro<> send_page(StreamWriter& writer) {
+    EventLoop& loop = get_running_loop();
+    const File page = co_await open("page", "rb");
+    co_await loop.sendfile(*writer.transport(), page.fileno(), {.offset = 5, .count = 3});
+    co_await loop.sendfile(*writer.transport(), page.fileno());
+}
+
+Coro<> serve_pages() {
+    co_await fs::write_file("page", kPage);
+    const auto serve = [](StreamReader&, StreamWriter& writer) -> Coro<> {
+        co_await send_page(writer);
+        writer.close();
+    };
+    Server server = co_await start_server(serve, "", 80);
+    co_await server.serve_forever();
+}
+
+Coro<> fetch_page(std::string& got) {
+    auto [reader, writer] = co_await open_connection("server", 80);
+    got = co_await reader.read();
+    writer.close();
+}
+
+TEST(SimulatedFiles, SENDF_01_SENDF_02_hosts_send_their_files) {
+    std::string got;
+    simulate(1, [&](Simulation& sim) -> Coro<> {
+        sim.host("server", serve_pages);
+        co_await sleep(1s);
+        co_await sim.host("client", [&]() -> Coro<> { co_await fetch_page(got); }).finished();
+    });
+    EXPECT_EQ(got, std::string(kPage.substr(5, 3)) + std::string(kPage));
+}
+
 TEST(SimulatedFiles, a_full_disk_is_an_error_and_what_was_buffered_is_kept) {
     simulate(1, [](Simulation& sim) -> Coro<> {
         testing::SimulatedHost* host = nullptr;

@@ -3,6 +3,7 @@
 #include <asyncio/net/sock.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/os/file.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/sendfile.hpp>
 #include <asyncio/os/socket.hpp>
@@ -14,6 +15,8 @@
 #include <system_error>
 
 #include <poll.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace asyncio {
 
@@ -31,7 +34,7 @@ class Progress {
         : file_(file), offset_(options.offset), left_(options.count.value_or(SIZE_MAX)) {}
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
-    ~Progress() { os::set_position(file_, offset_ + sent_); }
+    ~Progress() { (void)os::seek(file_, static_cast<std::int64_t>(offset_ + sent_), SEEK_SET); }
 
     int file() const noexcept { return file_; }
     std::uint64_t offset() const noexcept { return offset_ + sent_; }
@@ -203,20 +206,35 @@ Coro<> write_file(stream::Transport& transport, Progress& progress) {
     }
 }
 
-/// Through `socket`, which sends what `transport` is given. False if the system cannot.
-Coro<bool> send_natively(const stream::Transport& transport, SocketTransport& socket,
-                         Progress& progress, bool fallback) {
+/// The same where the system cannot: what the socket takes of a block that is read for it.
+std::ptrdiff_t step_by_reading(int sock, Progress& progress) {
+    const std::string block = progress.read(kTransportBlock);
+    if (block.empty()) return 0;
+    const iovec part = {const_cast<char*>(block.data()), block.size()};  // not written through
+    const bool is_socket = os::kind_of(sock) == os::FileKind::socket;
+    const std::ptrdiff_t sent =
+        is_socket ? os::try_send(sock, &part, 1) : os::try_write(sock, &part, 1);
+    if (sent > 0) progress.add(static_cast<std::size_t>(sent));
+    return sent;
+}
+
+/// Through `socket`, which sends what `transport` is given.
+Coro<> send_directly(const stream::Transport& transport, SocketTransport& socket,
+                     Progress& progress, bool fallback) {
     DirectSend direct(socket);
     const auto is_over = [&] { return transport.is_closing() || socket.is_closing(); };
     while (!direct.may_send() && !is_over()) co_await task::NextWake(direct.changed);
+    auto* send = &step;
     for (;;) {
         if (is_over()) os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
-        const std::ptrdiff_t result = step(socket.fileno(), progress);
-        if (result == 0) co_return true;
+        const std::ptrdiff_t result = send(socket.fileno(), progress);
+        if (result == 0) co_return;
         if (result > 0) continue;
         if (result != -EAGAIN) {
-            if (falls_back(result, progress, fallback)) co_return false;
-            os::throw_system_error(static_cast<int>(-result), "sendfile");
+            if (send == &step_by_reading || !falls_back(result, progress, fallback))
+                os::throw_system_error(static_cast<int>(-result), "sendfile");
+            send = &step_by_reading;
+            continue;
         }
         direct.ask_for_room();
         while (!direct.may_send() && !is_over()) co_await task::NextWake(direct.changed);
@@ -227,15 +245,14 @@ Coro<std::size_t> sendfile(Ref<stream::Transport> transport, int file, SendfileO
     check_arguments(file, options);
     if (transport->is_closing()) throw std::logic_error("Transport is closing");
     Progress progress(file, options);
-    auto* const socket = dynamic_cast<SocketTransport*>(transport->sending_transport());
-    bool sent = false;
-    if (socket != nullptr)
-        sent = co_await send_natively(*transport, *socket, progress, options.fallback);
-    else if (!options.fallback)
+    if (auto* const socket = dynamic_cast<SocketTransport*>(transport->sending_transport())) {
+        co_await send_directly(*transport, *socket, progress, options.fallback);
+        co_return progress.sent();
+    }
+    if (!options.fallback)
         throw std::logic_error(
-            "fallback is disabled and native sendfile is not supported for "
-            "this transport");
-    if (!sent) co_await write_file(*transport, progress);
+            "fallback is disabled and native sendfile is not supported for this transport");
+    co_await write_file(*transport, progress);
     co_return progress.sent();
 }
 

@@ -295,6 +295,38 @@ TEST(Sendfile, SENDF_11_the_end_of_the_stream_comes_after_the_file_and_reading_g
     });
 }
 
+TEST(Sendfile, SENDF_11_the_end_of_the_stream_comes_after_a_file_that_had_to_be_read) {
+    testing::run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        // The system sends nothing out of this one, but reads it.
+        const Fd unsendable(::open("/proc/self/environ", O_RDONLY | O_CLOEXEC));
+        std::string contents(1 << 20, '\0');
+        contents.resize(static_cast<std::size_t>(
+            ::pread(unsendable.get(), contents.data(), contents.size(), 0)));
+        EXPECT_FALSE(contents.empty());
+        SendfileOptions natively;
+        natively.fallback = false;
+        Peer peer;
+        const auto refused =
+            co_await as_outcome(loop.sendfile(*peer.transport, unsendable.get(), natively));
+        EXPECT_NE(error_of(refused).find("os.sendfile call failed"), std::string::npos);
+        const std::string before(4 << 20, 'b');
+        peer.writer.write(before);
+        Task<std::size_t> task = create_task(loop.sendfile(*peer.transport, unsendable.get()));
+        co_await sleep(0s);
+        EXPECT_FALSE(task.done());  // waits until what was written is out
+        peer.writer.write_eof();
+        const std::string all = co_await receive_all(peer.raw, before.size() + contents.size());
+        EXPECT_TRUE(all == before + contents);
+        const std::size_t sent = co_await task;
+        EXPECT_EQ(sent, contents.size());
+        auto ended = [&] { return raw_ended(peer.raw); };
+        EXPECT_TRUE(co_await until(ended));
+        peer.writer.close();
+        co_await peer.writer.wait_closed();
+    });
+}
+
 TEST(Sendfile, SENDF_09_other_transports_write_the_file_at_the_readers_pace) {
     testing::run([]() -> Coro<> {
         EventLoop& loop = get_running_loop();

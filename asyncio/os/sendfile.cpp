@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/file_call.hpp>
 #include <asyncio/os/sendfile.hpp>
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/os/without_sigpipe.hpp>
@@ -8,7 +9,6 @@
 
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace asyncio::os {
 
@@ -47,14 +47,11 @@ bool is_sendfile_unavailable(int errno_value) noexcept {
 }
 
 std::ptrdiff_t read_at(int file, std::uint64_t offset, std::span<std::byte> memory) noexcept {
-    ssize_t result = 0;
-    do result = ::pread(file, memory.data(), memory.size(), static_cast<off_t>(offset));
-    while (result < 0 && errno == EINTR);
-    return result < 0 ? -errno : result;
-}
-
-int set_position(int file, std::uint64_t offset) noexcept {
-    return ::lseek(file, static_cast<off_t>(offset), SEEK_SET) < 0 ? -errno : 0;
+    return perform({.kind = FileCall::Kind::read,
+                    .fd = file,
+                    .memory = memory.data(),
+                    .size = memory.size(),
+                    .offset = static_cast<std::int64_t>(offset)});
 }
 
 }  // namespace asyncio::os

@@ -16,7 +16,7 @@ std::ptrdiff_t try_sendfile(int sock, int file, std::uint64_t offset, std::size_
 /// True for the errors that mean that the system cannot do it for these two.
 bool is_sendfile_unavailable(int errno_value) noexcept;
 
+/// Blocks, as a disk does.
 std::ptrdiff_t read_at(int file, std::uint64_t offset, std::span<std::byte> memory) noexcept;
-int set_position(int file, std::uint64_t offset) noexcept;
 
 }  // namespace asyncio::os
