@@ -46,8 +46,8 @@ os::Fd file_of(const std::string& contents) {
 }
 
 /// A server of TLS that does `serve` with each client; a client of it.
-template <class F>
-Coro<> with_server(F serve, Coro<> (*use)(std::uint16_t port, const SSLContext& ctx)) {
+template <class F, class U>
+Coro<> with_server(F serve, U use) {
     const SSLContext ours = offered(server_context());
     const SSLContext theirs = client_context();
     Server server = co_await start_server(std::move(serve), "127.0.0.1", 0, {.ssl = &ours});
@@ -177,24 +177,26 @@ TEST(KernelTlsSocket, without_it_a_file_cannot_be_sent_natively) {
 
 TEST(KernelTlsSocket, a_cancelled_file_leaves_a_connection_that_goes_on) {
     run([]() -> Coro<> {
-        const auto serve = [](StreamReader reader, StreamWriter writer) -> Coro<> {
+        Event ended;
+        const auto serve = [&ended](StreamReader reader, StreamWriter writer) -> Coro<> {
             const os::Fd file = file_of(contents_of(30'000'000));
             auto sending =
                 create_task(get_running_loop().sendfile(*writer.transport(), file.get()));
-            co_await sleep(20ms);  // deadline: the sockets are full, nobody reads
+            co_await sleep(20ms);  // some of it is sent; all cannot be, nobody reads
             EXPECT_FALSE(sending.done());
             sending.cancel();
             (void)co_await as_outcome(sending);
+            ended.set();
             writer.write("END");
             const std::string heard = co_await reader.readexactly(2);
             EXPECT_EQ(heard, "ok");
             writer.close();
             co_await writer.wait_closed();
         };
-        co_await with_server(serve, [](std::uint16_t port, const SSLContext& ctx) -> Coro<> {
+        co_await with_server(serve, [&ended](std::uint16_t port, const SSLContext& ctx) -> Coro<> {
             Client client = co_await connect(port, ctx);
             client.writer.transport()->pause_reading();
-            co_await sleep(100ms);  // deadline: the file is cancelled
+            co_await ended.wait();
             client.writer.transport()->resume_reading();
             client.writer.write("ok");
             const std::string got = co_await client.reader.read();
@@ -208,21 +210,23 @@ TEST(KernelTlsSocket, a_cancelled_file_leaves_a_connection_that_goes_on) {
 
 TEST(KernelTlsSocket, closing_under_a_file_that_nobody_takes_ends_it) {
     run([]() -> Coro<> {
-        const auto serve = [](StreamReader, StreamWriter writer) -> Coro<> {
+        Event closed;
+        const auto serve = [&closed](StreamReader, StreamWriter writer) -> Coro<> {
             const os::Fd file = file_of(contents_of(30'000'000));
             stream::Transport& transport = *writer.transport();
             auto sending = create_task(get_running_loop().sendfile(transport, file.get()));
-            co_await sleep(20ms);  // deadline: the sockets are full, nobody reads
+            co_await sleep(20ms);  // some of it is sent; all cannot be, nobody reads
             EXPECT_FALSE(sending.done());
             transport.close();
+            closed.set();
             const std::string end = co_await end_of(std::move(sending));
             EXPECT_THAT(end, HasSubstr("sendfile"));
             (void)co_await as_outcome(writer.wait_closed());
         };
-        co_await with_server(serve, [](std::uint16_t port, const SSLContext& ctx) -> Coro<> {
+        co_await with_server(serve, [&closed](std::uint16_t port, const SSLContext& ctx) -> Coro<> {
             Client client = co_await connect(port, ctx);
             client.writer.transport()->pause_reading();
-            co_await sleep(100ms);  // deadline: the file has ended
+            co_await closed.wait();
             client.writer.transport()->resume_reading();
             const std::string got = co_await client.reader.read();  // with a goodbye
             EXPECT_TRUE(contents_of(30'000'000).starts_with(got));

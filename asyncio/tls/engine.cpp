@@ -215,7 +215,7 @@ bool Engine::is_flushed(BIO* bio) noexcept {
     return false;
 }
 
-/// `crypto` begins as linux/tls.h says; the kernel room knows how it goes on.
+/// `crypto` begins as linux/tls.h says; the os room knows how it goes on.
 bool Engine::give_keys(void* crypto) noexcept {
     if (kernel_ == nullptr || SSL_version(ssl_) != TLS1_3_VERSION) return false;
     kernel_sends_ = kernel_->start(*static_cast<const tls_crypto_info*>(crypto));

@@ -168,7 +168,7 @@ bool TlsTransport::ended() {
             break;
         case Stage::shutting:
             below_ended_ = true;
-            if (!engine_->waits_for_room()) end(false);  // else the peer may read on: see there
+            if (!engine_->waits_for_room()) end(false);  // else the peer may read on
             break;
         default:
             break;
