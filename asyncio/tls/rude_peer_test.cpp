@@ -3,6 +3,7 @@
 // Peers that keep to the letter of TLS and mean ill, or do what OpenSSL's own side would not: they
 // are OpenSSL driven by hand here.
 #include <asyncio/stream/protocol.hpp>
+#include <asyncio/task/wait_for.hpp>
 #include <asyncio/tls/context_state.hpp>
 #include <asyncio/tls/error.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
@@ -300,6 +301,32 @@ TEST(RudePeer, what_is_written_while_half_a_message_is_there_waits_for_its_end) 
         SSL_shutdown(split.server.ssl());
         split.rude->send(split.server.output());
         co_await writer.wait_closed();
+    });
+}
+
+TEST(RudePeer, TLS_14_what_waits_for_the_end_of_half_a_message_stops_the_writer) {
+    testing::run([]() -> Coro<> {
+        SplitTicket split;
+        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+        co_await split.connect(client);
+        const StreamWriter writer = client.writer();
+        const auto write_much = [&]() -> Coro<> {
+            for (int i = 0; i < 100; ++i) {
+                writer.write(std::string(100'000, 'x'));
+                co_await writer.drain();
+            }
+        };
+        const Task<> writing = create_task(write_much());
+        co_await sleep(1s);
+        EXPECT_FALSE(writing.done());
+        EXPECT_LE(writer.write_buffer_size(), tls::kHighWater + 100'000);
+        split.send_rest();
+        co_await wait_for(writing, 10s);
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received.size(), 10'000'000u);
+        writer.abort();
+        split.wire.second->abort();
+        co_await sleep(1s);
     });
 }
 

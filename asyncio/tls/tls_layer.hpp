@@ -28,13 +28,13 @@
 // what connection_made() writes. What a server's ends with waits until those had their turn whom
 // that made ready: the answer to a request that came with it goes out with it. Only what is written
 // during a handshake, from within pause_writing(), or while a message of the peer's about the
-// connection itself is incomplete, waits here for its turn; close() waits for it. A peer may
-// provoke answers (KeyUpdate). One that does not take them is given up when they come to 64 KiB
-// above the high-water mark. Not to read on until it takes them was rejected: two such peers, both
-// full, would wait for each other. Where the kernel encrypts (Engine::offer_kernel()), what is
-// written goes below as it is. Handshake and goodbye then wait, here and there, until everything is
-// with the system and it takes more: they go on with the next advance(), and the time limits of
-// both hold.
+// connection itself is incomplete, waits here for its turn: it pauses the protocol, too, and
+// close() waits for it. A peer may provoke answers (KeyUpdate). One that does not take them is
+// given up when they come to 64 KiB above the high-water mark. Not to read on until it takes them
+// was rejected: two such peers, both full, would wait for each other. Where the kernel encrypts
+// (Engine::offer_kernel()), what is written goes below as it is. Handshake and goodbye then wait,
+// here and there, until everything is with the system and it takes more: they go on with the next
+// advance(), and the time limits of both hold.
 //
 // Calls from below may come within calls to below, and calls from above within calls to above:
 // advancing_ and writing_ make those nested calls leave their work to the outer one.

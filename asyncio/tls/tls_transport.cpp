@@ -112,7 +112,7 @@ void TlsTransport::opened() {
             tell_listener(error_);
             return;
         }
-        if (below_paused_ && !above_paused_) below_paused(true);
+        update_flow();
     }
     if (engine_ && !engine_->server_side()) flush();
     tell_listener(nullptr);
@@ -234,6 +234,7 @@ void TlsTransport::check_answers() {
     if (engine_->output().size() <= held_) return;
     answers_ += engine_->output().size() - held_;
     flush();
+    update_flow();
     if (below_paused_ && answers_ > kMostAnswers) throw_flood_error("TLS read");
 }
 
@@ -293,11 +294,11 @@ void TlsTransport::writelines(std::span<const std::span<const std::byte>> lines)
 void TlsTransport::write(std::span<const std::byte> data) {
     if (data.empty() || !accepts_writes()) return;
     if (goes_below()) return below_->write(data);
+    const Ref<TlsTransport> keep(this);
     if (stage_ != Stage::open || writing_ || !backlog_.empty()) {
         backlog_.append(data);
-        return;
+        return update_flow();
     }
-    const Ref<TlsTransport> keep(this);
     encrypt(data);
     write_backlog();
 }
@@ -329,6 +330,7 @@ void TlsTransport::write_backlog() {
         encrypt(waiting.bytes());
         waiting.clear();
     }
+    if (!writing_) update_flow();
     close_if_written();
 }
 
@@ -370,17 +372,24 @@ void TlsTransport::flush() {
 void TlsTransport::below_paused(bool paused) {
     below_paused_ = paused;
     if (!paused) answers_ = 0;
+    update_flow();
+}
+
+/// The protocol above is paused while the transport below is, and while too much waits here.
+void TlsTransport::update_flow() {
     if (!above_connected_ || !above_) return;
-    above_paused_ = paused;
+    const bool pause = below_paused_ || (!backlog_.empty() &&
+                                         get_write_buffer_size() > get_write_buffer_limits().high);
+    if (std::exchange(above_paused_, pause) == pause) return;
     const Ref<TlsTransport> keep(this);
     const Ref<stream::Protocol> above = above_;
     try {
-        if (paused)
+        if (pause)
             above->pause_writing();
         else
             above->resume_writing();
     } catch (...) {
-        report(paused ? "protocol.pause_writing() failed" : "protocol.resume_writing() failed");
+        report(pause ? "protocol.pause_writing() failed" : "protocol.resume_writing() failed");
     }
 }
 
@@ -399,6 +408,7 @@ stream::WriteBufferLimits TlsTransport::get_write_buffer_limits() const noexcept
 void TlsTransport::apply_write_buffer_limits(stream::WriteBufferLimits limits) {
     limits_given_ = true;
     below_->set_write_buffer_limits(limits.high, limits.low);
+    update_flow();
 }
 
 void TlsTransport::set_protocol(Ref<stream::Protocol> protocol) {

@@ -77,6 +77,7 @@ class TlsTransport final : public stream::Transport {
     void close_if_written();
     void say_goodbye();
     void release_output();
+    void update_flow();
     void flush();
     void fail(std::exception_ptr error, bool abort_below);
     void end(bool abort_below);

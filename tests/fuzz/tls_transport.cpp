@@ -121,8 +121,9 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
         if (!made_ || lost_ || !is_secure()) return;
         if (transport_->is_closing() || base_->is_closing() || below_->is_closing()) return;
         const auto limits = transport_->get_write_buffer_limits();
-        const size_t size = below_->get_write_buffer_size();
-        FUZZ_CHECK(paused_ ? size > limits.low : size <= limits.high);
+        const size_t size = transport_->get_write_buffer_size();
+        const bool waits_in_layer = size > below_->get_write_buffer_size();
+        FUZZ_CHECK(paused_ ? size > limits.low || waits_in_layer : size <= limits.high);
         FUZZ_CHECK(transport_->is_reading() != reading_paused_);
         if (system().told_end) return;
         using State = kernel::Operation::State;
