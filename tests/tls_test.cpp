@@ -215,6 +215,44 @@ TEST(Tls, a_loop_that_closes_under_connections_leaks_nothing) {
     EXPECT_TRUE(lines.contains("unclosed server"));
 }
 
+TEST(Tls, a_loop_that_closes_under_a_task_says_goodbye_for_its_writer) {
+    testing::LogLines lines;
+    const net_tests::RawListener listener;
+    const SSLContext theirs = client_context();
+    tls::Engine server(server_context(), true, "");
+    net_tests::Fd raw;
+    const auto hear = [&] {
+        if (!raw) raw = listener.accept();
+        const std::string heard = raw ? net_tests::raw_receive(raw) : "";
+        const tls::Engine::Input lend(server, bytes_of(heard));
+        if (!server.handshake()) return;
+        std::byte nothing[tls::Engine::kRecord];
+        EXPECT_EQ(server.read(nothing), 0u);
+    };
+    EventLoop loop;
+    const auto use = [&]() -> Coro<> {
+        const auto answer = [&] {
+            hear();
+            if (server.output().empty()) return false;
+            net_tests::raw_send(raw, server.output().take(server.output().size()));
+            return true;
+        };
+        const auto serve = [&]() -> Coro<> { EXPECT_TRUE(co_await net_tests::until(answer)); };
+        const Task<> serving = create_task(serve());
+        auto [reader, writer] = co_await open_connection(
+            "127.0.0.1", listener.address.port(), {.ssl = &theirs, .server_hostname = "localhost"});
+        get_running_loop().stop();
+        (void)co_await reader.read();
+    };
+    EXPECT_THROW(loop.run_until_complete(use()), std::logic_error);
+    hear();
+    EXPECT_TRUE(server.handshake_complete());
+    EXPECT_FALSE(server.peer_closed());
+    loop.close();
+    hear();
+    EXPECT_TRUE(server.peer_closed());
+}
+
 using Streams = std::pair<StreamReader, StreamWriter>;
 
 Coro<> hold(StreamReader& reader, StreamWriter& writer) {

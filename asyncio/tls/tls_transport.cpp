@@ -489,6 +489,7 @@ void TlsTransport::end(bool abort_below) {
 
 void TlsTransport::arm(Duration delay) {
     timer_.cancel();
+    if (loop().is_closed()) return;  // a task that it drops had the connection: nothing will come
     timer_ = loop().call_later(delay, [this] { expired(); });
 }
 
