@@ -112,29 +112,85 @@ Coro<std::size_t> sock_sendfile(int sock, int file, SendfileOptions options) {
     co_return progress.sent();
 }
 
-/// Stands in for a transport's protocol while a file is written through it.
+class FlowProtocol;
+
+/// Whether a file that is written through `transport` may go on: there is room, or it is over. A
+/// FlowProtocol hears that in the place of the transport's protocol, and reading is paused; the end
+/// undoes both. Who replaces the protocol meanwhile finds the new one where he put it.
+class Flow {
+  public:
+    explicit Flow(stream::Transport& transport)
+        : transport_(&transport), was_reading_(transport.is_reading()) {
+        stand_in();
+        transport.pause_reading();
+    }
+    Flow(const Flow&) = delete;
+    Flow& operator=(const Flow&) = delete;
+    ~Flow();
+
+    bool may_go_on() {
+        if (lost_ || transport_->is_closing()) return true;
+        if (stand_in_ == nullptr) stand_in();
+        // The transport may have been paused before, unheard.
+        if (is_above_high_water()) paused_ = true;
+        return !paused_;
+    }
+    void throw_if_over() const {
+        if (lost_ && error_) std::rethrow_exception(error_);
+        if (lost_) os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
+        if (transport_->is_closing())
+            os::throw_system_error(ECONNABORTED, "sendfile: the transport was closed");
+    }
+    /// Woken when may_go_on() may have changed.
+    task::WaitList changed;
+
+  private:
+    friend class FlowProtocol;
+
+    void stand_in();
+    bool is_above_high_water() const {
+        return transport_->get_write_buffer_size() > transport_->get_write_buffer_limits().high;
+    }
+
+    Ref<stream::Transport> transport_;
+    FlowProtocol* stand_in_ = nullptr;  // until it was replaced, or the connection lost
+    std::exception_ptr error_;          // what the connection was lost with
+    bool was_reading_;
+    bool paused_ = false;
+    bool lost_ = false;
+};
+
+/// Stands in for a transport's protocol. It is told nothing when it is replaced; but it dies then.
 class FlowProtocol final : public stream::Protocol {
   public:
-    FlowProtocol(Ref<stream::Protocol> protocol, bool paused) noexcept
-        : protocol_(std::move(protocol)), paused_(paused) {}
+    FlowProtocol(Ref<stream::Protocol> protocol, Flow& flow) noexcept
+        : protocol_(std::move(protocol)), flow_(&flow) {}
 
     void connection_made(stream::Transport&) override {}
     void data_received(std::span<const std::byte> data) override { protocol_->data_received(data); }
     bool eof_received() override { return protocol_->eof_received(); }
     void connection_lost(std::exception_ptr error) override {
-        lost_ = true;
-        error_ = error;
-        changed_.wake_all();
+        if (flow_ != nullptr) {
+            flow_->lost_ = true;
+            flow_->error_ = error;
+            flow_->changed.wake_all();
+        }
         protocol_->connection_lost(error);
     }
     void pause_writing() override {
-        paused_ = true;
+        if (flow_ != nullptr) flow_->paused_ = true;
         protocol_->pause_writing();
     }
     void resume_writing() override {
-        paused_ = false;
-        changed_.wake_all();
+        if (flow_ != nullptr) {
+            flow_->paused_ = false;
+            flow_->changed.wake_all();
+        }
         protocol_->resume_writing();
+    }
+    void transport_closing() noexcept override {
+        if (flow_ != nullptr) flow_->changed.wake_all();
+        protocol_->transport_closing();
     }
     void close_connection(stream::Transport& transport) override {
         protocol_->close_connection(transport);
@@ -142,63 +198,41 @@ class FlowProtocol final : public stream::Protocol {
     void destroy() noexcept override { delete this; }
 
     const Ref<stream::Protocol>& protocol() const noexcept { return protocol_; }
-    bool paused() const noexcept { return paused_ && !lost_; }
-    task::WaitList& changed() noexcept { return changed_; }
-    void throw_if_lost() const {
-        if (!lost_) return;
-        if (error_) std::rethrow_exception(error_);
-        os::throw_system_error(ECONNRESET, "sendfile: Connection closed by peer");
-    }
+    void forget_flow() noexcept { flow_ = nullptr; }
 
   private:
+    ~FlowProtocol() {
+        if (flow_ == nullptr) return;
+        flow_->stand_in_ = nullptr;
+        flow_->paused_ = false;  // who resumes it would not be heard
+        flow_->changed.wake_all();
+    }
+
     Ref<stream::Protocol> protocol_;
-    task::WaitList changed_;
-    std::exception_ptr error_;
-    bool paused_;
-    bool lost_ = false;
+    Flow* flow_;
 };
 
-bool is_paused(const stream::Transport& transport) {
-    return transport.get_write_buffer_size() > transport.get_write_buffer_limits().high;
+void Flow::stand_in() {
+    const Ref<FlowProtocol> made(
+        new FlowProtocol(Ref<stream::Protocol>(transport_->get_protocol()), *this));
+    transport_->set_protocol(made);
+    stand_in_ = made.get();
 }
 
-/// Puts a FlowProtocol in place, pauses reading, and undoes both.
-class FlowScope {
-  public:
-    explicit FlowScope(stream::Transport& transport)
-        : transport_(&transport),
-          flow(new FlowProtocol(Ref<stream::Protocol>(transport.get_protocol()),
-                                is_paused(transport))),
-          was_reading_(transport.is_reading()) {
-        transport.set_protocol(flow);
-        transport.pause_reading();
+Flow::~Flow() {
+    if (stand_in_ != nullptr) {
+        stand_in_->forget_flow();
+        if (transport_->get_protocol() == stand_in_)
+            transport_->set_protocol(stand_in_->protocol());
     }
-    FlowScope(const FlowScope&) = delete;
-    FlowScope& operator=(const FlowScope&) = delete;
-    ~FlowScope() {
-        if (transport_->get_protocol() == flow.get())  // else lost, or replaced meanwhile
-            transport_->set_protocol(flow->protocol());
-        if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
-    }
-
-  private:
-    Ref<stream::Transport> transport_;
-
-  public:
-    const Ref<FlowProtocol> flow;
-
-  private:
-    bool was_reading_;
-};
+    if (was_reading_ && !transport_->is_closing()) transport_->resume_reading();
+}
 
 Coro<> write_file(stream::Transport& transport, Progress& progress) {
-    const FlowScope scope(transport);
-    FlowProtocol& flow = *scope.flow;
+    Flow flow(transport);
     for (;;) {
-        while (flow.paused()) co_await task::NextWake(flow.changed());
-        flow.throw_if_lost();
-        if (transport.is_closing())
-            os::throw_system_error(ECONNABORTED, "sendfile: the transport was closed");
+        while (!flow.may_go_on()) co_await task::NextWake(flow.changed);
+        flow.throw_if_over();
         const std::string block = progress.read(kTransportBlock);
         if (block.empty()) co_return;
         transport.write(block);

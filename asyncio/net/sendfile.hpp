@@ -10,8 +10,8 @@
 // file's position is behind the last byte sent, also after an error or a cancellation.
 //
 // On a transport: what was written before goes out first, write() throws std::logic_error
-// meanwhile, and reading is paused. std::logic_error if it is closing. If the connection is lost
-// meanwhile: std::system_error.
+// meanwhile, and reading is paused. std::logic_error if it is closing. If it is closed or lost
+// meanwhile: std::system_error, at once; close() sends what the transport has taken by then.
 //
 // The file is read on the loop's thread: for files that may not be in memory (a network's, a slow
 // disk's) that is what it costs. Threads: the loop's.

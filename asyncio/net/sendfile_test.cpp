@@ -239,6 +239,31 @@ TEST(Sendfile, SENDF_10_closing_under_it_is_an_error_and_after_delivery_is_none)
     });
 }
 
+TEST(Sendfile, SENDF_10_closing_ends_it_while_it_waits_for_what_was_written_before) {
+    testing::run([]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const File file("never sent");
+        Peer peer;
+        const std::string before(16 << 20, 'b');  // more than the sockets take
+        peer.writer.write(before);
+        Task<std::size_t> task = create_task(loop.sendfile(*peer.transport, file.fd.get()));
+        co_await sleep(0s);
+        co_await sleep(0s);
+        EXPECT_FALSE(task.done());
+        EXPECT_GT(peer.transport->get_write_buffer_size(), 0u);
+        peer.transport->close();
+        const auto outcome = co_await as_outcome(wait_for(std::move(task), 10s));
+        EXPECT_NE(error_of(outcome).find("sendfile: Connection closed"), std::string::npos)
+            << error_of(outcome);
+        EXPECT_EQ(file.position(), 0);
+        const std::string received = co_await receive_all(peer.raw, before.size());
+        EXPECT_TRUE(received == before);
+        auto ended = [&] { return raw_ended(peer.raw); };
+        EXPECT_TRUE(co_await until(ended));
+        co_await peer.writer.wait_closed();
+    });
+}
+
 TEST(Sendfile, SENDF_11_reading_is_paused_meanwhile_and_restored) {
     testing::run([]() -> Coro<> {
         EventLoop& loop = get_running_loop();

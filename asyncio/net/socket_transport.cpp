@@ -210,6 +210,7 @@ void SocketTransport::close() {
     if (stage_ != Stage::open) return;
     stage_ = Stage::closing;
     begin_closing();
+    if (direct_ != nullptr) direct_->changed.wake_all();
     pause_reading();
     if (get_write_buffer_size() == 0)
         flushed();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace asyncio::stream {
 
@@ -15,6 +16,11 @@ constexpr std::size_t kDefaultHighWater = 65536;
 
 void Transport::writelines(std::span<const std::span<const std::byte>> lines) {
     for (const std::span<const std::byte> line : lines) write(line);
+}
+
+void Transport::begin_closing() noexcept {
+    if (std::exchange(closing_, true)) return;
+    if (Protocol* const protocol = get_protocol()) protocol->transport_closing();
 }
 
 void Transport::set_write_buffer_limits(std::optional<std::size_t> high,

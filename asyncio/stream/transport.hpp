@@ -98,7 +98,7 @@ class Transport : public RefCounted {
   protected:
     ~Transport() = default;
     /// is_closing() from now on, for ever. Not a virtual question: each drain() asks it.
-    void begin_closing() noexcept { closing_ = true; }
+    void begin_closing() noexcept;
 
   private:
     virtual void apply_write_buffer_limits(WriteBufferLimits limits) = 0;
@@ -119,6 +119,9 @@ class Protocol : public RefCounted {
     virtual void connection_lost(std::exception_ptr error) = 0;
     virtual void pause_writing() = 0;
     virtual void resume_writing() = 0;
+    /// The transport is_closing() from now on; connection_lost comes later. For who waits until he
+    /// may write more. Within close(), abort() or whatever ended it: calls neither of them.
+    virtual void transport_closing() noexcept {}
     /// Somebody else (a server) wants the connection closed in order; a layer says goodbye first.
     virtual void close_connection(Transport& transport) { transport.close(); }
 
