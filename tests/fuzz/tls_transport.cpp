@@ -12,17 +12,15 @@
 #include <asyncio/base/log.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/stream/protocol.hpp>
 #include <asyncio/tls/context_state.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
-#include <optional>
 #include <stdexcept>
 
 #include <openssl/ssl.h>
 
 #include "fuzz.hpp"
-#include "scripted_user.hpp"
+#include "scripted_tls_user.hpp"
 #include "scripted_wire.hpp"
 
 namespace asyncio::fuzz {
@@ -31,11 +29,6 @@ namespace {
 using net::SocketTransport;
 using std::size_t;
 using tls_tests::SSLContext;
-
-constexpr Duration kHandshakeLimit = std::chrono::seconds(8);
-constexpr Duration kShutdownLimit = std::chrono::seconds(3);
-constexpr Duration kAllLimits = kHandshakeLimit + 4 * kShutdownLimit;
-constexpr size_t kMostWritten = 200'000;  // bytes
 
 /// Several of each side, and how many.
 struct Contexts {
@@ -81,10 +74,9 @@ struct World {
 };
 
 /// One end, and its user.
-class Side final : public stream::UserProtocol, private ScriptedUser {
+class Side final : public ScriptedTlsUser {
   public:
-    Side(World& world, size_t end) : ScriptedUser(world.input), world_(world), end_(end) {}
-    void face(Side& other) { other_ = &other; }
+    Side(World& world, size_t end) : ScriptedTlsUser(world.input), world_(world), end_(end) {}
 
     void begin() {
         if (world_.upgrades && !world_.nested) {
@@ -130,58 +122,29 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
         const State receiving = world_.kernel->receiving(Wire::fd_of(end_));
         FUZZ_CHECK(receiving != (reading_paused_ ? State::submitted : State::idle));
     }
-    /// Something happened for which a connection may break.
-    bool is_to_blame() const { return aborted_ || gave_up_ || thrown_; }
 
-    // --- UserProtocol ---------------------------------------------------------------------------
+    // --- UserProtocol: before the connection is upgraded -----------------------------------------
 
     void connection_made(Transport& transport) override {
+        if (!world_.upgrades) return ScriptedTlsUser::connection_made(transport);
         FUZZ_CHECK(!made_ && !lost_);
-        FUZZ_CHECK(world_.upgrades || (&transport == transport_.get() && is_secure()));
         made_ = true;
-        if (!world_.upgrades) act_in_callback();
     }
     void data_received(std::span<const std::byte> data) override {
         if (!transport_) return (void)plain_.append(as_text(data));
-        FUZZ_CHECK(made_ && !lost_ && !eof_ && !closed_ && !aborted_ && !data.empty());
-        FUZZ_CHECK(!reading_paused_ && is_secure());
-        FUZZ_CHECK(other_->written_.substr(received_, data.size()) == as_text(data));
-        received_ += data.size();
-        act_in_callback();
+        ScriptedTlsUser::data_received(data);
     }
     bool eof_received() override {
         if (!transport_) return plain_eof_ = true;
-        FUZZ_CHECK(made_ && !lost_ && !eof_ && !closed_ && !aborted_ && !reading_paused_);
-        FUZZ_CHECK(received_ == other_->written_.size() && other_->transport_->is_closing());
-        eof_ = true;
-        const bool stays_open = input_.chance();
-        act_in_callback();
-        return stays_open;
+        return ScriptedTlsUser::eof_received();
     }
-    void connection_lost(std::exception_ptr error) override {
-        FUZZ_CHECK(made_ && !lost_ && calls_ == 0);
-        lost_ = true;
-        if (!transport_) return;
-        FUZZ_CHECK(transport_->is_closing() && !transport_->ssl_object());
-        FUZZ_CHECK(error ? has_reason() : closed_ || aborted_ || gave_up_ || eof_);
-        if (input_.chance()) transport_->write("too late"), transport_->abort();
-        if (input_.below(8) == 1) raise();
-    }
-    void pause_writing() override { flow(true); }
-    void resume_writing() override { flow(false); }
 
   private:
     const Wire::End& system() const { return world_.wire.ends[end_]; }
     bool is_server() const { return end_ == 1; }
-    bool is_secure() const { return transport_ && transport_->ssl_object() != nullptr; }
-    bool has_reason() const {
+    bool has_reason() const override {
         const Wire& wire = world_.wire;
-        return wire.disturbed || wire.late || is_to_blame() || other_->is_to_blame();
-    }
-    void flow(bool paused) {
-        FUZZ_CHECK(made_ && !lost_ && paused_ != paused);
-        paused_ = paused;
-        act_in_callback();
+        return wire.disturbed || wire.late || ScriptedTlsUser::has_reason();
     }
 
     // --- the connection -------------------------------------------------------------------------
@@ -193,12 +156,8 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
     }
     /// The transport below owns it.
     Ref<stream::SecureLayer> make_layer() {
-        const stream::SecureOptions options = {.server_side = is_server(),
-                                               .server_hostname = is_server() ? "" : "localhost",
-                                               .handshake_timeout = kHandshakeLimit,
-                                               .shutdown_timeout = kShutdownLimit};
         return (is_server() ? contexts().server : contexts().client)[world_.kind].wrap(
-            Ref<stream::Protocol>(this), options);
+            Ref<stream::Protocol>(this), options(is_server()));
     }
     void upgrade() {
         if (!made_ || plain_eof_ || base_->is_closing()) return;
@@ -207,74 +166,22 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
         layer->upgrade(*base_, std::as_bytes(std::span(plain_)));
         shake_hands(layer);
     }
-    void shake_hands(const Ref<stream::SecureLayer>& layer) {
-        ++handshaking_;
-        handshake_ = create_task(await_handshake(layer), {.eager_start = true});
-    }
-    Coro<> await_handshake(Ref<stream::SecureLayer> layer) {
-        try {
-            co_await stream::handshake(layer);
-            FUZZ_CHECK(made_);
-        } catch (...) {  // it may be cancelled
-            FUZZ_CHECK(has_reason() && layer->transport().is_closing());
-        }
-        --handshaking_;
-    }
 
     // --- calls ----------------------------------------------------------------------------------
 
     void call(size_t kind) {
         switch (kind) {
-            case 0:
-            case 1:
-            case 2:
-                return write(input_.below(50));
-            case 3:
-                return write(input_.number(2) % 30'000);
-            case 4:
-                return close();
-            case 5:
-                if (input_.below(4) == 1) aborted_ = true, transport_->abort();
-                return;
-            case 6:
-                reading_paused_ = true;
-                return transport_->pause_reading();
-            case 7:
-                return resume();
-            case 8: {
-                const size_t high = input_.number(2) >> input_.below(16);
-                return transport_->set_write_buffer_limits(high, high / (1 + input_.below(5)));
-            }
             case 9:
                 return write_eof();
             case 10:
                 return renew_keys();
             case 11:
-                if (input_.below(4) != 1 || handshake_->done()) return;
-                gave_up_ = true;
-                handshake_->cancel();
-                return;
+                return give_up_handshake();
             case 12:
                 return disturb();
             default:
-                return;
+                return ScriptedTlsUser::call(kind);
         }
-    }
-    void resume() {
-        reading_paused_ = false;
-        transport_->resume_reading();
-    }
-    void close() {
-        if (!is_secure()) aborted_ = true;
-        closed_ = true;
-        transport_->close();
-    }
-    void write(size_t size) {
-        if (written_.size() > kMostWritten) return;
-        std::string text(size, '\0');
-        for (char& c : text) c = static_cast<char>('A' + counter_++ % 53);
-        if (!transport_->is_closing()) written_ += text;
-        transport_->write(text);
     }
     void write_eof() {
         try {
@@ -285,9 +192,7 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
         }
     }
     void renew_keys() {
-        const auto* const engine = static_cast<const tls::Engine*>(transport_->ssl_object());
-        if (engine == nullptr || transport_->is_closing() || !engine->may_write()) return;
-        if (engine->version() == "TLSv1.3") const_cast<tls::Engine*>(engine)->update_keys();
+        if (tls::Engine* const engine = renewable()) engine->update_keys();
     }
     void disturb() {
         const size_t kind = input_.below(32);
@@ -298,33 +203,17 @@ class Side final : public stream::UserProtocol, private ScriptedUser {
 
     World& world_;
     size_t end_;
-    Side* other_ = nullptr;
     Ref<SocketTransport> below_;
-    Ref<stream::Transport> base_;       // of the connection before it is upgraded
-    Ref<stream::Transport> transport_;  // where this is the protocol above
-    std::optional<Task<void>> handshake_;
-    std::string plain_;  // received before the upgrade
-    std::string written_;
-    size_t received_ = 0;
-    size_t counter_ = 0;
-    int calls_ = 0;
-    int handshaking_ = 0;
+    Ref<stream::Transport> base_;  // of the connection before it is upgraded
+    std::string plain_;            // received before the upgrade
     bool plain_eof_ = false;
-    bool made_ = false;
-    bool eof_ = false;
-    bool closed_ = false;
-    bool aborted_ = false;
-    bool gave_up_ = false;  // its handshake
-    bool paused_ = false;
-    bool reading_paused_ = false;
-    bool lost_ = false;
 };
 
 Coro<> wait_for_the_end(const Side& client, const Side& server) {
     EventLoop& loop = get_running_loop();
     const auto begin = loop.time();
     while (!client.is_over() || !server.is_over()) {
-        FUZZ_CHECK(loop.time() - begin < kAllLimits);
+        FUZZ_CHECK(loop.time() - begin < Side::kAllLimits);
         co_await sleep(std::chrono::milliseconds(100));
     }
 }
