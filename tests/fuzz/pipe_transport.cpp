@@ -13,7 +13,6 @@
 #include <asyncio/net/create_connection.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/stream/protocol.hpp>
 #include <asyncio/task/as_outcome.hpp>
 
 #include <cerrno>
@@ -25,7 +24,7 @@
 #include <sys/uio.h>
 
 #include "fuzz.hpp"
-#include "scripted_user.hpp"
+#include "scripted_transport_user.hpp"
 #include "stand_in_kernel.hpp"
 #include "stand_in_system.hpp"
 
@@ -33,8 +32,6 @@ namespace asyncio::fuzz {
 namespace {
 
 using std::size_t;
-
-constexpr size_t kMostWritten = 300'000;  // bytes
 
 /// One end of a pipe, and whoever is at the other.
 class Pipe final : public StandInSystem {
@@ -177,29 +174,9 @@ class PipeKernel final : public StandInKernel {
     Input& input_;
 };
 
-class Script;
-
-class Player final : public stream::UserProtocol {
+class Script final : private ScriptedTransportUser {
   public:
-    Player(Script& script, bool is_foreign) : script_(script), is_foreign_(is_foreign) {}
-
-    bool runs_foreign_code() const noexcept override { return is_foreign_; }
-
-    void connection_made(Transport& transport) override;
-    void data_received(std::span<const std::byte> data) override;
-    bool eof_received() override;
-    void connection_lost(std::exception_ptr error) override;
-    void pause_writing() override;
-    void resume_writing() override;
-
-  private:
-    Script& script_;
-    bool is_foreign_;
-};
-
-class Script {
-  public:
-    explicit Script(Pipe& pipe) : input_(pipe.input), pipe_(pipe) {}
+    explicit Script(Pipe& pipe) : ScriptedTransportUser(pipe.input), pipe_(pipe) {}
 
     Coro<> run() {
         const bool connected = co_await connect();
@@ -232,51 +209,31 @@ class Script {
         FUZZ_CHECK(written_.starts_with(pipe_.sent));
     }
 
+  private:
     // --- what the protocol of the moment is told ------------------------------------------------
 
-    void made(Transport& transport) {
-        FUZZ_CHECK(!made_ && !lost_);
-        made_ = true;
-        transport_ = &transport;
-        act_in_callback(true);
+    void made() override { act_or_throw(true); }
+    void data(std::string_view data, bool may_act) override {
+        FUZZ_CHECK(!pipe_.for_writing && pipe_.received.ends_with(data));
+        if (may_act) act_or_throw(true);
     }
-    void data(const Player& player, std::span<const std::byte> data, bool may_act) {
-        check_called(player);
-        FUZZ_CHECK(!pipe_.for_writing && !transport_->is_closing() && !eof_ && !data.empty());
-        received_ += as_text(data);
-        FUZZ_CHECK(pipe_.received.ends_with(as_text(data)));
-        if (may_act) act_in_callback(true);
-    }
-    bool eof(const Player& player) {
-        check_called(player);
-        FUZZ_CHECK(!pipe_.for_writing && !eof_ && pipe_.told && !transport_->is_closing());
-        FUZZ_CHECK(received_ == pipe_.received);
-        eof_ = true;
+    bool eof() override {
+        FUZZ_CHECK(!pipe_.for_writing && pipe_.told && received_ == pipe_.received);
         const bool stays_open = input_.chance();  // nobody asks
-        act_in_callback(true);
+        act_or_throw(true);
         return stays_open;
     }
-    void lost(const Player& player, const std::exception_ptr& error) {
-        check_called(player);
-        FUZZ_CHECK(calls_ == 0);
-        lost_ = true;
-        FUZZ_CHECK(transport_->is_closing() && transport_->fileno() == -1 && !pipe_.open);
-        FUZZ_CHECK(transport_->get_write_buffer_size() == 0);
+    void lost(const std::exception_ptr& error) override {
+        FUZZ_CHECK(!pipe_.open && transport_->get_write_buffer_size() == 0);
         check_reason(error);
         if (input_.chance()) act_too_late();
         if (input_.below(8) == 1) raise();
     }
-    void flow(const Player& player, bool paused) {
-        check_called(player);
-        FUZZ_CHECK(pipe_.for_writing && paused_ != paused);
-        paused_ = paused;
-        const auto limits = transport_->get_write_buffer_limits();
-        const size_t size = transport_->get_write_buffer_size();
-        FUZZ_CHECK(paused ? size > limits.high : size <= limits.low);
-        act_in_callback(false);
+    void flow() override {
+        FUZZ_CHECK(pipe_.for_writing);
+        act_or_throw(false);
     }
 
-  private:
     /// False: its factory threw, and the descriptor is still ours.
     Coro<bool> connect() {
         const bool throws = input_.below(32) == 1;
@@ -297,9 +254,8 @@ class Script {
     }
 
     /// Every other one is like one of the library's own.
-    Ref<Player> make_player() { return Ref<Player>(new Player(*this, players_++ % 2 == 0)); }
-    void check_called(const Player& player) const {
-        FUZZ_CHECK(&player == player_.get() && made_ && !lost_);
+    Ref<Player> make_player() override {
+        return Ref<Player>(new Player(*this, players_++ % 2 == 0));
     }
     void check_reason(const std::exception_ptr& error) const {
         if (!error) {
@@ -319,8 +275,7 @@ class Script {
             if (reader_gone) FUZZ_CHECK(pipe_.sent != written_);
         }
     }
-    [[noreturn]] void raise() { throw Thrown(); }
-    void act_in_callback(bool is_fatal) {
+    void act_or_throw(bool is_fatal) {
         if (input_.below(4) == 1) act();
         if (input_.below(16) != 1) return;
         fatal_ |= is_fatal;
@@ -336,7 +291,7 @@ class Script {
     }
 
     /// One call of the transport; it may call back.
-    void act() {
+    void act() override {
         ++calls_;
         call(input_.below(16));
         --calls_;
@@ -368,10 +323,8 @@ class Script {
                 return resume_reading();
             case 9:
                 return set_limits();
-            case 10: {
-                const Ref<Player> before = std::exchange(player_, make_player());
-                return transport.set_protocol(player_);
-            }
+            case 10:
+                return replace_player();
             case 11:
                 if (input_.below(4) == 1) pipe_.far_end_gone = true;
                 return;
@@ -392,16 +345,6 @@ class Script {
         transport_->close();
     }
 
-    std::string more(size_t size) {
-        if (written_.size() > kMostWritten) size = 0;
-        std::string text(size, '\0');
-        for (char& c : text) c = static_cast<char>('A' + counter_++ % 53);
-        return text;
-    }
-    /// Before the call, which may call back and write more.
-    void account(const std::string& text) {
-        if (!transport_->is_closing()) written_ += text;
-    }
     template <class F>
     void refused(F&& write) {
         bool is_refused = false;
@@ -414,25 +357,11 @@ class Script {
     }
     void write(size_t size) {
         if (!pipe_.for_writing) return refused([&] { transport_->write("x"); });
-        const std::string text = more(size);
-        account(text);
-        transport_->write(text);
+        ScriptedTransportUser::write(size);
     }
     void write_lines() {
         if (!pipe_.for_writing) return refused([&] { transport_->writelines({}); });
-        std::vector<std::string> texts;
-        std::vector<std::span<const std::byte>> lines;
-        for (size_t count = input_.below(100); count > 0; --count)
-            texts.push_back(more(input_.below(4) == 1 ? input_.number(2) % 9000 : count % 3));
-        for (const std::string& text : texts) {
-            lines.push_back(std::as_bytes(std::span(text)));
-            account(text);
-        }
-        transport_->writelines(lines);
-    }
-    void set_limits() {
-        const size_t high = input_.number(2);
-        transport_->set_write_buffer_limits(high, high / (1 + input_.below(5)));
+        ScriptedTransportUser::write_lines();
     }
 
     /// Between two calls.
@@ -454,34 +383,12 @@ class Script {
         if (!closed_) FUZZ_CHECK(received_ == pipe_.received);
     }
 
-    Input& input_;
     Pipe& pipe_;
-    Ref<Player> player_;
-    Transport* transport_ = nullptr;
-    std::string written_;
-    std::string received_;
-    size_t counter_ = 0;
     int players_ = 0;
-    int calls_ = 0;
-    bool made_ = false;
     bool refused_ = false;
-    bool eof_ = false;
     bool closed_ = false;
-    bool aborted_ = false;
     bool fatal_ = false;  // a callback threw that ends the connection
-    bool paused_ = false;
-    bool lost_ = false;
-    bool leaves_it_open_ = false;
 };
-
-void Player::connection_made(Transport& transport) { script_.made(transport); }
-void Player::data_received(std::span<const std::byte> data) {
-    script_.data(*this, data, is_foreign_);
-}
-bool Player::eof_received() { return script_.eof(*this); }
-void Player::connection_lost(std::exception_ptr error) { script_.lost(*this, error); }
-void Player::pause_writing() { script_.flow(*this, true); }
-void Player::resume_writing() { script_.flow(*this, false); }
 
 }  // namespace
 }  // namespace asyncio::fuzz

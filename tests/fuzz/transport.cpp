@@ -12,7 +12,6 @@
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/stream/kernel_tls.hpp>
-#include <asyncio/stream/protocol.hpp>
 #include <asyncio/task/sleep.hpp>
 
 #include <optional>
@@ -22,7 +21,7 @@
 
 #include "fuzz.hpp"
 #include "scripted_socket.hpp"
-#include "scripted_user.hpp"
+#include "scripted_transport_user.hpp"
 
 namespace asyncio::fuzz {
 namespace {
@@ -30,30 +29,9 @@ namespace {
 using net::SocketTransport;
 using std::size_t;
 
-constexpr size_t kMostWritten = 300'000;  // bytes
-
-class Script;
-
-class Player final : public stream::UserProtocol {
+class Script final : private ScriptedTransportUser {
   public:
-    Player(Script& script, bool is_foreign) : script_(script), is_foreign_(is_foreign) {}
-
-    bool runs_foreign_code() const noexcept override { return is_foreign_; }
-    void connection_made(Transport& transport) override;
-    void data_received(std::span<const std::byte> data) override;
-    bool eof_received() override;
-    void connection_lost(std::exception_ptr error) override;
-    void pause_writing() override;
-    void resume_writing() override;
-
-  private:
-    Script& script_;
-    bool is_foreign_;
-};
-
-class Script final : private ScriptedUser {
-  public:
-    Script(Input& input, ScriptedSocket& socket) : ScriptedUser(input), socket_(socket) {}
+    Script(Input& input, ScriptedSocket& socket) : ScriptedTransportUser(input), socket_(socket) {}
 
     Coro<> run() {
         player_ = make_player();
@@ -78,36 +56,23 @@ class Script final : private ScriptedUser {
         FUZZ_CHECK(written_.starts_with(socket_.sent));
     }
 
+  private:
     // --- what the protocol of the moment is told ------------------------------------------------
 
-    void made(Transport& transport) {
-        FUZZ_CHECK(!made_);
-        made_ = true;
-        // What is kept of it must not keep it alive: it does that itself, until it is lost.
-        transport_ = &static_cast<SocketTransport&>(transport);
-        act_in_callback();
-    }
-    void data(const Player& player, std::span<const std::byte> data, bool may_act) {
-        check_called(player);
-        FUZZ_CHECK(!transport_->is_closing() && !eof_ && !data.empty());
-        received_ += as_text(data);
-        FUZZ_CHECK(socket_.received.ends_with(as_text(data)));
+    void made() override { act_in_callback(); }
+    void data(std::string_view data, bool may_act) override {
+        FUZZ_CHECK(socket_.received.ends_with(data));
         if (may_act) act_in_callback();
     }
-    bool eof(const Player& player) {
-        check_called(player);
-        FUZZ_CHECK(!eof_ && socket_.ended && !transport_->is_closing());
-        eof_ = true;
+    bool eof() override {
+        FUZZ_CHECK(socket_.ended);
         const bool stays_open = input_.chance();
         act_in_callback();
         closed_beside_ |= !stays_open && direct_;
         return stays_open;
     }
-    void lost(const Player& player, std::exception_ptr error) {
-        check_called(player);
-        FUZZ_CHECK(calls_ == 0);
-        lost_ = room_settled_ = true;
-        FUZZ_CHECK(transport_->is_closing() && transport_->fileno() == -1);
+    void lost(const std::exception_ptr& error) override {
+        room_settled_ = true;
         if (error) FUZZ_CHECK(socket_.failed || thrown_);
         const bool in_order = !error && !aborted_;
         if (in_order) FUZZ_CHECK(socket_.sent == written_);
@@ -115,20 +80,16 @@ class Script final : private ScriptedUser {
         if (input_.chance()) transport_->write("too late"), transport_->abort();
         if (input_.below(8) == 1) raise();
     }
-    void flow(const Player& player, bool paused) {
-        check_called(player);
-        FUZZ_CHECK(paused_ != paused);
-        paused_ = paused;
-        const auto limits = transport_->get_write_buffer_limits();
-        const size_t size = transport_->get_write_buffer_size();
-        FUZZ_CHECK(paused ? size > limits.high : size <= limits.low);
-        act_in_callback();
-    }
+    void flow() override { act_in_callback(); }
 
-  private:
-    Ref<Player> make_player() { return Ref<Player>(new Player(*this, input_.below(4) != 1)); }
-    void check_called(const Player& player) const {
-        FUZZ_CHECK(&player == player_.get() && made_ && !lost_);
+    // --- what is asked of the transport ---------------------------------------------------------
+
+    SocketTransport& socket_transport() const { return static_cast<SocketTransport&>(*transport_); }
+    Ref<Player> make_player() override {
+        return Ref<Player>(new Player(*this, input_.below(4) != 1));
+    }
+    bool takes_writes() const override {
+        return !transport_->is_closing() && !eof_wanted_ && !direct_;
     }
 
     /// One call of the transport; it may call back.
@@ -142,7 +103,7 @@ class Script final : private ScriptedUser {
         --calls_;
     }
     void call(size_t kind) {
-        SocketTransport& transport = *transport_;
+        Transport& transport = *transport_;
         switch (kind) {
             case 0:
             case 1:
@@ -167,10 +128,8 @@ class Script final : private ScriptedUser {
                 return transport.resume_reading();
             case 9:
                 return set_limits();
-            case 10: {
-                const Ref<Player> before = std::exchange(player_, make_player());
-                return transport.set_protocol(player_);
-            }
+            case 10:
+                return replace_player();
             case 11:
                 return send_by_other_means();
             case 12:
@@ -188,7 +147,7 @@ class Script final : private ScriptedUser {
     void send_by_other_means() {
         const bool is_possible = !direct_ && !transport_->is_closing() && !eof_wanted_;
         try {
-            if (!direct_) direct_.emplace(*transport_);
+            if (!direct_) direct_.emplace(socket_transport());
             FUZZ_CHECK(!is_possible || !transport_->is_reading());
         } catch (const std::logic_error&) {
             FUZZ_CHECK(!is_possible);
@@ -204,37 +163,6 @@ class Script final : private ScriptedUser {
         FUZZ_CHECK(!lost_ && !direct_ && transport_->kernel_tls()->is_flushed());
         FUZZ_CHECK(socket_.sent == written_ && !transport_->is_closing());
         if (input_.below(4) == 1) act();
-    }
-
-    std::string more(size_t size) {
-        if (written_.size() > kMostWritten) size = 0;
-        std::string text(size, '\0');
-        for (char& c : text) c = static_cast<char>('A' + counter_++ % 53);
-        return text;
-    }
-    /// Before the call, which may call back and write more.
-    void account(const std::string& text) {
-        if (!transport_->is_closing() && !eof_wanted_ && !direct_) written_ += text;
-    }
-    void write(size_t size) {
-        const std::string text = more(size);
-        account(text);
-        transport_->write(text);
-    }
-    void write_lines() {
-        std::vector<std::string> texts;
-        std::vector<std::span<const std::byte>> lines;
-        for (size_t count = input_.below(100); count > 0; --count)
-            texts.push_back(more(input_.below(4) == 1 ? input_.number(2) % 9000 : count % 3));
-        for (const std::string& text : texts) {
-            lines.push_back(std::as_bytes(std::span(text)));
-            account(text);
-        }
-        transport_->writelines(lines);
-    }
-    void set_limits() {
-        const size_t high = input_.number(2);
-        transport_->set_write_buffer_limits(high, high / (1 + input_.below(5)));
     }
 
     /// Between two calls.
@@ -254,32 +182,11 @@ class Script final : private ScriptedUser {
     }
 
     ScriptedSocket& socket_;
-    Ref<Player> player_;
-    SocketTransport* transport_ = nullptr;
-    std::string written_;
-    std::string received_;
-    size_t counter_ = 0;
-    int calls_ = 0;
-    bool made_ = false;
-    bool eof_ = false;  // of the peer
     bool eof_wanted_ = false;
-    bool aborted_ = false;
-    bool paused_ = false;
-    bool lost_ = false;
-    bool leaves_it_open_ = false;
     bool closed_beside_ = false;  // while somebody sent by other means
     bool room_settled_ = true;    // nobody waits for it
     std::optional<net::DirectSend> direct_;
 };
-
-void Player::connection_made(Transport& transport) { script_.made(transport); }
-void Player::data_received(std::span<const std::byte> data) {
-    script_.data(*this, data, is_foreign_);
-}
-bool Player::eof_received() { return script_.eof(*this); }
-void Player::connection_lost(std::exception_ptr error) { script_.lost(*this, error); }
-void Player::pause_writing() { script_.flow(*this, true); }
-void Player::resume_writing() { script_.flow(*this, false); }
 
 }  // namespace
 }  // namespace asyncio::fuzz
