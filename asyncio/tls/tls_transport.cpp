@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include <asyncio/base/error.hpp>
+//
+// What goes through a TlsTransport while it is open. How it begins stands in tls_handshake.cpp, how
+// it ends in tls_shutdown.cpp.
 #include <asyncio/base/log.hpp>
 #include <asyncio/base/system_error.hpp>
 #include <asyncio/loop/report_error.hpp>
 #include <asyncio/tls/context.hpp>
 #include <asyncio/tls/error.hpp>
-#include <asyncio/tls/tls_layer.hpp>
 #include <asyncio/tls/tls_transport.hpp>
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <new>
 #include <stdexcept>
-#include <string>
 #include <utility>
 
 namespace asyncio::tls {
@@ -23,31 +24,6 @@ constexpr std::size_t kPiece = 65536;  // encrypted before it is handed down
 constexpr int kLostWritesToReport = 5;
 constexpr std::size_t kMostAnswers = 65536;  // that wait for a peer who takes nothing
 
-std::string seconds(Duration duration) {
-    std::string text = std::to_string(std::chrono::duration<double>(duration).count());
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text += '0';
-    return text;
-}
-
-std::exception_ptr too_slow(Duration limit) noexcept {
-    try {
-        return make_system_error(ECONNABORTED, "SSL handshake is taking longer than " +
-                                                   seconds(limit) +
-                                                   " seconds: aborting the connection");
-    } catch (const std::bad_alloc&) {
-        return std::current_exception();
-    }
-}
-
-void log_handshake_failed(const std::exception_ptr& error) noexcept {
-    try {
-        log(LogLevel::debug, "SSL handshake failed: " + describe(error));
-    } catch (const std::bad_alloc&) {  // no memory to say why
-        log(LogLevel::debug, "SSL handshake failed");
-    }
-}
-
 }  // namespace
 
 TlsTransport::TlsTransport(const ssl::SSLContext& context, Ref<stream::Protocol> above,
@@ -57,84 +33,6 @@ TlsTransport::TlsTransport(const ssl::SSLContext& context, Ref<stream::Protocol>
       shutdown_timeout_(options.shutdown_timeout),
       kernel_wanted_(context.enable_ktls) {
     engine_.emplace(context, options.server_side, options.server_hostname);
-}
-
-// --- the handshake -----------------------------------------------------------------------------
-
-void TlsTransport::connected(stream::Transport& below) { start_handshake(below); }
-
-void TlsTransport::upgraded(stream::Transport& below, std::span<const std::byte> received_before) {
-    above_connected_ = true;
-    start_handshake(below);
-    if (!received_before.empty()) received(received_before);
-}
-
-void TlsTransport::start_handshake(stream::Transport& below) {
-    below_ = Ref<stream::Transport>(&below);
-    stage_ = Stage::handshaking;
-    arm(handshake_timeout_);
-    if (kernel_wanted_) kernel_ = below.kernel_tls();
-    if (kernel_ != nullptr && !kernel_->is_supported()) kernel_ = nullptr;
-    if (kernel_ != nullptr) engine_->offer_kernel(*kernel_);
-    advance();
-}
-
-bool TlsTransport::shake_hands() {
-    while (!engine_->handshake()) {
-        if (!engine_->waits_for_room()) return false;
-        const bool had_output = !engine_->output().empty();
-        flush();
-        if (stage_ != Stage::handshaking) return false;
-        if (had_output && kernel_->is_flushed()) continue;
-        go_on_with_room();
-        return false;
-    }
-    return true;
-}
-
-/// OpenSSL waits until what it has said is with the system, and the system takes more.
-void TlsTransport::go_on_with_room() {
-    kernel_->when_room([keep = Ref<TlsTransport>(this)] { keep->advance(); });
-}
-
-void TlsTransport::opened() {
-    timer_.cancel();
-    stage_ = Stage::open;
-    if (!limits_given_) below_->set_write_buffer_limits(kHighWater - 1, kHighWater / 4);
-    held_ = engine_->output().size();
-    if (!std::exchange(above_connected_, true)) {
-        const Ref<stream::Protocol> above = above_;
-        try {
-            above->connection_made(*this);
-        } catch (...) {
-            report("Fatal error: protocol.connection_made() call failed.");
-            fail(std::current_exception(), true);
-            tell_listener(error_);
-            return;
-        }
-        update_flow();
-    }
-    if (engine_ && !engine_->server_side()) flush();
-    tell_listener(nullptr);
-    write_backlog();
-    if (stage_ == Stage::open && reading_paused_) below_->pause_reading();
-}
-
-void TlsTransport::set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept {
-    listener_ = std::move(listener);
-    if (stage_ > Stage::handshaking) tell_listener(handshake_error_);
-}
-
-void TlsTransport::tell_listener(std::exception_ptr error) noexcept {
-    handshake_error_ = error;
-    const auto listener = std::move(listener_);
-    if (!listener) return;
-    try {
-        listener->handshake_over(std::move(error));
-    } catch (...) {
-        report("the connection could not be handed over after its TLS handshake");
-        below_->abort();
-    }
 }
 
 // --- reading -----------------------------------------------------------------------------------
@@ -195,15 +93,6 @@ void TlsTransport::advance() {
     advancing_ = false;
     if (engine_ && engine_->output().size() > held_) flush();
     if (opens) release_output();
-}
-
-void TlsTransport::finish_shutdown() {
-    if (engine_->shutdown())
-        end(false);
-    else if (engine_->waits_for_room())  // without a goodbye what was written would look cut
-        go_on_with_room();
-    else if (below_ended_)
-        end(false);
 }
 
 /// Hand decrypted data up. Throws what the engine fails with.
@@ -334,24 +223,6 @@ void TlsTransport::write_backlog() {
     close_if_written();
 }
 
-void TlsTransport::close_if_written() {
-    if (writing_ || !backlog_.empty()) return;
-    if (std::exchange(close_wanted_, false)) say_goodbye();
-}
-
-/// What a server's handshake ends with (tickets; in TLS 1.2 its Finished) waits until those had
-/// their turn whom that made ready, and goes with their first answer.
-void TlsTransport::release_output() {
-    if (held_ == 0 || !engine_) return;
-    try {
-        loop().call_soon([keep = Ref<TlsTransport>(this)] {
-            if (keep->held_ != 0) keep->flush();
-        });
-    } catch (const std::bad_alloc&) {
-        flush();
-    }
-}
-
 /// What the engine wants sent. Within the write below, more may be encrypted: take it out first.
 void TlsTransport::flush() {
     held_ = 0;
@@ -417,121 +288,6 @@ void TlsTransport::set_protocol(Ref<stream::Protocol> protocol) {
 
 const ssl::SSLObject* TlsTransport::ssl_object() const noexcept {
     return engine_ && engine_->handshake_complete() ? &*engine_ : nullptr;
-}
-
-// --- the end -----------------------------------------------------------------------------------
-
-void TlsTransport::close() {
-    if (is_closing()) return;
-    if (stage_ != Stage::open) {
-        abort();
-        return;
-    }
-    begin_closing();
-    try {
-        say_goodbye();
-    } catch (const std::bad_alloc&) {  // nobody would end what has begun to close
-        abort();
-    }
-}
-
-/// Shut down, once all is encrypted.
-void TlsTransport::say_goodbye() {
-    const Ref<TlsTransport> keep(this);
-    arm(shutdown_timeout_);
-    if (writing_ || !backlog_.empty())
-        close_wanted_ = true;
-    else
-        stage_ = Stage::shutting;
-    if (!writing_) advance();
-    if (stage_ <= Stage::shutting && reading_paused_) below_->resume_reading();
-}
-
-void TlsTransport::abort() {
-    if (stage_ >= Stage::ending) return;
-    const Ref<TlsTransport> keep(this);
-    const bool handshaking = stage_ == Stage::handshaking;
-    end(true);
-    if (handshaking)
-        tell_listener(make_system_error(ECONNABORTED, "TLS handshake: the connection was closed"));
-}
-
-/// The connection fails with `error`. An alert for the peer goes out unless it is aborted.
-void TlsTransport::fail(std::exception_ptr error, bool abort_below) {
-    if (stage_ >= Stage::ending) return;
-    const Ref<TlsTransport> keep(this);
-    error_ = error;
-    const bool handshaking = stage_ == Stage::handshaking;
-    end(abort_below);
-    if (!handshaking) return;
-    tell_listener(error);
-    if (loop().get_debug()) log_handshake_failed(error);
-}
-
-void TlsTransport::end(bool abort_below) {
-    flush();
-    stage_ = Stage::ending;
-    begin_closing();
-    backlog_.clear();
-    if (abort_below) {
-        timer_.cancel();
-        below_->abort();
-        return;
-    }
-    try {
-        arm(shutdown_timeout_);
-    } catch (const std::bad_alloc&) {  // a goodbye without a time limit could last for ever
-        below_->abort();
-        return;
-    }
-    below_->close();
-}
-
-void TlsTransport::arm(Duration delay) {
-    timer_.cancel();
-    if (loop().is_closed()) return;  // a task that it drops had the connection: nothing will come
-    timer_ = loop().call_later(delay, [this] { expired(); });
-}
-
-void TlsTransport::expired() {
-    const Ref<TlsTransport> keep(this);
-    if (stage_ == Stage::handshaking)
-        fail(too_slow(handshake_timeout_), true);
-    else if (stage_ <= Stage::shutting)
-        fail(make_system_error(ETIMEDOUT, "SSL shutdown timed out"), true);
-    else
-        below_->abort();
-}
-
-void TlsTransport::lost(std::exception_ptr error) {
-    const Ref<TlsTransport> keep(this);
-    timer_.cancel();
-    const Stage was = std::exchange(stage_, Stage::lost);
-    begin_closing();
-    if (was == Stage::handshaking)
-        error_ =
-            error ? error : make_system_error(ECONNRESET, "TLS handshake: the connection was lost");
-    else if (!error_)
-        error_ = std::move(error);
-    if (was == Stage::handshaking) tell_listener(error_);
-    engine_.reset();
-    const Ref<stream::Protocol> above = std::move(above_);
-    if (!above_connected_) return;
-    try {
-        above->connection_lost(error_);
-    } catch (...) {
-        report("protocol.connection_lost() failed");
-    }
-}
-
-void TlsTransport::detached() noexcept {
-    const Ref<TlsTransport> keep(this);
-    stage_ = Stage::lost;
-    begin_closing();
-    timer_.cancel();
-    listener_.reset();
-    engine_.reset();
-    above_ = Ref<stream::Protocol>();
 }
 
 /// Inside a catch: what the protocol threw goes to the loop's exception handler.

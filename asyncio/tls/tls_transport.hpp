@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// TlsTransport: the upper half of a TLS layer. Its states and rules stand in tls_layer.hpp.
+// TlsTransport: the upper half of a TLS layer. Its states and rules stand in tls_layer.hpp; how it
+// begins is in tls_handshake.cpp, how it ends in tls_shutdown.cpp.
 #pragma once
 
 #include <asyncio/loop/event_loop.hpp>

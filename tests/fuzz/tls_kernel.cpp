@@ -7,7 +7,7 @@
 // told; who was told of a connection is told once, last, that it was lost, with an error if there
 // was a reason; and all ends within the time limits.
 //
-// covers: tls/tls_transport.cpp tls/engine.cpp
+// covers: tls/tls_transport.cpp tls/tls_handshake.cpp tls/tls_shutdown.cpp tls/engine.cpp
 #include <asyncio/base/log.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 

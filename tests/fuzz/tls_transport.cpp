@@ -8,7 +8,8 @@
 // wanted is read, what is not stays where it is; pauses and resumes are paired; and all ends within
 // the time limits.
 //
-// covers: tls/tls_transport.hpp tls/tls_transport.cpp tls/tls_layer.cpp
+// covers: tls/tls_transport.hpp tls/tls_transport.cpp tls/tls_handshake.cpp tls/tls_shutdown.cpp
+//     tls/tls_layer.cpp
 #include <asyncio/base/log.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/fd.hpp>
