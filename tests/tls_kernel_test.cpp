@@ -22,11 +22,6 @@ using net_tests::echo;
 using net_tests::port_of;
 using ::testing::HasSubstr;
 
-SSLContext offered(SSLContext context) {
-    context.enable_ktls = true;
-    return context;
-}
-
 bool kernel_sends(const StreamWriter& writer) { return writer.ssl()->ktls_send(); }
 
 std::string contents_of(std::size_t size) {

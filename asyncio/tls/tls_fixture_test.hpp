@@ -37,6 +37,12 @@ inline SSLContext server_context(const CertificateRequest& request = Certificate
     return context;
 }
 
+/// It lets the kernel encrypt.
+inline SSLContext offered(SSLContext context) {
+    context.enable_ktls = true;
+    return context;
+}
+
 /// What happens to the bytes of one direction.
 struct Attack {
     enum class Kind : std::uint8_t { none, cut, reset, corrupt, silence };

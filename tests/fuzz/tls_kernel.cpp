@@ -23,12 +23,8 @@ using std::size_t;
 using tls_tests::Attack;
 using tls_tests::FakeKernelTls;
 using tls_tests::MemoryTransport;
+using tls_tests::offered;
 using tls_tests::SSLContext;
-
-SSLContext offered(SSLContext context) {
-    context.enable_ktls = true;
-    return context;
-}
 
 const SSLContext& context_of(bool server, bool old) {
     static const SSLContext of_server = offered(tls_tests::server_context());
