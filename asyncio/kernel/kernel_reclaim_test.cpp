@@ -14,6 +14,14 @@ namespace {
 
 using Kernel = KernelFixture;  // its variants: kernel_test.cpp
 
+/// A client whose end leaves nothing in TIME_WAIT.
+Fd connect_for_a_reset(const SocketAddress& address) {
+    Fd client(os::stream_socket(AF_INET));
+    os::set_option(client.get(), os::SocketOption::linger_reset, 1);
+    os::connect(client.get(), address);
+    return client;
+}
+
 TEST_P(Kernel, K4_A1_reclaim_disposes_of_an_accepted_descriptor) {
     SocketAddress address = loopback();
     const Fd listening = listener(address);
@@ -22,9 +30,7 @@ TEST_P(Kernel, K4_A1_reclaim_disposes_of_an_accepted_descriptor) {
         TestOperation accept(Opcode::accept, listening.get());
         ASSERT_TRUE(kernel->submit(accept));
         poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
+        const Fd client = connect_for_a_reset(address);
         kernel->reclaim(accept);
         EXPECT_TRUE(accept.idle());
         EXPECT_TRUE(accept.results.empty());
@@ -45,9 +51,7 @@ TEST_P(Kernel, K4_A1_reclaim_disposes_of_what_came_meanwhile) {
         ASSERT_TRUE(kernel->submit(accept));
         ASSERT_TRUE(kernel->submit(other));
         poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
+        const Fd client = connect_for_a_reset(address);
         kernel->reclaim(other);   // asks the system, which says that it has accepted
         kernel->reclaim(accept);  // nobody was told
         EXPECT_TRUE(accept.results.empty());
@@ -67,9 +71,7 @@ TEST_P(Kernel, K4_reclaim_accept_hands_over_what_was_accepted) {
         ASSERT_TRUE(kernel->submit(accept));
         ASSERT_TRUE(kernel->submit(other));
         poll_now(*kernel, 1);
-        const Fd client(os::stream_socket(AF_INET));
-        os::set_option(client.get(), os::SocketOption::linger_reset, 1);
-        os::connect(client.get(), address);
+        const Fd client = connect_for_a_reset(address);
         kernel->reclaim(other);  // io_uring accepts meanwhile, but cannot tell yet
         std::vector<Fd> accepted;
         for (const int fd : kernel->reclaim_accept(accept)) accepted.emplace_back(fd);

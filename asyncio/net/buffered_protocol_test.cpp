@@ -3,6 +3,7 @@
 // Protocols that have their own memory filled (area BUF), and protocols that take each other's
 // place.
 #include <asyncio/net/protocol_fixture_test.hpp>
+#include <asyncio/stream/leaving_fixture_test.hpp>
 
 #include <memory>
 #include <string>
@@ -114,41 +115,6 @@ TEST(Transport, TRN_22_the_protocol_can_be_replaced_also_by_a_buffered_one) {
     });
 }
 
-/// Puts another protocol in its place from within one of its callbacks, which is the last reference
-/// to it, and is not destroyed before that returns.
-class Leaving final : public Protocol {
-  public:
-    Leaving(std::string when, Told& told, std::string& log) : when_(when), told_(told), log_(log) {}
-    ~Leaving() override { log_ += inside_ ? "destroyed inside" : "destroyed"; }
-    void connection_made(Transport& transport) override {
-        transport_ = &transport;
-        transport.set_write_buffer_limits(1000, 0);
-        call("made");
-    }
-    void data_received(std::span<const std::byte>) override { call("data"); }
-    bool eof_received() override {
-        call("eof");
-        return false;
-    }
-    void pause_writing() override { call("pause"); }
-    void resume_writing() override { call("resume"); }
-
-  private:
-    void call(std::string_view what) {
-        if (what != when_) return;
-        inside_ = true;
-        transport_->set_protocol(Ref<stream::Protocol>(new Recorder(told_)));
-        log_ += "left ";
-        inside_ = false;
-    }
-
-    std::string when_;
-    Told& told_;
-    std::string& log_;
-    Transport* transport_ = nullptr;
-    bool inside_ = false;
-};
-
 TEST(Transport, TRN_22_a_protocol_that_is_replaced_in_its_own_callback_lives_until_that_returns) {
     testing::run([]() -> Coro<> {
         for (const std::string when : {"made", "data", "eof", "pause", "resume"}) {
@@ -156,9 +122,9 @@ TEST(Transport, TRN_22_a_protocol_that_is_replaced_in_its_own_callback_lives_unt
             std::string log;
             auto sockets = tcp_pair();
             os::set_option(sockets.first.get(), os::SocketOption::send_buffer, 4096);
-            const Ref<net::SocketTransport> transport =
-                net::SocketTransport::open(get_running_loop(), std::move(sockets.first),
-                                           Ref<stream::Protocol>(new Leaving(when, told, log)));
+            const Ref<net::SocketTransport> transport = net::SocketTransport::open(
+                get_running_loop(), std::move(sockets.first),
+                Ref<stream::Protocol>(new Leaving(when, Ref<Recorder>(new Recorder(told)), log)));
             if (when == "data") raw_send(sockets.second, "data");
             if (when == "eof") os::shutdown(sockets.second.get(), os::Shutdown::write);
             if (when == "pause" || when == "resume") transport->write(std::string(1 << 20, 'x'));

@@ -39,6 +39,21 @@ void fill_socket(int fd) {
     while (::send(fd, filler.data(), filler.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) continue;
 }
 
+/// Who waits for `room` is called once, when all `size` bytes are out and not before `holds`.
+template <class F>
+Coro<> expect_room_behind(Peer& peer, Room& room, std::size_t size, F holds) {
+    peer.transport->kernel_tls()->when_room(room.call());
+    std::size_t received = 0;
+    auto done = [&] {
+        if (room.calls > 0) {
+            EXPECT_TRUE(holds());
+        }
+        received += raw_receive(peer.raw).size();
+        return received == size && room.calls == 1;
+    };
+    EXPECT_TRUE(co_await until(done)) << received << " " << room.calls;
+}
+
 TEST(SocketRecords, who_waits_is_called_from_the_loop_and_once) {
     testing::run([]() -> Coro<> {
         Peer peer;
@@ -71,16 +86,8 @@ TEST(SocketRecords, room_is_behind_what_was_written) {
         stream::KernelTls& records = *peer.transport->kernel_tls();
         EXPECT_FALSE(records.is_flushed());
         Room room;
-        records.when_room(room.call());
-        std::size_t received = 0;
-        auto done = [&] {
-            if (room.calls > 0) {
-                EXPECT_TRUE(records.is_flushed());
-            }
-            received += raw_receive(peer.raw).size();
-            return received == data.size() && room.calls == 1;
-        };
-        EXPECT_TRUE(co_await until(done)) << received << " " << room.calls;
+        const auto flushed = [&] { return records.is_flushed(); };
+        co_await expect_room_behind(peer, room, data.size(), flushed);
         peer.writer.write("and on");
         auto arrived = [&] { return raw_receive(peer.raw) == "and on"; };
         EXPECT_TRUE(co_await until(arrived));
@@ -214,16 +221,8 @@ TEST(SocketRecords, a_file_that_is_being_sent_goes_first) {
         stream::KernelTls& records = *peer.transport->kernel_tls();
         EXPECT_FALSE(records.is_flushed());
         Room room;
-        records.when_room(room.call());
-        std::size_t received = 0;
-        auto done = [&] {
-            if (room.calls > 0) {
-                EXPECT_TRUE(sending.done());
-            }
-            received += raw_receive(peer.raw).size();
-            return received == 4 << 20 && room.calls == 1;
-        };
-        EXPECT_TRUE(co_await until(done)) << received << " " << room.calls;
+        const auto sent = [&] { return sending.done(); };
+        co_await expect_room_behind(peer, room, 4 << 20, sent);
         (void)co_await sending;
         peer.writer.close();
         co_await peer.writer.wait_closed();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Protocols of the user's over a TLS layer: what they do in their callbacks, and its lifetimes.
+#include <asyncio/stream/leaving_fixture_test.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
@@ -83,44 +84,12 @@ TEST(TlsTransport, TRN_07_pausing_is_paired_for_what_connection_made_writes) {
     });
 }
 
-/// Puts another protocol in its place from within one of its callbacks.
-class Leaving final : public Protocol {
-  public:
-    Leaving(std::string when, std::string& log) : when_(when), log_(log) {}
-    ~Leaving() override { log_ += inside_ ? "destroyed inside" : "destroyed"; }
-    void connection_made(Transport& transport) override {
-        transport_ = &transport;
-        call("made");
-    }
-    void data_received(std::span<const std::byte>) override { call("data"); }
-    bool eof_received() override {
-        call("eof");
-        return false;
-    }
-    void pause_writing() override { call("pause"); }
-    void resume_writing() override { call("resume"); }
-
-  private:
-    void call(std::string_view what) {
-        if (what != when_) return;
-        inside_ = true;
-        transport_->set_protocol(Ref<stream::Protocol>(new Protocol));
-        log_ += "left ";
-        inside_ = false;
-    }
-
-    std::string when_;
-    std::string& log_;
-    Transport* transport_ = nullptr;
-    bool inside_ = false;
-};
-
 TEST(TlsTransport,
      TLS_20_a_protocol_that_is_replaced_in_its_own_callback_lives_until_that_returns) {
     testing::run([]() -> Coro<> {
         for (const std::string when : {"made", "data", "eof", "pause", "resume"}) {
             std::string log;
-            Link link{Ref<stream::Protocol>(new Leaving(when, log))};
+            Link link{Ref<stream::Protocol>(new Leaving(when, Ref<Protocol>(new Protocol), log))};
             co_await link.shake_hands();
             link.wire.first->stuck = when == "pause" || when == "resume";
             if (link.wire.first->stuck) link.layer->transport().write(std::string(1 << 20, 'x'));
