@@ -167,6 +167,55 @@ TEST(TlsSendfile, SENDF_09_it_waits_with_who_was_paused_before) {
     });
 }
 
+enum class End { close, abort, reset };
+
+/// To a client that reads nothing until it is told to, more than the sockets take.
+Coro<> expect_end_over_sockets(End end) {
+    const SSLContext ours = server_context();
+    const SSLContext theirs = client_context();
+    Event waits;
+    Event ended;
+    off_t accepted = 0;
+    const auto serve = [&](StreamReader, StreamWriter writer) -> Coro<> {
+        const os::Fd file(::memfd_create("asyncio", MFD_CLOEXEC));
+        EXPECT_EQ(::ftruncate(file.get(), 1 << 28), 0);
+        Transport& transport = *writer.transport();
+        Task<std::size_t> task = create_task(get_running_loop().sendfile(transport, file.get()));
+        const std::size_t high = transport.get_write_buffer_limits().high;
+        const auto full = [&] { return transport.get_write_buffer_size() > high; };
+        EXPECT_TRUE(co_await net_tests::until(full));
+        waits.set();
+        if (end == End::close) transport.close();
+        if (end == End::abort) transport.abort();
+        const std::string text = co_await end_of(wait_for(std::move(task), 10s));
+        EXPECT_THAT(text, HasSubstr(end == End::reset ? "std::system_error"
+                                                      : "sendfile: the transport was closed"));
+        accepted = ::lseek(file.get(), 0, SEEK_CUR);
+        ended.set();
+        (void)co_await as_outcome(writer.wait_closed());
+    };
+    Server server = co_await start_server(serve, "127.0.0.1", 0, {.ssl = &ours});
+    auto [reader, writer] = co_await open_connection(
+        "127.0.0.1", port_of(server), {.ssl = &theirs, .server_hostname = "localhost"});
+    writer.transport()->pause_reading();
+    co_await waits.wait();
+    if (end == End::reset) writer.abort();  // with what it has not read
+    co_await ended.wait();
+    if (end == End::close) {
+        writer.transport()->resume_reading();
+        const std::string got = co_await reader.read();  // with a goodbye
+        EXPECT_EQ(static_cast<off_t>(got.size()), accepted);
+    }
+    writer.abort();
+    server.close();
+    co_await server.wait_closed();
+}
+
+TEST(TlsSendfile, SENDF_10_over_sockets_whatever_ends_the_connection_ends_it) {
+    for (const End end : {End::close, End::abort, End::reset})
+        run([end]() -> Coro<> { co_await expect_end_over_sockets(end); });
+}
+
 TEST(TlsSendfile, the_loop_may_close_under_it) {
     testing::LogLines lines;
     const int before = open_descriptors();
