@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/file/call.hpp>
+#include <asyncio/file/closing.hpp>
 #include <asyncio/file/file.hpp>
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/file/whole_file.hpp>
+#include <asyncio/loop/event_loop.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/file.hpp>
@@ -74,16 +76,19 @@ std::optional<std::string> read_if_cached(int fd) {
     return std::string(buffer, static_cast<std::size_t>(got));
 }
 
-/// What was only read is closed at once: that waits for nothing.
+/// What was only read is closed without a call of its own: that waits for nothing.
 Coro<std::string> read_whole(std::string path) {
+    file::Closing& closing = get_running_loop().service<file::Closing>();
     const FileCall open{
         .kind = FileCall::Kind::open, .flags = O_RDONLY | O_NONBLOCK, .path = path.c_str()};
     int opened = os::perform_if_cached(open);
+    // What waits to be closed may be all the descriptors that there are.
+    if (opened < 0 && closing.close_now()) opened = os::perform_if_cached(open);
     if (opened < 0) opened = co_await file::Call(open);
     os::Fd fd(file::check(opened, "open", path));
     if (auto data = read_if_cached(fd.get())) {
-        fd.reset();
-        co_await sleep(Duration::zero());  // others have their turn
+        closing.take(std::move(fd));
+        co_await sleep(Duration::zero());  // others have their turn, and it is closed
         co_return std::move(*data);
     }
     const std::size_t size = size_of(fd.get(), path);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/os/fd.hpp>
 #include <asyncio/os/file.hpp>
 #include <asyncio/os/file_call.hpp>
 #include <asyncio/os/simulated.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -12,7 +14,16 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define ASYNCIO_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ASYNCIO_THREAD_SANITIZER 1
+#endif
+#endif
 
 namespace asyncio::os {
 
@@ -41,6 +52,17 @@ int simulated_status(SimulatedFiles& files, int fd, const char* path,
     status.st_nlink = found.stx_nlink;
     status.st_size = static_cast<off_t>(found.stx_size);
     return result;
+}
+
+/// False where they have to be closed one by one. ThreadSanitizer keeps a history for each number
+/// and does not know this call: it would take who gets a number next for another user of it.
+bool close_neighbours(int first, int last) noexcept {
+#if defined(SYS_close_range) && !defined(ASYNCIO_THREAD_SANITIZER)
+    if (first == last || is_simulated(last)) return false;
+    return ::syscall(SYS_close_range, first, last, 0) == 0;
+#else
+    return first > last;
+#endif
 }
 
 }  // namespace
@@ -113,6 +135,20 @@ int real_path(const char* path, std::string& real) {
 
 bool share_blocks(int in, int out) noexcept {
     return !is_simulated(in) && ::ioctl(out, FICLONE, in) == 0;
+}
+
+void close_all(std::span<int> fds) noexcept {
+    const int saved = errno;
+    std::ranges::sort(fds);
+    while (!fds.empty()) {
+        std::size_t count = 1;
+        while (count < fds.size() && fds[count] == fds[count - 1] + 1) ++count;
+        const auto neighbours = fds.first(count);
+        if (!close_neighbours(neighbours.front(), neighbours.back()))
+            for (const int fd : neighbours) Fd(fd).reset();
+        fds = fds.subspan(count);
+    }
+    errno = saved;
 }
 
 }  // namespace asyncio::os

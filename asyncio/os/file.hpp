@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 struct stat;
@@ -32,5 +33,9 @@ int real_path(const char* path, std::string& real);
 
 /// Make `out` share the blocks of `in`; false where the file system cannot.
 bool share_blocks(int in, int out) noexcept;
+
+/// Close all of `fds`, which are put in order: numbers that follow each other go in one call where
+/// the system has one for that (Linux 5.9).
+void close_all(std::span<int> fds) noexcept;
 
 }  // namespace asyncio::os
