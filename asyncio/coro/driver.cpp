@@ -43,12 +43,12 @@ void Driver::step() {
     if (!waits || must_cancel()) settle();
 }
 
-CancelledError Driver::take_cancelled() noexcept {
+MadeException<CancelledError> Driver::make_cancelled() noexcept {
     forget_cancel();
     try {
-        return CancelledError(cancel_message());
+        return make_exception<CancelledError>(std::string(cancel_message()));
     } catch (const std::bad_alloc&) {  // rather without its text than another error
-        return CancelledError();
+        return make_exception<CancelledError>();
     }
 }
 

@@ -33,6 +33,7 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/error.hpp>
+#include <asyncio/base/made_exception.hpp>
 #include <asyncio/base/runnable.hpp>
 #include <asyncio/coro/turns.hpp>
 
@@ -97,7 +98,7 @@ class Driver : public Runnable {
     /// Called by each Wait's await_resume: throws CancelledError if one is due.
     void throw_if_cancelled() {
         if (cancel_due()) [[unlikely]]
-            throw take_cancelled();  // here, not in a function: a frame less to unwind
+            throw_made(make_cancelled());
     }
 
     /// Another CancelledError is about to be thrown; it stands for this driver's, too.
@@ -161,7 +162,7 @@ class Driver : public Runnable {
     static bool begins(Runnable& runnable) noexcept;
     void step();
     void settle();
-    CancelledError take_cancelled() noexcept;
+    MadeException<CancelledError> make_cancelled() noexcept;
     [[noreturn]] void report_phantom_suspension() const noexcept;
 };
 

@@ -164,7 +164,9 @@ class Promise final : public PromiseBase {
         : PromiseBase(created) {}
 
     Coro<T> get_return_object() noexcept;
-    void unhandled_exception() noexcept { outcome_.set_error(escaped()); }
+    void unhandled_exception() noexcept {
+        keep_escaped(std::coroutine_handle<Promise>::from_promise(*this));
+    }
 
     template <class U = T>
         requires std::is_convertible_v<U&&, T>
@@ -180,6 +182,13 @@ class Promise final : public PromiseBase {
     Outcome<T>& outcome() noexcept { return outcome_; }
 
   private:
+    /// Not inline, and told the frame: a coroutine has its address in a register anyway. That of
+    /// the promise would take another, which every turn saves and restores.
+    [[gnu::noinline]] static void keep_escaped(std::coroutine_handle<Promise> frame) noexcept {
+        Promise& self = frame.promise();
+        self.outcome_.set_error(self.escaped());
+    }
+
     Outcome<T> outcome_;
 };
 
@@ -190,12 +199,19 @@ class Promise<void> final : public PromiseBase {
         : PromiseBase(created) {}
 
     Coro<void> get_return_object() noexcept;
-    void unhandled_exception() noexcept { outcome_.set_error(escaped()); }
+    void unhandled_exception() noexcept {
+        keep_escaped(std::coroutine_handle<Promise>::from_promise(*this));
+    }
     void return_void() noexcept {}
 
     Outcome<void>& outcome() noexcept { return outcome_; }
 
   private:
+    [[gnu::noinline]] static void keep_escaped(std::coroutine_handle<Promise> frame) noexcept {
+        Promise& self = frame.promise();
+        self.outcome_.set_error(self.escaped());
+    }
+
     Outcome<void> outcome_;
 };
 

@@ -46,6 +46,7 @@ class EndAwaiter : public coro::Wait {
 
     bool suspend(coro::Driver& driver) noexcept;
     void finish();
+    [[noreturn]] static void throw_misuse(const char* what);
 
     Ref<FutureCore> future_;
     coro::Driver* driver_ = nullptr;  // set when it suspended
@@ -70,7 +71,7 @@ inline bool EndAwaiter::suspend(coro::Driver& driver) noexcept {
 }
 
 inline void EndAwaiter::finish() {
-    if (misuse_ != nullptr) throw std::logic_error(misuse_);
+    if (misuse_ != nullptr) throw_misuse(misuse_);
     if (!future_->cancelled())
         driver_->throw_if_cancelled();
     else

@@ -188,6 +188,8 @@ FutureCore* EndAwaiter::Node::awaiter() const noexcept {
 }
 
 std::uint32_t TaskCore::uncancel() noexcept {
+void EndAwaiter::throw_misuse(const char* what) { throw std::logic_error(what); }
+
     if (cancel_requests_ > 0 && --cancel_requests_ == 0) revoke_must_cancel();
     return cancel_requests_;
 }
