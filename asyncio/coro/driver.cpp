@@ -12,7 +12,7 @@
 namespace asyncio::coro {
 
 void Driver::destroy_chain() noexcept {
-    wait_ = nullptr;
+    if (Wait* wait = std::exchange(wait_, nullptr)) wait->dropped();
     while (PromiseBase* frame = innermost_) {
         innermost_ = frame->parent_;
         if (frame->owner_ != nullptr) *frame->owner_ = nullptr;

@@ -58,6 +58,10 @@ class Wait {
     /// throws CancelledError. False: the wait is already over, the driver is or will be woken.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
+    /// The waiting frame is about to be destroyed. What has to be undone only then is undone here,
+    /// not in a destructor: a resumed frame need not look whether there is something to undo.
+    virtual void dropped() noexcept {}
+
     /// The driver this wait is about, when it waits for another task that is not done; null
     /// otherwise. Lets a cancel walk a long chain of tasks without recursion, and break a circle of
     /// them: the await may be resumed before that task is done, and then has to throw.

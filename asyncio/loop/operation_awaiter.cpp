@@ -6,7 +6,7 @@
 
 namespace asyncio::loop {
 
-OperationAwaiter::~OperationAwaiter() {
+void OperationAwaiter::dropped() noexcept {
     if (!operation_.idle()) loop_.kernel().reclaim(operation_);
 }
 

@@ -28,7 +28,6 @@ class OperationAwaiter final : public coro::Wait {
         operation_.owner = this;
         fill_in(operation_);
     }
-    ~OperationAwaiter();
 
     bool await_ready() const noexcept { return false; }
     template <class P>
@@ -41,6 +40,7 @@ class OperationAwaiter final : public coro::Wait {
     }
 
     bool cancel(const std::string& message) noexcept override;
+    void dropped() noexcept override;
     const char* what() const noexcept override { return name_; }
 
   private:

@@ -80,9 +80,7 @@ std::string Barrier::description() const {
 
 namespace sync {
 
-/// If it still waits, its frame dies.
-BarrierAwaiter::~BarrierAwaiter() {
-    if (!queued()) return;
+void BarrierAwaiter::abandon() noexcept {
     (inside_ ? barrier_->arrived_ : barrier_->held_back_).remove(*this);
     step_out();
 }

@@ -40,7 +40,7 @@ namespace sync {
 class BarrierAwaiter final : public Waiter {
   public:
     explicit BarrierAwaiter(Barrier& barrier) noexcept : barrier_(&barrier) {}
-    ~BarrierAwaiter();
+
     bool await_ready() noexcept;
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
@@ -56,6 +56,7 @@ class BarrierAwaiter final : public Waiter {
 
     bool suspend_in_barrier(coro::Driver& driver) noexcept;
     void step_out() noexcept;
+    void abandon() noexcept override;
 
     Barrier* barrier_;     // null once that is gone
     int index_ = -1;       // -1: the round is not complete

@@ -46,9 +46,7 @@ namespace sync {
 ConditionAwaiter::ConditionAwaiter(Condition& condition) noexcept
     : Runnable(&take_turn), condition_(&condition), lock_(&condition.lock_) {}
 
-/// If it still waits, its frame dies.
-ConditionAwaiter::~ConditionAwaiter() {
-    if (!queued()) return;
+void ConditionAwaiter::abandon() noexcept {
     const bool woken = state_ == State::woken;
     if (phase_ == Phase::at_lock) {
         lock_->waiters_.remove(*this);

@@ -44,7 +44,6 @@ class ConditionAwaiter final : public Waiter,
                                public IntrusiveListNode<ConditionAwaiter> {
   public:
     explicit ConditionAwaiter(Condition& condition) noexcept;
-    ~ConditionAwaiter();
 
     bool await_ready() const noexcept;  // true: the lock is not held, await_resume throws
     template <class P>
@@ -64,6 +63,7 @@ class ConditionAwaiter final : public Waiter,
     bool suspend_in_condition(coro::Driver& driver) noexcept;
     void turn();
     void notify_another() noexcept;
+    void abandon() noexcept override;
 
     Condition* condition_;  // null once that is gone
     Lock* lock_;            // null once that is gone

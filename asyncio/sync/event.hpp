@@ -25,7 +25,7 @@ namespace sync {
 class EventAwaiter final : public Waiter {
   public:
     explicit EventAwaiter(Event& event) noexcept : event_(event) {}
-    ~EventAwaiter();
+
     bool await_ready() const noexcept;
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept;
@@ -39,6 +39,8 @@ class EventAwaiter final : public Waiter {
     const char* what() const noexcept override { return "Event.wait()"; }
 
   private:
+    void abandon() noexcept override;
+
     Event& event_;
 };
 
@@ -80,10 +82,7 @@ class Event {
 
 namespace sync {
 
-inline EventAwaiter::~EventAwaiter() {
-    if (queued()) [[unlikely]]
-        event_.waiters_.remove(*this);
-}
+inline void EventAwaiter::abandon() noexcept { event_.waiters_.remove(*this); }
 inline bool EventAwaiter::await_ready() const noexcept { return event_.set_; }
 template <class P>
 bool EventAwaiter::await_suspend(std::coroutine_handle<P> frame) noexcept {

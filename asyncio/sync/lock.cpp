@@ -31,7 +31,6 @@ void LockAwaiter::finish() {
     lock_.locked_ = true;
 }
 
-/// The frame dies while it waits.
 void LockAwaiter::abandon() noexcept {
     const bool woken = state_ == State::woken;
     lock_.waiters_.remove(*this);

@@ -86,10 +86,7 @@ namespace sync {
 class LockAwaiter : public Waiter {
   public:
     explicit LockAwaiter(Lock& lock) noexcept : lock_(lock) {}
-    ~LockAwaiter() {
-        if (queued()) [[unlikely]]
-            abandon();
-    }
+
     bool await_ready() noexcept { return lock_.try_acquire(); }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
@@ -107,7 +104,7 @@ class LockAwaiter : public Waiter {
 
   private:
     void finish();
-    void abandon() noexcept;
+    void abandon() noexcept override;
 
     Lock& lock_;
 };

@@ -24,10 +24,9 @@ class LoopBound {
     LoopBound& operator=(const LoopBound&) = delete;
 
     /// True if `driver` may wait here: it is of our loop, or there was none yet.
-    bool admits(coro::Driver& driver) noexcept {
-        if (core_ && &core_->ready == &driver.ready_queue()) [[likely]]
-            return true;
-        return bind(driver);
+    bool admits(coro::Driver& driver) noexcept { return is_bound_to(driver) || bind(driver); }
+    bool is_bound_to(coro::Driver& driver) const noexcept {
+        return core_ && &core_->ready == &driver.ready_queue();
     }
     /// Where those who wait become ready. REQUIRES: somebody was admitted.
     RunQueue& ready() const noexcept { return core_->ready; }

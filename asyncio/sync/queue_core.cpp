@@ -81,7 +81,6 @@ void QueueWaiter::finish() {
     }
 }
 
-/// The frame dies while it waits.
 void QueueWaiter::abandon() noexcept {
     const bool woken = state_ == State::woken;
     waiters().remove(*this);

@@ -53,10 +53,6 @@ class QueueWaiter final : public Waiter, private Runnable {
 
     QueueWaiter(QueueCore& core, Side side) noexcept
         : Runnable(&take_turn), core_(&core), side_(side) {}
-    ~QueueWaiter() {
-        if (queued()) [[unlikely]]
-            abandon();
-    }
 
     bool suspend_in_queue(coro::Driver& driver) noexcept;
     /// After a suspension: out of the queue. Throws if it was cancelled or the queue is gone.
@@ -70,7 +66,7 @@ class QueueWaiter final : public Waiter, private Runnable {
 
     static void take_turn(Runnable& runnable, Turn turn);
     bool ready() const noexcept;
-    void abandon() noexcept;
+    void abandon() noexcept override;
     WaitQueue& waiters() const noexcept;
 
     QueueCore* core_;  // null once the queue is gone, shut down before
@@ -86,10 +82,6 @@ class QueueAwaiter {
 
   protected:
     QueueAwaiter() noexcept {}
-    ~QueueAwaiter() {
-        if (waited_) [[unlikely]]
-            waiter_.~QueueWaiter();
-    }
 
     bool wait(QueueCore& core, QueueWaiter::Side side, coro::Driver& driver) noexcept {
         ::new (static_cast<void*>(&waiter_)) QueueWaiter(core, side);
@@ -101,6 +93,7 @@ class QueueAwaiter {
     }
 
   private:
+    static_assert(std::is_trivially_destructible_v<QueueWaiter>);
     union {
         QueueWaiter waiter_;  // if waited_
     };
@@ -111,7 +104,7 @@ class QueueAwaiter {
 class JoinAwaiter final : public Waiter {
   public:
     explicit JoinAwaiter(QueueCore& core) noexcept : core_(core) {}
-    ~JoinAwaiter();
+
     bool await_ready() const noexcept;
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept;
@@ -123,6 +116,8 @@ class JoinAwaiter final : public Waiter {
     const char* what() const noexcept override { return "Queue.join()"; }
 
   private:
+    void abandon() noexcept override;
+
     QueueCore& core_;
 };
 
@@ -215,10 +210,7 @@ inline bool QueueWaiter::suspend_in_queue(coro::Driver& driver) noexcept {
     return suspend(driver, *this, waiters());
 }
 
-inline JoinAwaiter::~JoinAwaiter() {
-    if (queued()) [[unlikely]]
-        core_.joiners_.remove(*this);
-}
+inline void JoinAwaiter::abandon() noexcept { core_.joiners_.remove(*this); }
 inline bool JoinAwaiter::await_ready() const noexcept { return core_.unfinished() == 0; }
 template <class P>
 bool JoinAwaiter::await_suspend(std::coroutine_handle<P> frame) noexcept {

@@ -38,7 +38,6 @@ void SemaphoreAwaiter::finish() {
     if (cancelled) driver_->throw_if_cancelled();
 }
 
-/// The frame dies while it waits.
 void SemaphoreAwaiter::abandon() noexcept {
     if (state_ == State::woken) ++semaphore_.value_;
     semaphore_.waiters_.remove(*this);

@@ -96,10 +96,7 @@ namespace sync {
 class SemaphoreAwaiter : public Waiter {
   public:
     explicit SemaphoreAwaiter(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
-    ~SemaphoreAwaiter() {
-        if (queued()) [[unlikely]]
-            abandon();
-    }
+
     bool await_ready() noexcept { return semaphore_.try_acquire(); }
     template <class P>
     bool await_suspend(std::coroutine_handle<P> frame) noexcept {
@@ -117,7 +114,7 @@ class SemaphoreAwaiter : public Waiter {
 
   private:
     void finish();
-    void abandon() noexcept;
+    void abandon() noexcept override;
 
     Semaphore& semaphore_;
 };

@@ -277,13 +277,11 @@ bool ThreadQueueAwaiter::cancel(const std::string& message) noexcept {
 }
 
 void ThreadQueueAwaiter::finish() {
-    finished_ = true;
     if (driver_ != nullptr) driver_->throw_if_cancelled();
     check();
 }
 
-/// The frame dies while it waits.
-void ThreadQueueAwaiter::abandon() noexcept {
+void ThreadQueueAwaiter::dropped() noexcept {
     if (core_ == nullptr) return;
     const std::lock_guard lock(core_->mutex_);
     if (state_ != State::settled) core_->leave(*this);

@@ -81,14 +81,11 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
     }
 
     bool cancel(const std::string& message) noexcept override;
+    void dropped() noexcept override;
 
   protected:
     ThreadQueueAwaiter(ThreadQueueCore& core, Side side, void* slot) noexcept
         : ThreadQueueWaiter(core, side, slot, &wake), Runnable(&take_turn) {}
-    ~ThreadQueueAwaiter() {
-        if (driver_ != nullptr && !finished_) [[unlikely]]
-            abandon();
-    }
     /// For await_resume.
     void finish();
 
@@ -96,13 +93,11 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
     static void take_turn(Runnable& runnable, Turn turn);
     bool suspend(coro::Driver& driver) noexcept;
     void turn();
-    void abandon() noexcept;
     static void wake(ThreadQueueWaiter& waiter) noexcept;
     void post() noexcept;
 
     coro::Driver* driver_ = nullptr;  // set when it suspended
     EventLoop* loop_ = nullptr;
-    bool finished_ = false;  // own: the task was resumed
 };
 
 class ThreadQueueCore {

@@ -24,6 +24,13 @@ bool Waiter::cancel(const std::string& message) noexcept {
     return true;
 }
 
+/// In a queue that nobody has waited in yet, or of another loop.
+bool Waiter::suspend_elsewhere(coro::Driver& driver, Runnable& target, WaitQueue& queue) noexcept {
+    if (queue.bound().admits(driver)) return suspend(driver, target, queue);
+    refuse(driver, queue);
+    return false;
+}
+
 void Waiter::refuse(coro::Driver& driver, WaitQueue& queue) noexcept {
     driver_ = &driver;
     queue_ = &queue;

@@ -36,12 +36,14 @@ namespace asyncio::sync {
 
 class WaitQueue;
 
-/// One wait; what the awaiters of this room derive from. Their destructors leave the queue if
-/// queued(), since only they know what has to be passed on then. A cancelled waiter must not touch
-/// the object it waited for any more: that may be gone.
+/// One wait; what the awaiters of this room derive from. A cancelled waiter must not touch the
+/// object it waited for any more: that may be gone.
 class Waiter : public coro::Wait {
   public:
     bool cancel(const std::string& message) noexcept override;
+    void dropped() noexcept final {
+        if (queued()) abandon();
+    }
 
     std::string task_name() const;
 
@@ -61,7 +63,10 @@ class Waiter : public coro::Wait {
     ~Waiter() = default;
 
     bool suspended() const noexcept { return state_ != State::idle; }
-    bool queued() const noexcept { return state_ == State::waiting || state_ == State::woken; }
+
+    /// The frame dies while this is in a queue, waiting or woken: leave it, and pass on what only
+    /// the awaiter knows has to be passed on.
+    virtual void abandon() noexcept = 0;
 
     /// For await_suspend: wait in `queue`; when woken, `target` becomes ready. False if the queue
     /// is of another loop: leave() will throw.
@@ -81,6 +86,9 @@ class Waiter : public coro::Wait {
 
   private:
     friend class WaitQueue;
+
+    bool queued() const noexcept { return state_ == State::waiting || state_ == State::woken; }
+    bool suspend_elsewhere(coro::Driver& driver, Runnable& target, WaitQueue& queue) noexcept;
 
     std::uint32_t ticket_;  // from here on set by joining a queue
     Runnable* target_;
@@ -175,10 +183,8 @@ inline void Waiter::join(WaitQueue& queue, Runnable& target) noexcept {
 }
 
 inline bool Waiter::suspend(coro::Driver& driver, Runnable& target, WaitQueue& queue) noexcept {
-    if (!queue.bound().admits(driver)) [[unlikely]] {
-        refuse(driver, queue);
-        return false;
-    }
+    if (!queue.bound().is_bound_to(driver)) [[unlikely]]
+        return suspend_elsewhere(driver, target, queue);
     driver_ = &driver;
     join(queue, target);
     driver.suspend_in(*this);

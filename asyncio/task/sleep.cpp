@@ -27,7 +27,9 @@ TimePoint deadline_after(TimePoint now, Duration delay) noexcept {
     return delay < TimePoint::max() - now ? now + delay : TimePoint::max();
 }
 
-void SleepAwaiter::disarm() noexcept { loop_of(timer_).timers().cancel(timer_); }
+void SleepAwaiter::disarm() noexcept {
+    if (timer_.armed()) loop_of(timer_).timers().cancel(timer_);
+}
 
 void SleepAwaiter::arm() noexcept {
     EventLoop& loop = loop_of(timer_);
@@ -36,7 +38,7 @@ void SleepAwaiter::arm() noexcept {
 
 bool SleepAwaiter::cancel(const std::string& message) noexcept {
     if (!timer_.armed()) return false;
-    loop_of(timer_).timers().cancel(timer_);
+    disarm();
     auto& driver = static_cast<coro::Driver&>(timer_.target());
     driver.deliver_cancel(message);
     driver.wake();

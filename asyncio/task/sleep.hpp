@@ -27,10 +27,6 @@ TimePoint deadline_after(TimePoint now, Duration delay) noexcept;
 class SleepAwaiter final : public coro::Wait {
   public:
     explicit SleepAwaiter(Duration delay) noexcept : delay_(delay) {}
-    ~SleepAwaiter() {
-        if (timer_.armed()) [[unlikely]]
-            disarm();
-    }
 
     bool await_ready() const noexcept { return false; }
     template <class P>
@@ -40,6 +36,7 @@ class SleepAwaiter final : public coro::Wait {
     void await_resume() { static_cast<coro::Driver&>(timer_.target()).throw_if_cancelled(); }
 
     bool cancel(const std::string& message) noexcept override;
+    void dropped() noexcept override { disarm(); }
     const char* what() const noexcept override { return "sleep"; }
 
   private:
