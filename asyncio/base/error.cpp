@@ -3,6 +3,8 @@
 #include <asyncio/base/exception_group.hpp>
 
 #include <cstdlib>
+#include <cstring>
+#include <type_traits>
 #include <typeinfo>
 
 #include <cxxabi.h>
@@ -21,8 +23,14 @@ std::string demangled(const char* name) {
 
 }  // namespace
 
-bool is_cancelled_error(const std::exception_ptr& error) noexcept {
-    return error && *error.__cxa_exception_type() == typeid(CancelledError);
+/// An exception_ptr of the Itanium ABI is the address of the thrown object, which is the whole
+/// object: CancelledError is final. (std::exception_ptr_cast comes with C++26.)
+const CancelledError* cancelled_error_in(const std::exception_ptr& error) noexcept {
+    if (!error || *error.__cxa_exception_type() != typeid(CancelledError)) return nullptr;
+    static_assert(sizeof error == sizeof(CancelledError*) && std::is_final_v<CancelledError>);
+    const CancelledError* held = nullptr;
+    std::memcpy(&held, static_cast<const void*>(&error), sizeof held);
+    return held;
 }
 
 bool is_fatal(const std::exception_ptr& error) noexcept {

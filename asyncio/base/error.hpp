@@ -74,8 +74,12 @@ class InvalidStateError final : public std::logic_error {
     using std::logic_error::logic_error;
 };
 
-/// True if `error` holds a CancelledError; no throw, no catch.
-bool is_cancelled_error(const std::exception_ptr& error) noexcept;
+/// The CancelledError that `error` holds, or null; no throw, no catch.
+const CancelledError* cancelled_error_in(const std::exception_ptr& error) noexcept;
+
+inline bool is_cancelled_error(const std::exception_ptr& error) noexcept {
+    return cancelled_error_in(error) != nullptr;
+}
 
 /// True if `error` holds a FatalException.
 bool is_fatal(const std::exception_ptr& error) noexcept;

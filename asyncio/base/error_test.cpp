@@ -42,6 +42,19 @@ TEST(Errors, are_told_apart_without_throwing) {
     EXPECT_FALSE(is_fatal(nullptr));
 }
 
+TEST(Errors, a_cancellation_is_looked_at_without_throwing) {
+    const std::exception_ptr error = holding(CancelledError("why"));
+    const CancelledError* held = cancelled_error_in(error);
+    try {
+        std::rethrow_exception(error);
+    } catch (const CancelledError& thrown) {
+        EXPECT_EQ(&thrown, held);
+        EXPECT_EQ(held->message(), "why");
+    }
+    EXPECT_EQ(cancelled_error_in(holding(std::string("why"))), nullptr);
+    EXPECT_EQ(cancelled_error_in(nullptr), nullptr);
+}
+
 TEST(Errors, describe_gives_type_and_text) {
     EXPECT_EQ(describe(nullptr), "no exception");
     EXPECT_EQ(describe(holding(std::runtime_error("text"))), "std::runtime_error: text");

@@ -479,6 +479,29 @@ TEST(Cancel, CANC_26_CANC_27_the_same_object_comes_out_every_time_with_its_messa
     });
 }
 
+TEST(Cancel, CANC_27_who_asks_later_gets_one_like_it) {
+    testing::run([]() -> Coro<> {
+        Task<> obeys = create_task(forever());
+        Task<> has_its_own = create_task([]() -> Coro<> {
+            try {
+                co_await forever();
+            } catch (const CancelledError&) {
+            }
+            throw CancelledError("mine");
+        });
+        co_await sleep(0s);
+        obeys.cancel("yours");
+        has_its_own.cancel("yours");
+        co_await sleep(0s);
+        EXPECT_TRUE(obeys.cancelled());  // and nobody has waited
+        EXPECT_TRUE(has_its_own.cancelled());
+        for (int i = 0; i < 2; ++i) {
+            EXPECT_EQ(error_of(co_await as_outcome(obeys)), "CancelledError: yours");
+            EXPECT_EQ(error_of(co_await as_outcome(has_its_own)), "CancelledError: mine");
+        }
+    });
+}
+
 TEST(Cancel, CANC_28_task_and_future_both_cancelled_are_cancelled_once) {
     testing::run([]() -> Coro<> {
         for (const bool task_first : {true, false}) {

@@ -84,6 +84,7 @@ class FutureCore : public RefCounted {
     }
 
     void add_waiter(DoneWaiter& waiter) noexcept { waiters_.push_back(waiter); }
+    bool is_awaited() const noexcept { return !waiters_.empty(); }
     template <class Visit>
     void for_each_waiter(Visit&& visit) {
         waiters_.for_each(visit);

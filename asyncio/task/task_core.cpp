@@ -121,7 +121,12 @@ void TaskCore::finish() {
     }
 }
 
+/// While nobody waits, an exception that says no more than we know is not kept: whoever asks later
+/// gets one like it. So a million cancelled tasks hold no million exceptions, and each is made in
+/// the memory of the last.
 void TaskCore::end_cancelled(std::exception_ptr error) noexcept {
+    const CancelledError* known = cancelled_error_in(error);
+    if (known != nullptr && !is_awaited() && known->message() == message()) error = nullptr;
     complete_cancelled(std::move(error));
     leave_loop();
 }
@@ -183,13 +188,13 @@ bool TaskCore::cancel(const std::string& message) {
     return true;
 }
 
+void EndAwaiter::throw_misuse(const char* what) { throw std::logic_error(what); }
+
 FutureCore* EndAwaiter::Node::awaiter() const noexcept {
     return TaskCore::from(static_cast<coro::Driver*>(&target()));
 }
 
 std::uint32_t TaskCore::uncancel() noexcept {
-void EndAwaiter::throw_misuse(const char* what) { throw std::logic_error(what); }
-
     if (cancel_requests_ > 0 && --cancel_requests_ == 0) revoke_must_cancel();
     return cancel_requests_;
 }
