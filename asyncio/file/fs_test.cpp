@@ -345,7 +345,7 @@ TEST_F(FsTest, A2_what_cancelled_readers_had_opened_is_closed) {
     });
 }
 
-TEST_F(FsTest, A14_what_was_read_is_closed_with_the_loop) {
+TEST_F(FsTest, what_was_read_is_closed_with_the_loop) {
     put("f", "text");
     EventLoop loop;
     loop.set_exception_handler([](EventLoop&, const ExceptionContext&) {});  // it tells the task
@@ -359,7 +359,7 @@ TEST_F(FsTest, A14_what_was_read_is_closed_with_the_loop) {
     EXPECT_EQ(open_below(folder), 0);
 }
 
-TEST_F(FsTest, A16_readers_at_once_get_along_with_few_descriptors) {
+TEST_F(FsTest, readers_at_once_get_along_with_few_descriptors) {
     put("f", "text");
     asyncio::run([&]() -> Coro<> {
         (void)co_await fs::read_file(path("f"));  // what the loop needs is open
