@@ -75,6 +75,27 @@ TEST(TlsSendfile, SENDF_10_closing_ends_it_at_once_and_what_was_accepted_arrives
     });
 }
 
+TEST(TlsSendfile, a_second_file_is_refused_while_one_is_sent) {
+    testing::run([]() -> Coro<> {
+        Sending sending;
+        co_await sending.begin();
+        const os::Fd other(::memfd_create("other", MFD_CLOEXEC));
+        EXPECT_EQ(::write(other.get(), "other", 5), 5);
+        Task<std::size_t> second =
+            create_task(get_running_loop().sendfile(sending.transport(), other.get()));
+        EXPECT_THAT(co_await end_of(std::move(second)), HasSubstr("sendfile is in progress"));
+        EXPECT_FALSE(sending.task.done());
+        sending.both.server.below->unstick();
+        const std::string got = co_await sending.both.client.reader().readexactly(kSize);
+        EXPECT_TRUE(got == sending.contents);
+        EXPECT_EQ(co_await sending.task, kSize);
+        sending.both.client.writer().close();
+        sending.both.server.writer().close();
+        co_await sending.both.client.writer().wait_closed();
+        co_await sending.both.server.writer().wait_closed();
+    });
+}
+
 TEST(TlsSendfile, SENDF_10_aborting_ends_it_at_once) {
     testing::run([]() -> Coro<> {
         Sending sending;

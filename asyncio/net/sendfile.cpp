@@ -119,8 +119,10 @@ class FlowProtocol;
 /// undoes both. Who replaces the protocol meanwhile finds the new one where he put it.
 class Flow {
   public:
+    /// std::logic_error if there is one already: the files would arrive in pieces of both.
     explicit Flow(stream::Transport& transport)
         : transport_(&transport), was_reading_(transport.is_reading()) {
+        check_alone();
         stand_in();
         transport.pause_reading();
     }
@@ -147,6 +149,7 @@ class Flow {
   private:
     friend class FlowProtocol;
 
+    void check_alone() const;
     void stand_in();
     bool is_above_high_water() const {
         return transport_->get_write_buffer_size() > transport_->get_write_buffer_limits().high;
@@ -211,6 +214,11 @@ class FlowProtocol final : public stream::Protocol {
     Ref<stream::Protocol> protocol_;
     Flow* flow_;
 };
+
+void Flow::check_alone() const {
+    if (dynamic_cast<FlowProtocol*>(transport_->get_protocol()) != nullptr)
+        throw std::logic_error("unable to send a file; sendfile is in progress");
+}
 
 void Flow::stand_in() {
     const Ref<FlowProtocol> made(
