@@ -318,10 +318,17 @@ bool Engine::handshake() {
     return true;
 }
 
-std::size_t Engine::read(std::span<std::byte> memory) {
+std::size_t Engine::read(std::span<std::byte> memory) { return read_by(&SSL_read_ex, memory); }
+
+void Engine::take_messages() {
+    std::byte left_there = {};
+    (void)read_by(&SSL_peek_ex, std::span(&left_there, 1));
+}
+
+std::size_t Engine::read_by(Reading reading, std::span<std::byte> memory) {
     ERR_clear_error();
     std::size_t count = 0;
-    const int result = SSL_read_ex(ssl_, memory.data(), memory.size(), &count);
+    const int result = reading(ssl_, memory.data(), memory.size(), &count);
     if (messages_ > kMessagesWithoutData) throw_flood_error("TLS read");
     if (kernel_sends_ && !said_goodbye() && SSL_get_key_update_type(ssl_) != SSL_KEY_UPDATE_NONE)
         throw_new_keys_error("TLS read");

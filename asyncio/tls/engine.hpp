@@ -98,6 +98,8 @@ class Engine final : public ssl::SSLObject {
     bool handshake();
     /// Decrypts into `memory`, at most a record; 0: needs input, or peer_closed().
     std::size_t read(std::span<std::byte> memory);
+    /// Takes what the peer says about the connection itself, and leaves its data to read().
+    void take_messages();
     /// False while a message of the peer's about the connection itself is incomplete: needs input.
     bool may_write() const noexcept;
     /// REQUIRES: the handshake is complete, may_write(), not ktls_send(), and no shutdown().
@@ -146,6 +148,8 @@ class Engine final : public ssl::SSLObject {
     bool lost_input_ = false;
     void keep_session(ssl_session_st* session);
     int choose_context();
+    using Reading = int (*)(ssl_st* ssl, void* memory, std::size_t size, std::size_t* count);
+    std::size_t read_by(Reading reading, std::span<std::byte> memory);
     bool is_unfinished(int result) const noexcept;
     bool said_goodbye() const noexcept;
     void say_goodbye();

@@ -14,6 +14,8 @@
 
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace asyncio::tls_tests {
 namespace {
@@ -325,6 +327,94 @@ TEST(RudePeer, TLS_14_what_waits_for_the_end_of_half_a_message_stops_the_writer)
         co_await sleep(1s);
         EXPECT_EQ(split.server.received.size(), 10'000'000u);
         writer.abort();
+        split.wire.second->abort();
+        co_await sleep(1s);
+    });
+}
+
+TEST(RudePeer, SENDF_09_a_file_that_waits_for_the_end_of_half_a_message_goes_on_with_it) {
+    testing::run([]() -> Coro<> {
+        constexpr std::size_t kSize = 4 * tls::kHighWater;
+        SplitTicket split;
+        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+        co_await split.connect(client);
+        const int file = ::memfd_create("asyncio", MFD_CLOEXEC);
+        EXPECT_EQ(::ftruncate(file, kSize), 0);
+        stream::Transport& transport = client.layer->transport();
+        Task<std::size_t> task = create_task(get_running_loop().sendfile(transport, file));
+        co_await sleep(1s);
+        EXPECT_FALSE(task.done());
+        EXPECT_LE(transport.get_write_buffer_size(), kSize / 2);
+        split.send_rest();
+        EXPECT_EQ(co_await end_of(wait_for(std::move(task), 10s)), "ok");
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received.size(), kSize);
+        ::close(file);
+        client.writer().abort();
+        split.wire.second->abort();
+        co_await sleep(1s);
+    });
+}
+
+/// Takes no more than it may send.
+class Echo final : public Protocol {
+  public:
+    explicit Echo(Transport& transport) : transport_(transport) {}
+    void data_received(std::span<const std::byte> data) override { received += as_text(data); }
+    void pause_writing() override { transport_.pause_reading(); }
+    void resume_writing() override { transport_.resume_reading(); }
+    std::string received;
+
+  private:
+    Transport& transport_;
+};
+
+TEST(RudePeer, half_a_message_is_read_to_its_end_for_who_reads_no_more_until_he_may_write) {
+    testing::run([]() -> Coro<> {
+        SplitTicket split;
+        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+        co_await split.connect(client);
+        stream::Transport& transport = client.layer->transport();
+        const Ref<Echo> echo(new Echo(transport));
+        transport.set_protocol(echo);
+        transport.write(std::string(2 * tls::kHighWater, 'x'));
+        EXPECT_FALSE(transport.is_reading());
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received, "");
+        split.wire.first->stuck = true;  // so that the pause goes on
+        split.server.write("an answer, too early");
+        split.rude->held_back += split.server.output();
+        split.send_rest();
+        co_await sleep(1s);
+        EXPECT_FALSE(transport.is_reading());
+        EXPECT_FALSE(split.wire.first->is_reading());
+        EXPECT_EQ(echo->received, "");
+        split.wire.first->unstick();
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received.size(), 2 * tls::kHighWater);
+        EXPECT_TRUE(transport.is_reading());
+        EXPECT_EQ(echo->received, "an answer, too early");
+        transport.abort();
+        split.wire.second->abort();
+        co_await sleep(1s);
+    });
+}
+
+TEST(RudePeer, half_a_message_is_read_to_its_end_for_who_writes_while_he_does_not_read) {
+    testing::run([]() -> Coro<> {
+        SplitTicket split;
+        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+        co_await split.connect(client);
+        stream::Transport& transport = client.layer->transport();
+        transport.pause_reading();
+        EXPECT_FALSE(split.wire.first->is_reading());
+        transport.write("one");
+        split.send_rest();
+        co_await sleep(1s);
+        EXPECT_EQ(split.server.received, "one");
+        EXPECT_FALSE(transport.is_reading());
+        EXPECT_FALSE(split.wire.first->is_reading());
+        transport.abort();
         split.wire.second->abort();
         co_await sleep(1s);
     });

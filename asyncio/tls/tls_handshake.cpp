@@ -67,7 +67,7 @@ void TlsTransport::opened() {
     if (engine_ && !engine_->server_side()) flush();
     tell_listener(nullptr);
     write_backlog();
-    if (stage_ == Stage::open && reading_paused_) below_->pause_reading();
+    hold_reading();
 }
 
 void TlsTransport::set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept {

@@ -22,7 +22,7 @@
 //
 // Reading. What comes is decrypted at once and handed up, a record at a time; nothing is kept while
 // the protocol above reads. If it pauses, the transport below is paused, and what came meanwhile
-// stays encrypted.
+// stays encrypted; but a message for whose end something written waits is read to its end.
 // Writing. What is written is encrypted at once and given to the transport below, whose buffer is
 // the only one; its limits are raised to kHighWater. A client's handshake ends in one send with
 // what connection_made() writes. What a server's ends with waits until those had their turn whom

@@ -46,7 +46,7 @@ void TlsTransport::received(std::span<const std::byte> ciphertext) {
     }
     if (engine_->lost_input()) fail(std::make_exception_ptr(std::bad_alloc()), true);
     // Somebody else has resumed it (the end of a file that was sent): no more than this is kept.
-    if (stage_ == Stage::open && reading_paused_ && !close_wanted_) below_->pause_reading();
+    hold_reading();
 }
 
 bool TlsTransport::ended() {
@@ -97,6 +97,10 @@ void TlsTransport::advance() {
 
 /// Hand decrypted data up. Throws what the engine fails with.
 void TlsTransport::deliver() {
+    if (reading_paused_ && waits_for_peer()) {
+        engine_->take_messages();
+        check_answers();
+    }
     std::byte memory[Engine::kRecord];
     while (stage_ == Stage::open && (!reading_paused_ || close_wanted_)) {
         const std::size_t count = engine_->read(memory);
@@ -145,8 +149,25 @@ void TlsTransport::peer_closed() {
 }
 
 void TlsTransport::pause_reading() {
-    if (std::exchange(reading_paused_, true)) return;
-    if (stage_ == Stage::open && !close_wanted_) below_->pause_reading();
+    if (!std::exchange(reading_paused_, true)) hold_reading();
+}
+
+/// What is written waits for the rest of a message of the peer's. It is read also while reading is
+/// paused: who paused it until he may write would wait for himself.
+bool TlsTransport::waits_for_peer() const noexcept {
+    return stage_ == Stage::open && !backlog_.empty() && !engine_->may_write();
+}
+
+/// Have no more read below than is wanted.
+void TlsTransport::hold_reading() {
+    if (stage_ != Stage::open || !reading_paused_ || close_wanted_ || waits_for_peer()) return;
+    below_->pause_reading();
+}
+
+void TlsTransport::read_for_backlog() {
+    if (!reading_paused_ || !waits_for_peer()) return;
+    advance();  // it may be here already
+    if (waits_for_peer()) below_->resume_reading();
 }
 
 void TlsTransport::resume_reading() {
@@ -186,10 +207,12 @@ void TlsTransport::write(std::span<const std::byte> data) {
     const Ref<TlsTransport> keep(this);
     if (stage_ != Stage::open || writing_ || !backlog_.empty()) {
         backlog_.append(data);
-        return update_flow();
+        update_flow();
+    } else {
+        encrypt(data);
+        write_backlog();
     }
-    encrypt(data);
-    write_backlog();
+    read_for_backlog();
 }
 
 /// What cannot be encrypted now goes to the front of the backlog.

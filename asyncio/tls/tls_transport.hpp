@@ -70,6 +70,9 @@ class TlsTransport final : public stream::Transport {
     void advance();
     void opened();
     void deliver();
+    bool waits_for_peer() const noexcept;
+    void hold_reading();
+    void read_for_backlog();
     void hand_up(std::span<const std::byte> data);
     void peer_closed();
     void check_answers();

@@ -118,7 +118,7 @@ class Side final : public ScriptedTlsUser {
         const bool waits_in_layer = size > below_->get_write_buffer_size();
         FUZZ_CHECK(paused_ ? size > limits.low || waits_in_layer : size <= limits.high);
         FUZZ_CHECK(transport_->is_reading() != reading_paused_);
-        if (system().told_end) return;
+        if (system().told_end || (reading_paused_ && waits_in_layer)) return;
         using State = kernel::Operation::State;
         const State receiving = world_.kernel->receiving(Wire::fd_of(end_));
         FUZZ_CHECK(receiving != (reading_paused_ ? State::submitted : State::idle));
