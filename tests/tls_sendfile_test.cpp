@@ -166,6 +166,34 @@ TEST(TlsSendfile, SENDF_11_it_goes_on_under_another_protocol) {
     });
 }
 
+TEST(TlsSendfile, SENDF_11_it_goes_on_though_the_protocol_that_was_there_is_kept_for_later) {
+    testing::run([]() -> Coro<> {
+        Sending sending;
+        co_await sending.begin();
+        stream::Transport& transport = sending.transport();
+        const Ref<stream::Protocol> before(transport.get_protocol());
+        Told told;
+        transport.set_protocol(Ref<stream::Protocol>(new Recorder(told)));
+        const auto reads = create_task(sending.both.client.reader().readexactly(kSize));
+        sending.both.server.below->unstick();
+        EXPECT_EQ(co_await end_of(wait_for(std::move(sending.task), 10s)), "ok");
+        const auto got = co_await as_outcome(wait_for(reads, 10s));
+        EXPECT_TRUE(got && *got == sending.contents);
+        transport.set_protocol(before);
+        const os::Fd other(::memfd_create("other", MFD_CLOEXEC));
+        EXPECT_EQ(::write(other.get(), "other", 5), 5);
+        Task<std::size_t> next = create_task(get_running_loop().sendfile(transport, other.get()));
+        EXPECT_EQ(co_await end_of(std::move(next)), "ok");
+        transport.write(".");
+        const std::string rest = co_await sending.both.client.reader().readuntil(".");
+        EXPECT_THAT(rest, ::testing::EndsWith("other."));
+        sending.both.client.writer().close();
+        sending.both.server.writer().close();
+        co_await sending.both.client.writer().wait_closed();
+        co_await sending.both.server.writer().wait_closed();
+    });
+}
+
 TEST(TlsSendfile, SENDF_09_it_waits_with_who_was_paused_before) {
     testing::run([]() -> Coro<> {
         Sending sending;

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <climits>
 #include <stdexcept>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -227,7 +228,9 @@ void BlockingTransport::update_flow() {
 }
 
 void BlockingTransport::set_protocol(Ref<stream::Protocol> protocol) {
-    if (stage_ != Stage::lost) protocol_ = std::move(protocol);
+    if (stage_ == Stage::lost) return;
+    const Ref<stream::Protocol> before = std::exchange(protocol_, std::move(protocol));
+    before->replaced();
 }
 
 const SocketAddress& BlockingTransport::peername() const {

@@ -163,7 +163,7 @@ class Flow {
     bool lost_ = false;
 };
 
-/// Stands in for a transport's protocol. It is told nothing when it is replaced; but it dies then.
+/// Stands in for a transport's protocol. Whoever asked for that may keep this, and put it back.
 class FlowProtocol final : public stream::Protocol {
   public:
     FlowProtocol(Ref<stream::Protocol> protocol, Flow& flow) noexcept
@@ -195,6 +195,13 @@ class FlowProtocol final : public stream::Protocol {
         if (flow_ != nullptr) flow_->changed.wake_all();
         protocol_->transport_closing();
     }
+    void replaced() noexcept override {
+        if (flow_ == nullptr) return;
+        flow_->stand_in_ = nullptr;
+        flow_->paused_ = false;  // who resumes it would not be heard
+        flow_->changed.wake_all();
+        flow_ = nullptr;
+    }
     void close_connection(stream::Transport& transport) override {
         protocol_->close_connection(transport);
     }
@@ -202,21 +209,18 @@ class FlowProtocol final : public stream::Protocol {
 
     const Ref<stream::Protocol>& protocol() const noexcept { return protocol_; }
     void forget_flow() noexcept { flow_ = nullptr; }
+    bool has_flow() const noexcept { return flow_ != nullptr; }
 
   private:
-    ~FlowProtocol() {
-        if (flow_ == nullptr) return;
-        flow_->stand_in_ = nullptr;
-        flow_->paused_ = false;  // who resumes it would not be heard
-        flow_->changed.wake_all();
-    }
+    ~FlowProtocol() { replaced(); }  // by a transport that tells nobody, or the connection is lost
 
     Ref<stream::Protocol> protocol_;
     Flow* flow_;
 };
 
 void Flow::check_alone() const {
-    if (dynamic_cast<FlowProtocol*>(transport_->get_protocol()) != nullptr)
+    const auto* const there = dynamic_cast<FlowProtocol*>(transport_->get_protocol());
+    if (there != nullptr && there->has_flow())
         throw std::logic_error("unable to send a file; sendfile is in progress");
 }
 

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <stdexcept>
+#include <utility>
 
 #include <poll.h>
 #include <sys/uio.h>
@@ -202,8 +203,9 @@ void SocketTransport::reader_gone() {
 
 void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
     if (stage_ == Stage::lost) return;
-    protocol_ = std::move(protocol);
+    const Ref<stream::Protocol> before = std::exchange(protocol_, std::move(protocol));
     foreign_protocol_ = protocol_->runs_foreign_code();
+    before->replaced();
 }
 
 void SocketTransport::close() {

@@ -122,6 +122,8 @@ class Protocol : public RefCounted {
     /// The transport is_closing() from now on; connection_lost comes later. For who waits until he
     /// may write more. Within close(), abort() or whatever ended it: calls neither of them.
     virtual void transport_closing() noexcept {}
+    /// Another protocol has taken its place: nothing more comes from the transport.
+    virtual void replaced() noexcept {}
     /// Somebody else (a server) wants the connection closed in order; a layer says goodbye first.
     virtual void close_connection(Transport& transport) { transport.close(); }
 

@@ -306,7 +306,9 @@ void TlsTransport::apply_write_buffer_limits(stream::WriteBufferLimits limits) {
 }
 
 void TlsTransport::set_protocol(Ref<stream::Protocol> protocol) {
-    if (stage_ != Stage::lost) above_ = std::move(protocol);
+    if (stage_ == Stage::lost) return;
+    const Ref<stream::Protocol> before = std::exchange(above_, std::move(protocol));
+    before->replaced();
 }
 
 const ssl::SSLObject* TlsTransport::ssl_object() const noexcept {
