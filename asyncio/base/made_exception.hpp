@@ -21,18 +21,22 @@
 
 namespace asyncio {
 
-/// In the memory that exceptions are thrown from. Thrown exactly once, or it is leaked.
+/// In the memory that exceptions are thrown from. Thrown exactly once, or it is leaked. It brings
+/// its type along: who throws may be compiled without RTTI.
 template <class E>
 struct MadeException {
     void* object;
+    std::type_info* type;
 };
 
+#ifdef __cpp_rtti  // who only throws needs none
 template <class E, class... Args>
 MadeException<E> make_exception(Args&&... args) noexcept {
     static_assert(std::is_nothrow_constructible_v<E, Args&&...>);
     void* memory = abi::__cxa_allocate_exception(sizeof(E));
-    return {::new (memory) E(std::forward<Args>(args)...)};
+    return {::new (memory) E(std::forward<Args>(args)...), const_cast<std::type_info*>(&typeid(E))};
 }
+#endif
 
 template <class E>
 void destroy_thrown(void* object) {
@@ -41,7 +45,7 @@ void destroy_thrown(void* object) {
 
 template <class E>
 [[noreturn, gnu::always_inline]] inline void throw_made(MadeException<E> made) {
-    abi::__cxa_throw(made.object, const_cast<std::type_info*>(&typeid(E)), &destroy_thrown<E>);
+    abi::__cxa_throw(made.object, made.type, &destroy_thrown<E>);
 }
 
 }  // namespace asyncio

@@ -42,6 +42,8 @@ pc=$(dirname "$(find "$work/prefix" -name asyncio.pc)")
 read -r -a pc_flags <<<"$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs asyncio)"
 "$CXX" -std=c++20 "${flags[@]}" "$here/outside.cpp" "${pc_flags[@]}" -o "$work/outside"
 LD_LIBRARY_PATH=$(dirname "$pc") "$work/outside"
+"$CXX" -std=c++20 "${flags[@]}" -fno-rtti "$here/outside.cpp" "${pc_flags[@]}" -o "$work/outside"
+LD_LIBRARY_PATH=$(dirname "$pc") "$work/outside"
 
 if [ "$with_tls" = ON ]; then
     read -r -a pc_flags <<<"$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs asyncio-tls asyncio)"
