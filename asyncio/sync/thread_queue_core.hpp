@@ -43,9 +43,7 @@ class ThreadQueueWaiter : public IntrusiveListNode<ThreadQueueWaiter> {
   protected:
     enum class State : std::uint8_t { idle, waiting, woken, settled };
 
-    /// Called under the mutex, from any thread. No virtual function: whoever wakes may meet the
-    /// waiter's destructor, which takes the mutex to leave the line, and has changed the pointer to
-    /// the virtual functions by then.
+    /// Called under the mutex, from any thread.
     using Wake = void (*)(ThreadQueueWaiter& waiter) noexcept;
 
     ThreadQueueWaiter(ThreadQueueCore& core, Side side, void* slot, Wake wake) noexcept
