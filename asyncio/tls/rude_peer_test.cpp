@@ -402,21 +402,27 @@ TEST(RudePeer, half_a_message_is_read_to_its_end_for_who_reads_no_more_until_he_
 
 TEST(RudePeer, half_a_message_is_read_to_its_end_for_who_writes_while_he_does_not_read) {
     testing::run([]() -> Coro<> {
-        SplitTicket split;
-        Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
-        co_await split.connect(client);
-        stream::Transport& transport = client.layer->transport();
-        transport.pause_reading();
-        EXPECT_FALSE(split.wire.first->is_reading());
-        transport.write("one");
-        split.send_rest();
-        co_await sleep(1s);
-        EXPECT_EQ(split.server.received, "one");
-        EXPECT_FALSE(transport.is_reading());
-        EXPECT_FALSE(split.wire.first->is_reading());
-        transport.abort();
-        split.wire.second->abort();
-        co_await sleep(1s);
+        for (const bool pauses_first : {true, false}) {
+            SplitTicket split;
+            split.wire.first->piece = 100;
+            Endpoint client(SplitTicket::client_with_certificate(), false, split.wire.first);
+            co_await split.connect(client);
+            stream::Transport& transport = client.layer->transport();
+            if (pauses_first) {
+                transport.pause_reading();
+                EXPECT_FALSE(split.wire.first->is_reading());
+            }
+            transport.write("one");
+            transport.pause_reading();
+            split.send_rest();
+            co_await sleep(1s);
+            EXPECT_EQ(split.server.received, "one");
+            EXPECT_FALSE(transport.is_reading());
+            EXPECT_FALSE(split.wire.first->is_reading());
+            transport.abort();
+            split.wire.second->abort();
+            co_await sleep(1s);
+        }
     });
 }
 
