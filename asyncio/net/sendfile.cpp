@@ -202,6 +202,7 @@ class FlowProtocol final : public stream::Protocol {
         flow_->changed.wake_all();
         flow_ = nullptr;
     }
+    bool sends_file() const noexcept override { return flow_ != nullptr; }
     void close_connection(stream::Transport& transport) override {
         protocol_->close_connection(transport);
     }
@@ -209,7 +210,6 @@ class FlowProtocol final : public stream::Protocol {
 
     const Ref<stream::Protocol>& protocol() const noexcept { return protocol_; }
     void forget_flow() noexcept { flow_ = nullptr; }
-    bool has_flow() const noexcept { return flow_ != nullptr; }
 
   private:
     ~FlowProtocol() { replaced(); }  // by a transport that tells nobody, or the connection is lost
@@ -219,8 +219,8 @@ class FlowProtocol final : public stream::Protocol {
 };
 
 void Flow::check_alone() const {
-    const auto* const there = dynamic_cast<FlowProtocol*>(transport_->get_protocol());
-    if (there != nullptr && there->has_flow())
+    const stream::Protocol* const there = transport_->get_protocol();
+    if (there != nullptr && there->sends_file())
         throw std::logic_error("unable to send a file; sendfile is in progress");
 }
 

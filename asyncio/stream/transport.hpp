@@ -124,6 +124,8 @@ class Protocol : public RefCounted {
     virtual void transport_closing() noexcept {}
     /// Another protocol has taken its place: nothing more comes from the transport.
     virtual void replaced() noexcept {}
+    /// It stands in for another one, while a file is sent.
+    virtual bool sends_file() const noexcept { return false; }
     /// Somebody else (a server) wants the connection closed in order; a layer says goodbye first.
     virtual void close_connection(Transport& transport) { transport.close(); }
 
