@@ -21,11 +21,11 @@ TEST(ConnectStorm, happy_eyeballs_close_all_but_the_winner) {
     testing::run([]() -> Coro<> {
         const RawListener one(4096);
         const RawListener two(4096);
+        // Bound, so that no test beside this one gets the port: its server would be connected to.
+        const Fd deaf(os::stream_socket(AF_INET));
+        os::bind(deaf.get(), loopback(0));
         SocketAddress refusing;
-        {
-            const RawListener gone;
-            refusing = gone.address;
-        }
+        os::local_address(deaf.get(), refusing);
         const Storm storm;
         std::mt19937 random(21);
         int completed = 0;
