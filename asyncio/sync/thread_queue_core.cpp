@@ -20,15 +20,13 @@ struct ThreadQueueCore::Leaving {
 class ThreadQueueCore::BlockedThread final : public ThreadQueueWaiter {
   public:
     BlockedThread(ThreadQueueCore& core, Side side, void* slot) noexcept
-        : ThreadQueueWaiter(core, side, slot, &wake) {}
+        : ThreadQueueWaiter(core, side, slot) {}
 
     /// False: the limit has passed. Throws what the transfer does.
     bool wait(std::unique_lock<std::mutex>& lock, std::optional<Duration> limit);
 
   private:
-    static void wake(ThreadQueueWaiter& waiter) noexcept {
-        static_cast<BlockedThread&>(waiter).changed_.notify_one();
-    }
+    void wake() noexcept override { changed_.notify_one(); }
     bool sleep(std::unique_lock<std::mutex>& lock, const std::optional<Duration>& limit,
                std::chrono::steady_clock::time_point deadline);
 
@@ -59,7 +57,7 @@ void ThreadQueueCore::orphan(List& list, std::size_t& count) noexcept {
         waiter.state_ = Waiter::State::settled;
         waiter.shut_down_ = shut_down_;
         waiter.core_ = nullptr;
-        if (!on_its_way) waiter.wake_(waiter);
+        if (!on_its_way) waiter.wake();
         ++count;
     }
 }
@@ -138,7 +136,7 @@ void ThreadQueueCore::wake_next(Side side) noexcept {
     Waiter& waiter = list.pop_front();
     waiter.state_ = Waiter::State::woken;
     woken_.push_back(waiter);
-    waiter.wake_(waiter);
+    waiter.wake();
 }
 
 void ThreadQueueCore::wake_all(Side side) noexcept {
@@ -229,12 +227,8 @@ bool ThreadQueueAwaiter::suspend(coro::Driver& driver) noexcept {
     return true;
 }
 
-void ThreadQueueAwaiter::wake(ThreadQueueWaiter& waiter) noexcept {
-    static_cast<ThreadQueueAwaiter&>(waiter).post();
-}
-
 /// The loop's own thread needs no post.
-void ThreadQueueAwaiter::post() noexcept {
+void ThreadQueueAwaiter::wake() noexcept {
     if (get_running_loop_or_null() == loop_) {
         driver_->ready_queue().push(*this);
         return;

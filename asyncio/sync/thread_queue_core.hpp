@@ -43,12 +43,12 @@ class ThreadQueueWaiter : public IntrusiveListNode<ThreadQueueWaiter> {
   protected:
     enum class State : std::uint8_t { idle, waiting, woken, settled };
 
-    /// Called under the mutex, from any thread.
-    using Wake = void (*)(ThreadQueueWaiter& waiter) noexcept;
-
-    ThreadQueueWaiter(ThreadQueueCore& core, Side side, void* slot, Wake wake) noexcept
-        : core_(&core), slot_(slot), wake_(wake), side_(side) {}
+    ThreadQueueWaiter(ThreadQueueCore& core, Side side, void* slot) noexcept
+        : core_(&core), slot_(slot), side_(side) {}
     ~ThreadQueueWaiter() = default;
+
+    /// Called under the mutex, from any thread. Who waits has left the line before it is destroyed.
+    virtual void wake() noexcept = 0;
 
     /// Throws what went wrong instead of the transfer.
     void check() const;
@@ -60,7 +60,6 @@ class ThreadQueueWaiter : public IntrusiveListNode<ThreadQueueWaiter> {
     friend class ThreadQueueCore;
 
     void* slot_;  // where the item comes from or goes to
-    const Wake wake_;
     std::exception_ptr error_;
     std::uint64_t ticket_ = 0;
     const Side side_;
@@ -83,7 +82,7 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
 
   protected:
     ThreadQueueAwaiter(ThreadQueueCore& core, Side side, void* slot) noexcept
-        : ThreadQueueWaiter(core, side, slot, &wake), Runnable(&take_turn) {}
+        : ThreadQueueWaiter(core, side, slot), Runnable(&take_turn) {}
     /// For await_resume.
     void finish();
 
@@ -91,8 +90,7 @@ class ThreadQueueAwaiter : public coro::Wait, private ThreadQueueWaiter, private
     static void take_turn(Runnable& runnable, Turn turn);
     bool suspend(coro::Driver& driver) noexcept;
     void turn();
-    static void wake(ThreadQueueWaiter& waiter) noexcept;
-    void post() noexcept;
+    void wake() noexcept override;
 
     coro::Driver* driver_ = nullptr;  // set when it suspended
     EventLoop* loop_ = nullptr;
