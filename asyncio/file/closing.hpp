@@ -8,7 +8,7 @@
 // A system call costs a twentieth of what reading a small file takes, and descriptors that were
 // opened one after the other are neighbours, which one call closes (os::close_all). They are closed
 // before the loop polls, so before anybody who has slept since then goes on; earlier when there are
-// kMost of them, or when somebody finds that there are no descriptors left.
+// kMost of them, or when read_file() finds that there are no descriptors left.
 //
 // Only for what closes without waiting: a close may block where a server hears of it, and one that
 // was written to has an error to tell.
