@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/thread_sanitizer.hpp>
 #include <asyncio/os/features.hpp>
 #if ASYNCIO_HAVE_LIBURING
 #include <asyncio/kernel/io_uring_file.hpp>
@@ -9,14 +10,6 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <sys/stat.h>
-
-#if defined(__SANITIZE_THREAD__)
-#define ASYNCIO_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ASYNCIO_THREAD_SANITIZER 1
-#endif
-#endif
 
 #ifdef ASYNCIO_THREAD_SANITIZER
 // ThreadSanitizer keeps a history for each descriptor's number, and sees only calls of the C

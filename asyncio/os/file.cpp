@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/thread_sanitizer.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/file.hpp>
 #include <asyncio/os/file_call.hpp>
@@ -16,14 +17,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_THREAD__)
-#define ASYNCIO_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ASYNCIO_THREAD_SANITIZER 1
-#endif
-#endif
 
 namespace asyncio::os {
 
@@ -54,14 +47,13 @@ int simulated_status(SimulatedFiles& files, int fd, const char* path,
     return result;
 }
 
-/// False where they have to be closed one by one. ThreadSanitizer keeps a history for each number
-/// and does not know this call: it would take who gets a number next for another user of it.
-bool close_neighbours(int first, int last) noexcept {
+/// False where they have to be closed one by one. ThreadSanitizer would take who gets one of these
+/// numbers next for another user of it.
+bool close_neighbours([[maybe_unused]] int first, [[maybe_unused]] int last) noexcept {
 #if defined(SYS_close_range) && !defined(ASYNCIO_THREAD_SANITIZER)
-    if (first == last || is_simulated(last)) return false;
-    return ::syscall(SYS_close_range, first, last, 0) == 0;
+    return first != last && !is_simulated(last) && ::syscall(SYS_close_range, first, last, 0) == 0;
 #else
-    return first > last;
+    return false;
 #endif
 }
 
