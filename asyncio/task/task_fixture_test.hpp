@@ -97,6 +97,11 @@ inline Coro<int> swallow_cancel(int value) {
     co_return value;
 }
 
+inline Coro<> await_future(Future<int> f) {
+    const int v = co_await f;
+    (void)v;
+}
+
 /// describe() of what an outcome failed with.
 template <class T>
 std::string error_of(const Outcome<T>& outcome) {
