@@ -6,10 +6,9 @@
 #include <asyncio/loop/operation_awaiter.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/fd.hpp>
-#include <asyncio/os/fork.hpp>
-#include <asyncio/thread/thread_pool_executor.hpp>
+#include <asyncio/task/task_core.hpp>
+#include <asyncio/thread/shared_threads.hpp>
 
-#include <atomic>
 #include <cerrno>
 #include <new>
 #include <stdexcept>
@@ -63,7 +62,6 @@ struct CallAwaiter::OnThread {
 CallAwaiter::CallAwaiter(const os::FileCall& what, Cancellation cancellation) noexcept
     : call_(what),
       operation_(kernel::Opcode::file, &on_completion),
-      loop_(get_running_loop()),
       cancellation_(cancellation),
       result_(kTaken) {
     operation_.owner = this;
@@ -72,7 +70,7 @@ CallAwaiter::CallAwaiter(const os::FileCall& what, Cancellation cancellation) no
 
 CallAwaiter::~CallAwaiter() {
     if (!operation_.idle()) [[unlikely]]
-        loop_.kernel().reclaim(operation_);
+        loop_->kernel().reclaim(operation_);
     if (thread_)
         let_go_of_thread();
     else if (result_ == -ENOTSUP)  // and no thread could be had
@@ -81,7 +79,8 @@ CallAwaiter::~CallAwaiter() {
 }
 
 bool CallAwaiter::submit(coro::Driver& driver) {
-    if (!loop_.kernel().submit(operation_)) {
+    loop_ = task::TaskCore::from(&driver)->core().loop;
+    if (!loop_->kernel().submit(operation_)) {
         result_ = operation_.inline_result;
         if (result_ != -ENOTSUP) {
             if (result_ < 0) close_now(call_);
@@ -96,7 +95,7 @@ bool CallAwaiter::submit(coro::Driver& driver) {
 }
 
 void CallAwaiter::start_thread() {
-    const auto thread = std::make_shared<OnThread>(*this, loop_);
+    const auto thread = std::make_shared<OnThread>(*this, *loop_);
     thread->job = threads().submit([thread] { return os::perform(thread->call); });
     thread_ = thread;  // from here on the destructor sees to it, whatever is thrown
     try {
@@ -170,7 +169,7 @@ bool CallAwaiter::cancel(const std::string& message) noexcept {
     if (operation_.state != kernel::Operation::State::submitted) return false;
     driver_->deliver_cancel(message);
     asked_to_end_ = true;
-    loop_.kernel().cancel(operation_);
+    loop_->kernel().cancel(operation_);
     return true;
 }
 
@@ -183,22 +182,8 @@ int CallAwaiter::await_resume() {
 }
 
 ThreadPoolExecutor& threads() {
-    struct Pool {
-        std::uint32_t generation = os::fork_generation();
-        ThreadPoolExecutor executor{kThreads, "file"};
-    };
-    // Never destroyed: a call may outlive main(). A forked child has none of its parent's threads,
-    // and starts anew.
-    static std::atomic<Pool*> current{nullptr};
-    Pool* pool = current.load();
-    if (pool == nullptr || pool->generation != os::fork_generation()) {
-        auto* const fresh = new Pool;
-        if (!current.compare_exchange_strong(pool, fresh))
-            delete fresh;  // `pool` is another thread's now
-        else
-            pool = fresh;
-    }
-    return pool->executor;
+    static auto* const shared = new thread::SharedThreads(kThreads, "file");
+    return shared->pool();
 }
 
 int check(int result, std::string_view call, std::string_view path) {

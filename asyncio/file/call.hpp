@@ -75,7 +75,7 @@ class CallAwaiter final : public coro::Wait {
 
     os::FileCall call_;
     kernel::Operation operation_;
-    EventLoop& loop_;
+    EventLoop* loop_ = nullptr;  // set when it was submitted
     std::shared_ptr<OnThread> thread_;
     coro::Driver* driver_ = nullptr;  // set when it suspended
     Cancellation cancellation_;

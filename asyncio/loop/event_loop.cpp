@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include <pthread.h>
+
 namespace asyncio {
 
 namespace {
@@ -25,6 +27,13 @@ constexpr Duration kLongestPoll = std::chrono::hours(24);
 bool debug_from_environment() noexcept {
     const char* value = std::getenv("ASYNCIO_DEBUG");
     return value != nullptr && *value != '\0';
+}
+
+/// A forked child is in no loop: its parent's cannot go on there, and it may run one of its own.
+void leave_loop_when_forked() noexcept {
+    static const int registered =
+        ::pthread_atfork(nullptr, nullptr, [] { loop::running_loop = nullptr; });
+    static_cast<void>(registered);
 }
 
 }  // namespace
@@ -47,6 +56,7 @@ EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
       inbox_(std::make_shared<loop::Inbox>(core_->ready, [k = kernel_.get()] { k->wake(); })),
       watchers_(make_owned<loop::Watchers>(*this)),
       signals_(make_owned<loop::SignalHandlers>(*this)) {
+    leave_loop_when_forked();
     core_->loop = this;
     core_->debug = debug_from_environment();
     coro::set_trace_warden(&expect_trace_end);

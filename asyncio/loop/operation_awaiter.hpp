@@ -59,7 +59,7 @@ class OperationAwaiter final : public coro::Wait {
 class [[nodiscard]] Readiness : public coro::DriverAwaitable {
   public:
     Readiness(int fd, unsigned events) noexcept : fd_(fd), events_(events) {}
-    OperationAwaiter operator co_await() const noexcept {
+    OperationAwaiter operator co_await() const {
         return OperationAwaiter(get_running_loop(), kernel::Opcode::poll, "readiness",
                                 [this](kernel::Operation& operation) {
                                     operation.fd = fd_;

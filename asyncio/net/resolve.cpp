@@ -6,6 +6,7 @@
 #include <asyncio/os/simulated.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/thread/run_in_executor.hpp>
+#include <asyncio/thread/shared_threads.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -44,10 +45,9 @@ std::vector<SocketAddress> look_up(const std::string& host, std::uint16_t port) 
     return addresses;
 }
 
-/// The process's lookup threads. Never destroyed: a lookup may outlive main().
 ThreadPoolExecutor& lookup_threads() {
-    static auto* const threads = new ThreadPoolExecutor(kMaxLookupThreads, "asyncio-names");
-    return *threads;
+    static auto* const shared = new thread::SharedThreads(kMaxLookupThreads, "asyncio-names");
+    return shared->pool();
 }
 
 /// In debug mode: the lookup blocked no loop, but whoever waits for it.
