@@ -243,18 +243,21 @@ void EventLoop::set_task_factory(TaskFactory factory) {
 
 ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f, ContextSlot context) {
     const bool local = loop::running_loop == this;
+    const std::uint64_t inbox = inbox_->id();  // the loop may end as soon as `f` was posted
     const std::uint64_t number = local ? inbox_->post_locally(std::move(f), std::move(context))
                                        : inbox_->post(std::move(f), std::move(context));
-    return ThreadsafeHandle(inbox_, number);
+    return ThreadsafeHandle(inbox, number);
 }
 
 void ThreadsafeHandle::cancel() {
-    if (inbox_->cancel(number_)) cancelled_ = true;
+    const auto inbox = loop::Inbox::find(inbox_);
+    if (inbox && inbox->cancel(number_)) cancelled_ = true;
 }
 
 bool ThreadsafeHandle::cancelled() const {
-    if (!cancelled_) inbox_->await_end(number_);
-    return cancelled_;
+    if (cancelled_) return true;
+    if (const auto inbox = loop::Inbox::find(inbox_)) inbox->await_end(number_);
+    return false;
 }
 
 bool EventLoop::owns_descriptor(int fd) const noexcept { return watchers_->owns(fd); }

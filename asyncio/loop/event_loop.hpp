@@ -102,14 +102,14 @@ constexpr auto check_callback() {  // auto: instantiated at once, before anythin
 /// guarantees that it does not run; while it runs on another thread, both calls block.
 class ThreadsafeHandle {
   public:
-    ThreadsafeHandle(std::shared_ptr<loop::Inbox> inbox, std::uint64_t number) noexcept
-        : inbox_(std::move(inbox)), number_(number) {}
+    ThreadsafeHandle(std::uint64_t inbox, std::uint64_t number) noexcept
+        : inbox_(inbox), number_(number) {}
     void cancel();
     /// True if this handle's cancel() kept the callback from running.
     bool cancelled() const;
 
   private:
-    std::shared_ptr<loop::Inbox> inbox_;
+    std::uint64_t inbox_;
     std::uint64_t number_;
     bool cancelled_ = false;
 };

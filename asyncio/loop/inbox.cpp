@@ -8,6 +8,26 @@
 #include <thread>
 
 namespace asyncio::loop {
+namespace {
+
+/// The inboxes there are, for handles that outlive them.
+struct Registry {
+    std::mutex mutex;
+    IntrusiveList<Inbox> inboxes;
+};
+
+/// Never destroyed: loops may be static.
+Registry& registry() {
+    static Registry& there_is_one = *new Registry;
+    return there_is_one;
+}
+
+std::uint64_t make_id() noexcept {
+    static std::atomic<std::uint64_t> last = 0;
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
 
 /// One entry posted from the loop's own thread, in the ready queue.
 class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Ticket> {
@@ -40,9 +60,24 @@ class Inbox::Ticket final : public Runnable, public IntrusiveListNode<Inbox::Tic
 };
 
 Inbox::Inbox(RunQueue& ready, UniqueFunction<void()> wake)
-    : ready_(ready), wake_(std::move(wake)) {}
+    : id_(make_id()), ready_(ready), wake_(std::move(wake)) {
+    const std::lock_guard lock(registry().mutex);
+    registry().inboxes.push_back(*this);
+}
 
-Inbox::~Inbox() = default;
+Inbox::~Inbox() {
+    const std::lock_guard lock(registry().mutex);
+    unlink();
+}
+
+std::shared_ptr<Inbox> Inbox::find(std::uint64_t id) {
+    const std::lock_guard lock(registry().mutex);
+    std::shared_ptr<Inbox> found;
+    registry().inboxes.for_each([&](Inbox& inbox) {
+        if (inbox.id_ == id) found = inbox.weak_from_this().lock();
+    });
+    return found;
+}
 
 std::uint64_t Inbox::post(Function&& function, ContextSlot&& context) {
     const std::uint64_t number = put(function, context);
@@ -122,12 +157,17 @@ std::uint64_t Inbox::post_locally(Function&& function, ContextSlot&& context) {
 void Inbox::deliver() {
     // The batch before comes first; it may be running below us on the stack.
     if (!posted_.load(std::memory_order_acquire) || delivered_) return;
-    std::lock_guard lock(mutex_);
-    batch_.swap(incoming_);
-    first_of_batch_ = first_incoming_;
-    first_incoming_ += batch_.size();
-    delivered_places_.splice_back(places_);
-    posted_.store(false, std::memory_order_relaxed);
+    {
+        std::lock_guard lock(mutex_);
+        spare_.swap(batch_);
+        batch_.swap(incoming_);
+        first_of_batch_ = first_incoming_;
+        first_incoming_ += batch_.size();
+        delivered_places_.splice_back(places_);
+        posted_.store(false, std::memory_order_relaxed);
+    }
+    spare_.clear();
+    batch_position_ = 0;
     delivered_ = !batch_.empty() || !delivered_places_.empty();
     if (delivered_) ready_.push(batch_turn_);
 }
@@ -139,13 +179,9 @@ void Inbox::BatchTurn::take_turn(Runnable& runnable, Turn turn) {
 void Inbox::run_batch(Runnable::Turn turn) {
     struct Leave {
         ~Leave() {
-            inbox.batch_interrupted_ =
+            inbox.delivered_ =  // or a fatal exception passes
                 inbox.batch_position_ < inbox.batch_.size() || !inbox.delivered_places_.empty();
-            if (inbox.batch_interrupted_) return;  // a fatal exception passes
-            inbox.delivered_ = false;
-            std::lock_guard lock(inbox.mutex_);
-            inbox.batch_.clear();
-            inbox.batch_position_ = 0;
+            inbox.batch_interrupted_ = inbox.delivered_;
         }
         Inbox& inbox;
     } leave{*this};
@@ -182,10 +218,14 @@ void Inbox::put_back() noexcept {
 
 void Inbox::run_entry(Entry& entry) {
     State expected = State::waiting;
-    if (!entry.state.compare_exchange_strong(expected, State::running)) return;
+    if (!entry.state.compare_exchange_strong(expected, State::running)) {
+        entry.context = {};
+        return;
+    }
     struct Done {
         ~Done() {
             entry.function = nullptr;
+            entry.context = {};
             entry.state.store(State::done, std::memory_order_seq_cst);
             if (inbox.blocked_.load(std::memory_order_seq_cst) > 0) {
                 std::lock_guard lock(inbox.mutex_);
@@ -205,13 +245,14 @@ void Inbox::run_entry(Entry& entry) {
 
 void Inbox::drop_entry(Entry& entry) {
     Function dropped;  // destroyed after the lock is released
+    entry.context = {};
     std::lock_guard lock(mutex_);
     State expected = State::waiting;
     if (entry.state.compare_exchange_strong(expected, State::cancelled))
         dropped = std::move(entry.function);
 }
 
-Inbox::Entry* Inbox::find(std::uint64_t number) {
+Inbox::Entry* Inbox::entry_of(std::uint64_t number) {
     if (number < kFirstTicket) {
         const bool delivered = number < first_incoming_;
         if (delivered && number < first_of_batch_) return nullptr;
@@ -231,7 +272,7 @@ void Inbox::await_end(std::unique_lock<std::mutex>& lock, std::uint64_t number) 
     if (runner_.load() == std::this_thread::get_id()) return;
     blocked_.fetch_add(1, std::memory_order_seq_cst);
     ended_.wait(lock, [&] {
-        const Entry* entry = find(number);
+        const Entry* entry = entry_of(number);
         return entry == nullptr || entry->state.load(std::memory_order_seq_cst) != State::running;
     });
     blocked_.fetch_sub(1);
@@ -240,7 +281,7 @@ void Inbox::await_end(std::unique_lock<std::mutex>& lock, std::uint64_t number) 
 bool Inbox::cancel(std::uint64_t number) {
     Function dropped;  // destroyed after the lock is released
     std::unique_lock lock(mutex_);
-    Entry* entry = find(number);
+    Entry* entry = entry_of(number);
     if (entry == nullptr) return false;
     State expected = State::waiting;
     if (entry->state.compare_exchange_strong(expected, State::cancelled)) {

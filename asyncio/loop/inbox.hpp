@@ -5,11 +5,12 @@
 //
 // A post appends to a vector under a mutex; it allocates nothing but the vector's growth. The loop
 // swaps the whole vector out, as one batch that takes one place in the ready queue and is run from
-// front to back; the next batch waits until that is through. The handle is a number, which is an
-// index, so posts need no node of their own.
+// front to back; the next batch waits until that is through. What was run is cleared when the next
+// batch comes, so a batch takes the mutex once. The handle is two numbers, the inbox's and an
+// index: posts need no node of their own, and nobody counts handles.
 //
-// What a post costs is memory that travels between two cores, not the mutex: an atomic instruction
-// waits until the stores before it have got their lines. Entries lie in a row for the reading
+// What a post costs is memory that travels between two cores, and atomic instructions, which wait
+// until the stores before them have got their lines. Entries lie in a row for the reading
 // core's prefetch, and the writing one asks for them ahead of time; what posters write and what the
 // loop looks at for each entry are in different lines. A list of nodes, the usual lock-free queue,
 // has as many atomic instructions and more such misses.
@@ -44,13 +45,21 @@
 
 namespace asyncio::loop {
 
-class Inbox : public std::enable_shared_from_this<Inbox> {
+class Inbox : public std::enable_shared_from_this<Inbox>, private IntrusiveListNode<Inbox> {
+    friend class IntrusiveList<Inbox>;
+
   public:
     using Function = UniqueFunction<void()>;
 
     /// `wake` interrupts the loop's poll; `ready` is where batches enter.
     Inbox(RunQueue& ready, UniqueFunction<void()> wake);
+    Inbox(const Inbox&) = delete;
+    Inbox& operator=(const Inbox&) = delete;
     ~Inbox();
+
+    /// Thread-safe. Inbox `id`, null if it is gone.
+    static std::shared_ptr<Inbox> find(std::uint64_t id);
+    std::uint64_t id() const noexcept { return id_; }
 
     /// Thread-safe. `function` will run in `context`. Returns the entry's number. Throws
     /// std::logic_error when closed.
@@ -136,7 +145,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     bool announce() noexcept;
     void wake_loop();
     void run_places(Runnable::Turn turn);
-    Entry* find(std::uint64_t number);
+    Entry* entry_of(std::uint64_t number);
     void run_batch(Runnable::Turn turn);
     void put_back() noexcept;
     void run_entry(Entry& entry);
@@ -156,6 +165,7 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     std::atomic<bool> posted_{false};
     std::atomic<bool> asleep_{false};
     std::atomic<int> waking_{0};  // threads in wake_()
+    const std::uint64_t id_;      // what posters read
 
     alignas(kCacheLine) RunQueue& ready_;
     UniqueFunction<void()> wake_;
@@ -166,7 +176,8 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
     bool batch_interrupted_ = false;
     bool delivered_ = false;                 // a batch is in the ready queue or being run
     IntrusiveList<Place> delivered_places_;  // run behind it
-    std::vector<Entry> batch_;               // (*) but changed only by the loop
+    std::vector<Entry> batch_;               // (*) but changed only by the loop; stays when run
+    std::vector<Entry> spare_;               // empty, with the memory of the batch before
     std::uint64_t first_of_batch_ = 1;
     IntrusiveList<Ticket> tickets_;             // (*)
     std::uint64_t next_ticket_ = kFirstTicket;  // (*)

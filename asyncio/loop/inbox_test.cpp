@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/base/context_var.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/loop/inbox.hpp>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <latch>
+#include <memory>
 #include <random>
 #include <thread>
 #include <vector>
@@ -270,6 +272,42 @@ TEST(Inbox, handles_are_cancelled_while_the_loop_runs_and_closes) {
         loop.close();
     }
     EXPECT_EQ(ran + cancelled, posted);
+}
+
+TEST(Inbox, LOOP_43_a_handle_outlives_its_loop_and_means_no_post_of_another) {
+    auto first = std::make_unique<EventLoop>();
+    ThreadsafeHandle of_first = first->call_soon_threadsafe([] { FAIL(); });
+    first->close();
+    first.reset();
+    EventLoop second;
+    bool ran = false;
+    second.call_soon_threadsafe([&] {
+        ran = true;
+        second.stop();
+    });
+    of_first.cancel();
+    EXPECT_FALSE(of_first.cancelled());  // close() dropped it
+    second.run_forever();
+    EXPECT_TRUE(ran);
+    second.close();
+}
+
+TEST_F(InboxTest, what_a_post_holds_is_let_go_when_it_has_run_or_was_cancelled) {
+    const auto held = std::make_shared<int>(0);
+    ContextVar<std::shared_ptr<int>> variable;
+    const auto post = [&] {
+        Context context;
+        context.run([&] { variable.set(held); });
+        return loop.call_soon_threadsafe(context, [held] {});
+    };
+    std::thread([&] {
+        post();
+        post().cancel();
+        post();
+    }).join();
+    EXPECT_GT(held.use_count(), 4);
+    iterate();
+    EXPECT_EQ(held.use_count(), 1);  // though no other batch came
 }
 
 TEST(Inbox, LOOP_41_a_million_posts_from_two_threads_are_all_acknowledged) {
