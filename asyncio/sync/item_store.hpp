@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Where queues keep their items: Ring for first in first out and last in first out, Heap for
-// smallest first. Each has push(item), pop(), size(), and nothing to say about waiting.
+// smallest first. Each has push(item), pop(), size(), and nothing to say about waiting. What they
+// do seldom they are asked for by name, so that push() and pop() call nothing and save no
+// registers: make_room() before a push unless has_room(), release() after the pop of the
+// last_of_many().
 //
 // A Ring is one block whose size is a power of two: it doubles when full, and is given back when it
 // runs empty after a peak (kKept bytes are kept). No std::deque: that allocates half a kilobyte
@@ -31,26 +34,47 @@ class Ring {
     Ring& operator=(Ring&&) = delete;
     ~Ring() {
         while (last_ != first_) at(--last_)->~T();
-        free_block();
+        release();
     }
 
     std::size_t size() const noexcept { return last_ - first_; }
 
+    bool has_room() const noexcept { return size() != capacity_; }
+    [[gnu::noinline]] void make_room() {
+        const std::size_t capacity = capacity_ == 0 ? kLeast : capacity_ * 2;
+        std::allocator<T> memory;
+        Ring larger;
+        larger.block_ = memory.allocate(capacity);
+        larger.capacity_ = capacity;
+        for (std::size_t i = first_; i != last_; ++i, ++larger.last_)
+            ::new (static_cast<void*>(larger.at(larger.last_))) T(std::move_if_noexcept(*at(i)));
+        swap(larger);
+    }
+    /// REQUIRES: has_room()
     void push(T&& item) {
-        if (size() == capacity_) [[unlikely]]
-            grow();
         ::new (static_cast<void*>(at(last_))) T(std::move(item));
         ++last_;
     }
-    /// The oldest. REQUIRES: size() > 0
-    T pop_front() {
-        const Taken taken(*this, *at(first_++));
-        return std::move(taken.item);
+
+    /// A large block runs empty with the next pop.
+    bool last_of_many() const noexcept { return size() == 1 && capacity_ * sizeof(T) > kKept; }
+    /// REQUIRES: size() == 0
+    [[gnu::noinline]] void release() noexcept {
+        if (capacity_ != 0) std::allocator<T>().deallocate(block_, capacity_);
+        block_ = nullptr;
+        capacity_ = first_ = last_ = 0;
     }
-    /// The newest. REQUIRES: size() > 0
+    /// The oldest. It stays if its move throws. REQUIRES: size() > 0
+    T pop_front() {
+        T item = take(*at(first_));
+        ++first_;
+        return item;
+    }
+    /// The newest, the same.
     T pop_back() {
-        const Taken taken(*this, *at(--last_));
-        return std::move(taken.item);
+        T item = take(*at(last_ - 1));
+        --last_;
+        return item;
     }
     void swap(Ring& other) noexcept {
         std::swap(block_, other.block_);
@@ -65,36 +89,12 @@ class Ring {
     static constexpr std::size_t kKept = 4096;
     static constexpr std::size_t kLeast = std::bit_ceil(sizeof(T) < 64 ? 64 / sizeof(T) : 1);
 
-    /// Destroys an item after its value was moved out.
-    struct Taken {
-        Taken(Ring& r, T& i) noexcept : ring(r), item(i) {}
-        Taken(const Taken&) = delete;
-        ~Taken() {
-            item.~T();
-            if (ring.size() == 0 && ring.capacity_ * sizeof(T) > kKept) [[unlikely]]
-                ring.free_block();
-        }
-        Ring& ring;
-        T& item;
-    };
-
+    static T take(T& place) {
+        T item = std::move(place);
+        place.~T();
+        return item;
+    }
     T* at(std::size_t position) const noexcept { return block_ + (position & (capacity_ - 1)); }
-
-    [[gnu::noinline]] void grow() {
-        const std::size_t capacity = capacity_ == 0 ? kLeast : capacity_ * 2;
-        std::allocator<T> memory;
-        Ring larger;
-        larger.block_ = memory.allocate(capacity);
-        larger.capacity_ = capacity;
-        for (std::size_t i = first_; i != last_; ++i, ++larger.last_)
-            ::new (static_cast<void*>(larger.at(larger.last_))) T(std::move_if_noexcept(*at(i)));
-        swap(larger);
-    }
-    [[gnu::noinline]] void free_block() noexcept {
-        if (capacity_ != 0) std::allocator<T>().deallocate(block_, capacity_);
-        block_ = nullptr;
-        capacity_ = first_ = last_ = 0;
-    }
 
     T* block_ = nullptr;
     std::size_t capacity_ = 0;
@@ -126,6 +126,10 @@ class Heap {
     explicit Heap(Compare compare = Compare()) : compare_(std::move(compare)) {}
 
     std::size_t size() const noexcept { return entries_.size(); }
+    static constexpr bool has_room() noexcept { return true; }  // the vector sees to it
+    static constexpr bool last_of_many() noexcept { return false; }
+    void make_room() noexcept {}
+    void release() noexcept {}
 
     void push(T&& item) {
         entries_.push_back(Entry{std::move(item), pushed_++});

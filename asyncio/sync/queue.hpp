@@ -142,12 +142,12 @@ class BasicQueue : public QueueCore {
     /// Throws QueueFull, QueueShutDown.
     void put_nowait(T item) {
         check_can_put();
-        items_.push(std::move(item));
-        entered();
+        put_into_room(std::move(item));
     }
     /// Throws QueueEmpty; QueueShutDown when shut down and empty.
     T get_nowait() {
-        check_can_get();
+        if (empty() || items_.last_of_many()) [[unlikely]]
+            return get_seldom();
         T item = items_.pop();
         left();
         return item;
@@ -165,9 +165,22 @@ class BasicQueue : public QueueCore {
     friend class PutAwaiter<BasicQueue>;
 
     void put_into_room(T&& item) {
-        check_not_shut_down();
+        if (is_shut_down() || !items_.has_room()) [[unlikely]]
+            return put_seldom(std::move(item));
         items_.push(std::move(item));
         entered();
+    }
+    [[gnu::noinline]] void put_seldom(T&& item) {
+        check_not_shut_down();
+        items_.make_room();
+        put_into_room(std::move(item));
+    }
+    [[gnu::noinline]] T get_seldom() {
+        check_can_get();
+        T item = items_.pop();
+        items_.release();
+        left();
+        return item;
     }
 
     Store items_;

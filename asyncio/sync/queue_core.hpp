@@ -154,6 +154,7 @@ class QueueCore {
     explicit QueueCore(std::ptrdiff_t maxsize) noexcept;
     ~QueueCore();
 
+    bool is_shut_down() const noexcept { return shut_down_; }
     void check_can_put() const {
         if (shut_down_ || full()) [[unlikely]]
             throw_cannot_put();

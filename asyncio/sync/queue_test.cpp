@@ -323,5 +323,41 @@ TEST(Queue, growing_copies_items_that_could_throw_when_moved) {
     for (int i = 0; i < 100; ++i) EXPECT_EQ(queue.get_nowait().value, i);
 }
 
+template <class Q>
+void an_item_whose_move_throws_stays() {
+    struct Fragile {
+        Fragile(int v, bool& b) : value(v), breaks(&b) {}
+        Fragile(Fragile&& other) noexcept(false) : value(other.value), breaks(other.breaks) {
+            if (*breaks) throw std::runtime_error("broken on the way");
+        }
+        int value;
+        bool* breaks;
+    };
+    bool breaks = false;
+    typename Q::template Of<Fragile> queue;
+    queue.put_nowait(Fragile(1, breaks));
+    breaks = true;
+    EXPECT_THROW(queue.get_nowait(), std::runtime_error);
+    EXPECT_THROW(queue.put_nowait(Fragile(2, breaks)), std::runtime_error);
+    breaks = false;
+    EXPECT_EQ(queue.qsize(), 1u);
+    EXPECT_EQ(queue.get_nowait().value, 1);
+    EXPECT_THROW(queue.get_nowait(), QueueEmpty);
+}
+
+struct Fifo {
+    template <class T>
+    using Of = Queue<T>;
+};
+struct Lifo {
+    template <class T>
+    using Of = LifoQueue<T>;
+};
+
+TEST(Queue, an_item_whose_move_throws_stays_in_it) {
+    an_item_whose_move_throws_stays<Fifo>();
+    an_item_whose_move_throws_stays<Lifo>();
+}
+
 }  // namespace
 }  // namespace asyncio

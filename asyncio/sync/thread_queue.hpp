@@ -133,10 +133,13 @@ class ThreadQueue final : public sync::ThreadQueueCore {
 
   private:
     void transfer(Side side, void* slot) override {
-        if (side == Side::get)
-            static_cast<std::optional<T>*>(slot)->emplace(items_.pop_front());
-        else
-            items_.push(std::move(*static_cast<T*>(slot)));
+        if (side == Side::put) {
+            if (!items_.has_room()) items_.make_room();
+            return items_.push(std::move(*static_cast<T*>(slot)));
+        }
+        const bool last_of_many = items_.last_of_many();
+        static_cast<std::optional<T>*>(slot)->emplace(items_.pop_front());
+        if (last_of_many) items_.release();
     }
 
     sync::Ring<T> items_;
