@@ -92,8 +92,10 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     void abort();
     bool is_closing() const noexcept { return stage_ != Stage::open; }
 
-    void pause_reading();   // the system keeps what comes, as far as its buffer reaches
-    void resume_reading();  // both idempotent
+    /// The system keeps what comes, as far as its buffer reaches; what it had handed over by then
+    /// still comes. Both idempotent.
+    void pause_reading();
+    void resume_reading();
     bool is_reading() const noexcept { return reading_; }
 
     std::size_t get_write_buffer_size() const noexcept { return kept_bytes_; }

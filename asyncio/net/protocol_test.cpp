@@ -89,6 +89,105 @@ TEST(Transport, TRN_12_pausing_is_idempotent_and_ignored_after_close) {
     });
 }
 
+/// Wants one piece at a time.
+class Choosy final : public Recorder {
+  public:
+    using Recorder::Recorder;
+    void connection_made(Transport& transport) override {
+        Recorder::connection_made(transport);
+        transport.pause_reading();
+    }
+    void data_received(std::span<const std::byte> data) override {
+        EXPECT_TRUE(transport_->is_reading());
+        Recorder::data_received(data);
+        transport_->pause_reading();
+    }
+};
+
+/// As much as the system takes, of `most` bytes.
+std::string fill_socket(const Fd& raw, std::size_t most) {
+    std::string sent(most, '\0');
+    for (std::size_t i = 0; i < most; ++i) sent[i] = static_cast<char>('a' + i * 7 / 3 % 26);
+    std::size_t count = 0;
+    for (std::ptrdiff_t taken = 1; taken > 0 && count < most;) {
+        const auto rest = std::string_view(sent).substr(count);
+        taken = os::try_send(raw.get(), stream::bytes_of(rest));
+        if (taken > 0) count += static_cast<std::size_t>(taken);
+    }
+    sent.resize(count);
+    return sent;
+}
+
+TEST(Transport, TRN_12_nothing_is_told_while_reading_is_paused) {
+    testing::run([]() -> Coro<> {
+        Told told;
+        Link<Choosy> connection = co_await link<Choosy>(told);
+        Transport& transport = *connection.transport;
+        // So much that io_uring has more of it than the one piece when it is asked to stop.
+        const std::string sent = fill_socket(connection.raw, 1 << 20);
+        EXPECT_GT(sent.size(), 3u * 65536);
+        ::shutdown(connection.raw.get(), SHUT_WR);
+        const auto is_paused = [&] { return !transport.is_reading(); };
+        int pieces = 0;
+        while (told.events == "m" || told.events == "md") {
+            const std::size_t before = told.data.size();
+            transport.resume_reading();
+            EXPECT_EQ(told.data.size(), before);  // not within the call
+            const bool told_one = co_await until(is_paused);
+            EXPECT_TRUE(told_one);
+            ++pieces;
+        }
+        EXPECT_GT(pieces, 3);
+        EXPECT_TRUE(told.data == sent);
+        co_await expect_lost(told);
+        EXPECT_EQ(told.events, "mdel");
+    });
+}
+
+TEST(Transport, TRN_12_what_came_with_a_pause_goes_to_who_reads_next) {
+    testing::run([]() -> Coro<> {
+        Told told;
+        Link<Choosy> connection = co_await link<Choosy>(told);
+        const std::string sent = fill_socket(connection.raw, 1 << 20);
+        ::shutdown(connection.raw.get(), SHUT_WR);
+        connection.transport->resume_reading();
+        const auto some = [&] { return !told.data.empty(); };
+        const bool came = co_await until(some);
+        EXPECT_TRUE(came);
+        const Ref<stream::StreamCore> core(new stream::StreamCore(1 << 21));
+        core->connection_made(*connection.transport);
+        connection.transport->set_protocol(core);
+        connection.transport->resume_reading();
+        StreamReader reader(core);
+        const std::string rest = co_await reader.read();
+        EXPECT_TRUE(told.data + rest == sent);
+        connection.transport->abort();
+        co_await sleep(0s);
+        co_await sleep(0s);
+    });
+}
+
+TEST(Transport, TRN_12_what_came_with_a_pause_goes_with_the_connection) {
+    testing::run([]() -> Coro<> {
+        for (const bool resumed : {false, true}) {
+            Told told;
+            Link<Choosy> connection = co_await link<Choosy>(told);
+            (void)fill_socket(connection.raw, 1 << 20);
+            connection.transport->resume_reading();
+            const auto some = [&] { return !told.data.empty(); };
+            const bool came = co_await until(some);
+            EXPECT_TRUE(came);
+            for (int i = 0; i < 5; ++i) co_await sleep(0s);
+            const std::size_t before = told.data.size();
+            if (resumed) connection.transport->resume_reading();  // its turn is queued
+            connection.transport->abort();
+            co_await expect_lost(told);
+            EXPECT_EQ(told.events, "mdl");
+            EXPECT_EQ(told.data.size(), before);
+        }
+    });
+}
+
 /// A signal every millisecond, whose handler does not restart what it interrupts.
 class Interruptions {
   public:

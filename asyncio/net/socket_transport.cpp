@@ -21,6 +21,12 @@
 
 namespace asyncio::net {
 
+namespace {
+
+constexpr std::size_t kHeldPiece = 65536;  // of what is held, told at once
+
+}  // namespace
+
 struct SocketTransport::Addresses {
     SocketAddress peer;
     SocketAddress local;
@@ -116,11 +122,13 @@ void SocketTransport::pause_reading() {
 void SocketTransport::resume_reading() {
     if (stage_ != Stage::open || eof_seen_ || direction_ == Direction::write) return;
     reading_ = true;
+    if (holds()) queue_turn();
     receive();
 }
 
 void SocketTransport::receive() {
-    if (!receive_.idle()) return;  // being cancelled: its last completion submits it again
+    if (held_end_ != kNoEnd) return;  // is told first
+    if (!receive_.idle()) return;     // being cancelled: its last completion submits it again
     if (!loop_.kernel().submit(receive_)) receiving_ended(receive_.inline_result);
 }
 
@@ -141,10 +149,32 @@ void SocketTransport::received(std::span<const std::byte> data) {
     const ContextScope scope(context_);
     const Ref<stream::Protocol> protocol = protocol_;  // it may be replaced by what is called
     try {
-        protocol->data_received(data);
+        if (reading_ && !holds())
+            protocol->data_received(data);
+        else
+            held_.append(data);
     } catch (...) {
         receiver_failed();
     }
+}
+
+/// The protocol reads again. What comes meanwhile is held, too, until all of it is told.
+void SocketTransport::deliver_held() {
+    const Ref<SocketTransport> keep(this);
+    const ContextScope scope(context_);
+    try {
+        while (stage_ == Stage::open && reading_ && !held_.empty()) {
+            const std::string piece = held_.take(std::min(held_.size(), kHeldPiece));
+            const Ref<stream::Protocol> protocol = protocol_;
+            protocol->data_received(stream::bytes_of(piece));
+        }
+    } catch (...) {
+        receiver_failed();
+    }
+    if (stage_ != Stage::open || !reading_ || !held_.empty()) return;
+    foreign_protocol_ = protocol_->runs_foreign_code();
+    const int end = std::exchange(held_end_, kNoEnd);
+    if (end != kNoEnd) receiving_ended(end);
 }
 
 /// Inside a catch.
@@ -162,6 +192,8 @@ void SocketTransport::receiving_ended(int result) {
     if (stage_ != Stage::open) return;
     if (direction_ == Direction::write) {
         if (result != -ECANCELED) reader_gone();
+    } else if (foreign_protocol_ && result != -ECANCELED && (!reading_ || holds())) {
+        held_end_ = result;
     } else if (result == 0) {
         received_eof();
     } else if (result != -ECANCELED) {
@@ -204,7 +236,7 @@ void SocketTransport::reader_gone() {
 void SocketTransport::set_protocol(Ref<stream::Protocol> protocol) {
     if (stage_ == Stage::lost) return;
     const Ref<stream::Protocol> before = std::exchange(protocol_, std::move(protocol));
-    foreign_protocol_ = protocol_->runs_foreign_code();
+    foreign_protocol_ = protocol_->runs_foreign_code() || holds();
     before->replaced();
 }
 
@@ -242,6 +274,7 @@ void SocketTransport::lose(std::exception_ptr error) {
     begin_closing();
     error_ = std::move(error);
     reading_ = false;
+    held_.clear();
     pending_.clear();
     PollHook::unlink();
     if (records_ != nullptr) records_->forget();
@@ -253,14 +286,21 @@ void SocketTransport::lose(std::exception_ptr error) {
 }
 
 void SocketTransport::finish_if_idle() {
-    if (!receive_.idle() || !send_.idle() || turn_queued_) return;
-    turn_queued_ = true;
-    loop_.core().ready.push(*this);
+    if (receive_.idle() && send_.idle()) queue_turn();
+}
+
+void SocketTransport::queue_turn() noexcept {
+    if (!std::exchange(turn_queued_, true)) loop_.core().ready.push(*this);
 }
 
 void SocketTransport::take_turn(Runnable& runnable, Turn turn) {
     auto& self = static_cast<SocketTransport&>(runnable);
-    if (turn == Turn::run) self.call_connection_lost();
+    if (turn != Turn::run) return;
+    self.turn_queued_ = false;
+    if (self.stage_ == Stage::open)
+        self.deliver_held();
+    else if (self.stage_ == Stage::losing && self.receive_.idle() && self.send_.idle())
+        self.call_connection_lost();
 }
 
 void SocketTransport::close_descriptor() noexcept {

@@ -4,7 +4,9 @@
 // another character device, which is read or written only.
 //
 // Reading is one multishot receive operation, submitted while reading is wanted. Each completion
-// hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer.
+// hands its bytes to the protocol; nothing is kept here, so an idle connection owns no buffer. But
+// what io_uring had received when reading was paused is held for a protocol of a user's, and told
+// in a turn of its own once it reads again; our own streams take it, they have a buffer anyway.
 //
 // Writing (socket_writing.cpp). With nothing buffered, the first write of an iteration is tried at
 // once, straight from the caller's memory: no copy, and the peer has it while we go on. What comes
@@ -43,6 +45,7 @@
 #include <asyncio/stream/transport.hpp>
 #include <asyncio/task/wait_list.hpp>
 
+#include <climits>
 #include <exception>
 #include <memory>
 
@@ -169,6 +172,9 @@ class SocketTransport final : public stream::Transport,
     void watch_reader();
     void reader_gone();
     void receive();
+    bool holds() const noexcept { return !held_.empty() || held_end_ != kNoEnd; }
+    void deliver_held();
+    void queue_turn() noexcept;
     void received(std::span<const std::byte> data);
     void receiver_failed();
     void receiving_ended(int result);
@@ -192,6 +198,7 @@ class SocketTransport final : public stream::Transport,
     const Addresses& addresses() const;
 
     using InServer = IntrusiveListNode<SocketTransport>;
+    static constexpr int kNoEnd = INT_MIN;
 
     EventLoop& loop_;
     Ref<LossListener> owner_;
@@ -201,6 +208,7 @@ class SocketTransport final : public stream::Transport,
     kernel::Operation send_{kernel::Opcode::send, &on_send};
     stream::Buffer sending_;
     stream::Buffer pending_;
+    stream::Buffer held_;          // received while reading was paused
     std::unique_ptr<iovec> part_;  // all of sending_, when it was submitted
     mutable std::unique_ptr<Addresses> addresses_;
     std::exception_ptr error_;                // what the connection is lost with
@@ -210,6 +218,7 @@ class SocketTransport final : public stream::Transport,
     std::uint32_t high_ = kHighWater;
     std::uint32_t low_ = kLowWater;
     std::uint32_t write_iteration_ = 0;  // the last one with small writes
+    int held_end_ = kNoEnd;              // what the receiving ended with behind it
     Stage stage_ = Stage::open;
     Direction direction_ = Direction::both;
     bool make_blocking_again_ = false;
@@ -220,7 +229,7 @@ class SocketTransport final : public stream::Transport,
     bool writing_paused_ = false;
     bool turn_queued_ = false;
     std::uint8_t lost_writes_ = 0;
-    bool foreign_protocol_ = false;  // its data_received() runs code of a user's
+    bool foreign_protocol_ = false;  // its data_received() runs code of a user's; or it holds()
     bool wrote_again_ = false;       // more than once in write_iteration_
 };
 

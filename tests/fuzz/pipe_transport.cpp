@@ -185,6 +185,7 @@ class Script final : private ScriptedTransportUser {
             act();
             check();
             co_await sleep(Duration::zero());
+            turn_ended();
             check();
         }
         if (lost_) co_return;
@@ -214,7 +215,8 @@ class Script final : private ScriptedTransportUser {
 
     void made() override { act_or_throw(true); }
     void data(std::string_view data, bool may_act) override {
-        FUZZ_CHECK(!pipe_.for_writing && pipe_.received.ends_with(data));
+        FUZZ_CHECK(!pipe_.for_writing && received_.ends_with(data));
+        FUZZ_CHECK(pipe_.received.starts_with(received_));
         if (may_act) act_or_throw(true);
     }
     bool eof() override {
@@ -317,6 +319,7 @@ class Script final : private ScriptedTransportUser {
                 aborted_ = true;
                 return transport.abort();
             case 7:
+                will_pause();
                 transport.pause_reading();
                 return FUZZ_CHECK(!transport.is_reading());
             case 8:
@@ -380,7 +383,7 @@ class Script final : private ScriptedTransportUser {
         FUZZ_CHECK(transport_->is_closing() == closed_);
         FUZZ_CHECK(size == written_.size() - pipe_.sent.size());
         FUZZ_CHECK(paused_ ? size > limits.low : size <= limits.high);
-        if (!closed_) FUZZ_CHECK(received_ == pipe_.received);
+        if (!closed_) check_received(pipe_.received);
     }
 
     Pipe& pipe_;

@@ -38,6 +38,7 @@ class ScriptedTransportUser : protected ScriptedUser {
         void data_received(std::span<const std::byte> data) override {
             user_.check_called(*this);
             FUZZ_CHECK(!user_.transport_->is_closing() && !user_.eof_ && !data.empty());
+            FUZZ_CHECK(!is_foreign_ || user_.transport_->is_reading());
             user_.received_ += as_text(data);
             user_.data(as_text(data), is_foreign_);
         }
@@ -87,6 +88,21 @@ class ScriptedTransportUser : protected ScriptedUser {
         const Ref<Player> before = std::exchange(player_, make_player());
         transport_->set_protocol(player_);
     }
+    /// Foreign code is told nothing then, and what came later, in the first turn after the pause.
+    void will_pause() {
+        all_is_told_ = false;
+        turns_reading_ = 0;
+    }
+    void turn_ended() {
+        if (lost_ || !transport_->is_reading())
+            turns_reading_ = 0;
+        else if (++turns_reading_ > 1)
+            all_is_told_ = true;
+    }
+    void check_received(std::string_view all) const {
+        FUZZ_CHECK(all.starts_with(received_));
+        if (all_is_told_) FUZZ_CHECK(received_ == all);
+    }
     virtual bool takes_writes() const { return !transport_->is_closing(); }
     void write(std::size_t size) {
         const std::string text = more(size);
@@ -114,6 +130,8 @@ class ScriptedTransportUser : protected ScriptedUser {
     std::string written_;
     std::string received_;
     int calls_ = 0;
+    int turns_reading_ = 0;
+    bool all_is_told_ = true;
     bool made_ = false;
     bool eof_ = false;  // of the peer
     bool aborted_ = false;

@@ -41,6 +41,7 @@ class Script final : private ScriptedTransportUser {
             act();
             check();
             co_await sleep(Duration::zero());
+            turn_ended();
             check();
         }
         direct_.reset();
@@ -61,11 +62,11 @@ class Script final : private ScriptedTransportUser {
 
     void made() override { act_in_callback(); }
     void data(std::string_view data, bool may_act) override {
-        FUZZ_CHECK(socket_.received.ends_with(data));
+        FUZZ_CHECK(socket_.received.starts_with(received_) && received_.ends_with(data));
         if (may_act) act_in_callback();
     }
     bool eof() override {
-        FUZZ_CHECK(socket_.ended);
+        FUZZ_CHECK(socket_.ended && received_ == socket_.received);
         const bool stays_open = input_.chance();
         act_in_callback();
         closed_beside_ |= !stays_open && direct_;
@@ -123,6 +124,7 @@ class Script final : private ScriptedTransportUser {
                 aborted_ = true;
                 return transport.abort();
             case 7:
+                will_pause();
                 return transport.pause_reading();
             case 8:
                 return transport.resume_reading();
@@ -146,6 +148,7 @@ class Script final : private ScriptedTransportUser {
     }
     void send_by_other_means() {
         const bool is_possible = !direct_ && !transport_->is_closing() && !eof_wanted_;
+        will_pause();
         try {
             if (!direct_) direct_.emplace(socket_transport());
             FUZZ_CHECK(!is_possible || !transport_->is_reading());
@@ -178,7 +181,7 @@ class Script final : private ScriptedTransportUser {
         if (is_losing) return;
         FUZZ_CHECK(size == written_.size() - socket_.sent.size());
         FUZZ_CHECK(paused_ ? size > limits.low : size <= limits.high);
-        if (!transport_->is_closing() && !eof_) FUZZ_CHECK(received_ == socket_.received);
+        if (!transport_->is_closing() && !eof_) check_received(socket_.received);
     }
 
     ScriptedSocket& socket_;
