@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Graceful shutdown: on SIGTERM the server takes no more clients, lets the requests in flight
-// finish within a deadline, cancels those that do not, and ends. Here it sends itself the signal.
+// finish within a deadline, cancels those that do not, and ends. Here it sends itself the signal,
+// when two requests are in flight.
 //
 //     ./dev example 46
 //
@@ -21,9 +22,10 @@ using asyncio::Coro;
 using Handlers = std::vector<asyncio::AnyTask>;
 
 Coro<> work(Handlers& handlers, asyncio::StreamReader& reader, asyncio::StreamWriter& writer) {
-    handlers.push_back(asyncio::current_task());
     const std::string job = co_await reader.readline();
-    co_await asyncio::sleep(job == "quick\n" ? 100ms : 1h);
+    handlers.push_back(asyncio::current_task());
+    if (handlers.size() == 2) std::raise(SIGTERM);
+    co_await asyncio::sleep(job == "quick\n" ? 300ms : 1h);
     writer.write("done\n");
     co_await writer.drain();
 }
@@ -46,11 +48,10 @@ Coro<> serve() {
         [&](auto& reader, auto& writer) { return work(handlers, reader, writer); }, "127.0.0.1", 0);
     const auto port = server.sockets()[0].getsockname().port();
     auto clients = asyncio::gather(client(port, "quick"), client(port, "slow"));
-    loop.call_later(50ms, [] { std::raise(SIGTERM); });
     co_await stop.wait();
     std::puts("the signal came");
     server.close();  // no more clients
-    auto [done, late] = co_await asyncio::wait(handlers, {.timeout = 300ms});
+    auto [done, late] = co_await asyncio::wait(handlers, {.timeout = 1s});
     for (auto& handler : late) handler.cancel();
     co_await server.wait_closed();
     co_await clients;

@@ -5,10 +5,12 @@ handlers = set()
 
 
 async def work(reader, writer):
-    handlers.add(asyncio.current_task())
     try:
         job = await reader.readline()
-        await asyncio.sleep(0.1 if job == b"quick\n" else 3600)
+        handlers.add(asyncio.current_task())
+        if len(handlers) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3 if job == b"quick\n" else 3600)
         writer.write(b"done\n")
         await writer.drain()
     except asyncio.CancelledError:
@@ -34,11 +36,10 @@ async def serve():
     server = await asyncio.start_server(work, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     clients = asyncio.gather(client(port, "quick"), client(port, "slow"))
-    asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGTERM)
     await stop.wait()
     print("the signal came")
     server.close()  # no more clients
-    done, late = await asyncio.wait(handlers, timeout=0.3)
+    done, late = await asyncio.wait(handlers, timeout=1)
     for handler in late:
         handler.cancel()
     await server.wait_closed()
