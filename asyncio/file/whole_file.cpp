@@ -4,6 +4,7 @@
 #include <asyncio/file/file.hpp>
 #include <asyncio/file/fs.hpp>
 #include <asyncio/file/on_thread.hpp>
+#include <asyncio/file/small_file.hpp>
 #include <asyncio/file/temporary.hpp>
 #include <asyncio/file/whole_file.hpp>
 #include <asyncio/loop/event_loop.hpp>
@@ -17,6 +18,7 @@
 #include <cerrno>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -46,6 +48,13 @@ std::size_t size_of(int fd, const std::string& path) {
     return S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) : 0;
 }
 
+/// As File sees it.
+bool has_positions(int fd, const std::string& path) {
+    struct stat status = {};
+    file::check(os::file_status(fd, status), "stat", path);
+    return S_ISREG(status.st_mode) || S_ISBLK(status.st_mode);
+}
+
 FileCall reading_of(int fd, std::string& data) noexcept {
     return FileCall{.kind = FileCall::Kind::read,
                     .fd = fd,
@@ -54,12 +63,14 @@ FileCall reading_of(int fd, std::string& data) noexcept {
                     .offset = 0};
 }
 
-/// What grows, has no size or is no regular file: to its end, piece by piece.
-Coro<std::string> read_to_the_end(os::Fd fd, std::string path) {
+/// What grows, has no size or is no regular file: to its end, piece by piece. `taken` was read from
+/// it already.
+Coro<std::string> read_to_the_end(os::Fd fd, std::string path, std::string taken) {
     File file = File::from_fd(fd.get(), path, {.buffering = 0});
     (void)fd.release();
     std::string data = co_await file.read();
     co_await file.close();
+    if (!taken.empty()) data.insert(0, taken);
     co_return data;
 }
 
@@ -76,21 +87,15 @@ std::optional<std::string> read_if_cached(int fd) {
     return std::string(buffer, static_cast<std::size_t>(got));
 }
 
-/// What was only read is closed without a call of its own: that waits for nothing.
-Coro<std::string> read_whole(std::string path) {
-    file::Closing& closing = get_running_loop().service<file::Closing>();
-    const FileCall open{
-        .kind = FileCall::Kind::open, .flags = O_RDONLY | O_NONBLOCK, .path = path.c_str()};
-    int opened = os::perform_if_cached(open);
-    // What waits to be closed may be all the descriptors that there are.
-    if (opened < 0 && closing.close_now()) opened = os::perform_if_cached(open);
-    if (opened < 0) opened = co_await file::Call(open);
-    os::Fd fd(file::check(opened, "open", path));
-    if (auto data = read_if_cached(fd.get())) {
-        closing.take(std::move(fd));
-        co_await sleep(Duration::zero());  // others have their turn, and it is closed
-        co_return std::move(*data);
-    }
+/// The same, and what was only read is closed without a call of its own: that waits for nothing.
+std::optional<std::string> read_and_leave(os::Fd& fd) {
+    auto data = read_if_cached(fd.get());
+    if (data) get_running_loop().service<file::Closing>().take(std::move(fd));
+    return data;
+}
+
+/// Whatever it is that was opened, with all the time it takes.
+Coro<std::string> read_opened(os::Fd fd, std::string path, std::string taken) {
     const std::size_t size = size_of(fd.get(), path);
     if (size != 0 && size <= kMostAtOnce) {
         std::string data(size + 1, '\0');
@@ -99,7 +104,53 @@ Coro<std::string> read_whole(std::string path) {
         data.resize(size);
         if (static_cast<std::size_t>(got) == size) co_return data;  // and no byte more
     }
-    std::string data = co_await read_to_the_end(std::move(fd), std::move(path));
+    std::string data = co_await read_to_the_end(std::move(fd), std::move(path), std::move(taken));
+    co_return data;
+}
+
+/// By calls of our own.
+Coro<std::string> read_by_calls(std::string path) {
+    file::Closing& closing = get_running_loop().service<file::Closing>();
+    const FileCall open{
+        .kind = FileCall::Kind::open, .flags = O_RDONLY | O_NONBLOCK, .path = path.c_str()};
+    int opened = os::perform_if_cached(open);
+    // What waits to be closed may be all the descriptors that there are.
+    if (opened < 0 && closing.close_now()) opened = os::perform_if_cached(open);
+    if (opened < 0) opened = co_await file::Call(open);
+    os::Fd fd(file::check(opened, "open", path));
+    if (auto data = read_and_leave(fd)) {
+        co_await sleep(Duration::zero());  // others have their turn, and it is closed
+        co_return std::move(*data);
+    }
+    std::string data = co_await read_opened(std::move(fd), std::move(path), std::string());
+    co_return data;
+}
+
+Coro<std::string> read_whole(std::string path) {
+    if (!get_running_loop().service<file::SmallFileReaders>().join()) {
+        std::string data = co_await read_by_calls(std::move(path));
+        co_return data;
+    }
+    auto small = co_await file::SmallFile(path.c_str());
+    get_running_loop().service<file::SmallFileReaders>().read(small.all);
+    if (small.all) co_return std::move(small.data);
+    if (small.error != 0) file::check(-small.error, "open", path);
+    if (!small.fd) {
+        std::string data = co_await read_by_calls(std::move(path));
+        co_return data;
+    }
+    if (has_positions(small.fd.get(), path)) {  // read from its beginning
+        file::check(static_cast<int>(os::seek(small.fd.get(), 0, SEEK_SET)), "seek", path);
+        const bool is_larger = !std::exchange(small.data, std::string()).empty();
+        if (!is_larger) {
+            if (auto data = read_and_leave(small.fd)) {
+                co_await sleep(Duration::zero());
+                co_return std::move(*data);
+            }
+        }
+    }
+    std::string data =
+        co_await read_opened(std::move(small.fd), std::move(path), std::move(small.data));
     co_return data;
 }
 

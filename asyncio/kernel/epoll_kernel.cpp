@@ -151,7 +151,8 @@ bool EpollKernel::submit(Operation& operation) noexcept {
     assert(operation.idle());
     if (forked()) [[unlikely]]
         return finish_inline(operation, -EOWNERDEAD);
-    if (operation.opcode == Opcode::file) return finish_inline(operation, -ENOTSUP);
+    if (operation.opcode == Opcode::file || operation.opcode == Opcode::small_file)
+        return finish_inline(operation, -ENOTSUP);
     if (operation.fd < 0) return finish_inline(operation, -EBADF);
     if (operation.opcode == Opcode::send) {
         const auto sent = try_send(operation);

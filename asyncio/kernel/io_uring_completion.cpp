@@ -109,6 +109,12 @@ void IoUringKernel::on_rarer_completion(const Completion_& completion) {
             outputs_[output_count_++] = completion;
             return;
         }
+        case Kind::small_open:
+        case Kind::small_first:
+        case Kind::small_last:
+        case Kind::small_install:
+            if (note_small_file(completion)) outputs_[output_count_++] = completion;
+            return;
         case Kind::wake:
             wake_armed_ = false;
             wake_.acknowledge();
@@ -142,6 +148,11 @@ void IoUringKernel::deliver(const Completion_& completion) {
             return on_receive(*operation, completion);
         case Kind::receive_from:
             return on_datagram(*operation, completion);
+        case Kind::small_open:
+        case Kind::small_first:
+        case Kind::small_last:
+        case Kind::small_install:
+            return on_small_file(*operation);
         case Kind::poll:
             if (slots_.of(*operation).by_readiness) return on_ready(*operation, completion);
             [[fallthrough]];
@@ -212,6 +223,25 @@ void IoUringKernel::on_datagram(Operation& operation, const Completion_& complet
         operation.callback(operation, *datagram);
     }
     datagram_buffers_->give_back(completion.flags);
+}
+
+/// True when its operation has nothing more to wait for.
+bool IoUringKernel::note_small_file(const Completion_& completion) noexcept {
+    const Operation* operation = slots_.find(completion.tag);
+    if (operation != nullptr)
+        return small_files_->note(operation->count, IoUringSlots::kind_of(completion.tag),
+                                  completion.result);
+    dispose(completion);
+    return false;
+}
+
+void IoUringKernel::on_small_file(Operation& operation) {
+    const bool wanted = operation.state == Operation::State::submitted;
+    if (wanted && small_files_->wants_install(operation.count)) return start(operation);
+    const SmallFile file = small_files_->take(operation.count);
+    if (file.result < 0) return finish(operation, file.result);
+    slots_.of(operation).place = Place::finished;
+    operation.callback(operation, file);
 }
 
 /// The system ended a multishot that was not asked to end.
@@ -301,6 +331,7 @@ void IoUringKernel::accept_now(Operation& operation) {
 void IoUringKernel::forget(Operation& operation) noexcept {
     assert(!operation.idle());
     operation.unlink();
+    if (operation.opcode == Opcode::small_file) small_files_->give_back(operation.count);
     slots_.release(operation.slot);
     operation.state = Operation::State::idle;
     in_flight_--;

@@ -43,6 +43,7 @@ IoUringKernel::IoUringKernel(const IoUringOptions& options)
 }
 
 void IoUringKernel::make_ring() {
+    small_files_.reset();
     ring_ = std::make_unique<IoUringRing>(options_);
     messages_ = std::make_unique<msghdr[]>(ring_->capacity());
     buffers_.reset();
@@ -57,6 +58,7 @@ void IoUringKernel::make_ring() {
 IoUringKernel::~IoUringKernel() {
     if (!forked()) drain();
     abandon();
+    small_files_.reset();
     // The ring goes first: it holds the buffers.
     ring_.reset();
 }
@@ -101,9 +103,9 @@ std::uint64_t IoUringKernel::tag_of(const Operation& operation) noexcept {
 std::uint64_t IoUringKernel::tag_of(const Operation& operation,
                                     const IoUringSlots::Slot& slot) noexcept {
     static_assert(static_cast<int>(Opcode::accept) == 0 &&
-                  static_cast<int>(Opcode::receive_from) == 6);
-    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive,     Kind::send,
-                              Kind::poll,   Kind::file,    Kind::receive_from};
+                  static_cast<int>(Opcode::small_file) == 7);
+    constexpr Kind kinds[] = {Kind::accept, Kind::connect, Kind::receive,      Kind::send,
+                              Kind::poll,   Kind::file,    Kind::receive_from, Kind::small_open};
     Kind kind = slot.by_readiness ? Kind::poll : kinds[static_cast<int>(operation.opcode)];
     if (kind == Kind::file && operation.file_call->kind == os::FileCall::Kind::open)
         kind = Kind::open;
@@ -116,6 +118,10 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
     if (forked()) [[unlikely]]
         return false;
     if (operation.opcode == Opcode::file && !knows(*operation.file_call)) {
+        operation.inline_result = -ENOTSUP;
+        return false;
+    }
+    if (operation.opcode == Opcode::small_file && !has_small_files()) {
         operation.inline_result = -ENOTSUP;
         return false;
     }
@@ -136,6 +142,7 @@ bool IoUringKernel::submit(Operation& operation) noexcept {
         slots_[operation.slot].by_readiness = !has_datagram_buffers();
     if (operation.opcode == Opcode::accept)
         slots_[operation.slot].by_readiness = !ring_->has_multishot_accept();
+    if (operation.opcode == Opcode::small_file) operation.count = small_files_->lend();
     operation.state = Operation::State::submitted;
     in_flight_++;
     start(operation);
@@ -148,7 +155,8 @@ void IoUringKernel::grow_slots() {
     const std::size_t buffers =
         options_.buffers + std::min(options_.buffers, most_datagram_buffers);
     const std::size_t needed =
-        ring_->completion_capacity() + buffers + for_each * (slots_.size() + 1);
+        ring_->completion_capacity() + buffers + for_each * (slots_.size() + 1) +
+        IoUringSmallFiles::most;  // of these each has three ends, and no cancels
     if (needed > deferred_.capacity())
         deferred_.reserve(std::max(needed, deferred_.capacity() + deferred_.capacity() / 2));
 }
@@ -161,6 +169,13 @@ bool IoUringKernel::has_datagram_buffers() noexcept {
         *ring_, std::min(options_.buffers, most_datagram_buffers), IoUringBuffers::datagrams));
     if (datagram_buffers_ != nullptr && !datagram_buffers_->valid()) datagram_buffers_.reset();
     return datagram_buffers_ != nullptr;
+}
+
+/// Made when first needed. False: there are none, or too many are being read.
+bool IoUringKernel::has_small_files() noexcept {
+    if (!ring_->enabled() || !on_owner_thread()) return false;
+    if (small_files_ == nullptr) small_files_.reset(new (std::nothrow) IoUringSmallFiles(*ring_));
+    return small_files_ != nullptr && small_files_->valid() && !small_files_->full();
 }
 
 /// A write that is no send is tried first. False: it is done.
@@ -176,6 +191,8 @@ bool IoUringKernel::knows(const os::FileCall& call) const noexcept {
 
 /// Write the operation's record, or remember to.
 void IoUringKernel::start(Operation& operation) noexcept {
+    if (operation.opcode == Opcode::small_file) [[unlikely]]
+        return start_small_file(operation);
     IoUringSlots::Slot& slot = slots_.of(operation);
     io_uring_sqe* record = backlog_.empty() ? ring_->next_record() : nullptr;
     if (record == nullptr) [[unlikely]] {
@@ -190,6 +207,19 @@ void IoUringKernel::start(Operation& operation) noexcept {
     else
         prepare(*record, operation, IoUringSlots::kind_of(tag));
     record->user_data = tag;
+}
+
+/// All its records, or none.
+void IoUringKernel::start_small_file(Operation& operation) noexcept {
+    IoUringSlots::Slot& slot = slots_.of(operation);
+    const unsigned room = ring_->capacity() - ring_->queued();
+    if (!backlog_.empty() || room < small_files_->records(operation.count)) [[unlikely]] {
+        slot.place = Place::backlog;
+        backlog_.push_back(operation);
+        return;
+    }
+    slot.place = Place::system;
+    small_files_->write(operation.count, operation.path, tag_of(operation, slot));
 }
 
 /// All kinds but send.
@@ -261,6 +291,8 @@ void IoUringKernel::cancel(Operation& operation) noexcept {
     operation.state = Operation::State::cancelling;
     switch (slots_.of(operation).place) {
         case Place::system:
+            // What waits for nothing ends by itself.
+            if (operation.opcode == Opcode::small_file) break;
             if (!write_cancel(tag_of(operation))) cancels_.push_back(operation);
             break;
         case Place::backlog:
@@ -274,6 +306,7 @@ void IoUringKernel::cancel(Operation& operation) noexcept {
 }
 
 void IoUringKernel::fill_from_backlog() noexcept {
+    if (has_leftovers()) small_files_->close_leftovers();
     while (!cancels_.empty() && write_cancel(tag_of(cancels_.front()))) cancels_.pop_front();
     List waiting;
     waiting.splice_back(backlog_);

@@ -36,6 +36,7 @@
 #include <asyncio/kernel/io_uring_options.hpp>
 #include <asyncio/kernel/io_uring_ring.hpp>
 #include <asyncio/kernel/io_uring_slots.hpp>
+#include <asyncio/kernel/io_uring_small_files.hpp>
 #include <asyncio/kernel/kernel.hpp>
 #include <asyncio/kernel/wake_channel.hpp>
 
@@ -89,6 +90,7 @@ class IoUringKernel final : public Kernel {
     bool on_owner_thread() const noexcept { return owner_ == ::pthread_self(); }
     void abandon() noexcept;
     void drain() noexcept;
+    void drain_operations() noexcept;
 
     // Records.
     void grow_slots();
@@ -100,11 +102,16 @@ class IoUringKernel final : public Kernel {
     void prepare(io_uring_sqe& record, const Operation& operation, Kind kind) noexcept;
     static bool writes_later(Operation& operation) noexcept;
     bool has_datagram_buffers() noexcept;
+    bool has_small_files() noexcept;
+    void start_small_file(Operation& operation) noexcept;
     void prepare_send(io_uring_sqe& record, const Operation& operation) noexcept;
     bool write_cancel(std::uint64_t tag) noexcept;
     void arm_wake() noexcept;
     void fill_from_backlog() noexcept;
-    bool has_backlog() const noexcept { return !backlog_.empty() || !cancels_.empty(); }
+    bool has_leftovers() const noexcept { return small_files_ && small_files_->has_leftovers(); }
+    bool has_backlog() const noexcept {
+        return !backlog_.empty() || !cancels_.empty() || has_leftovers();
+    }
 
     // Waiting.
     bool has_completions() const noexcept;
@@ -133,6 +140,8 @@ class IoUringKernel final : public Kernel {
     void receive_datagrams_now(Operation& operation);
     void accept_now(Operation& operation);
     void send_now(Operation& operation);
+    bool note_small_file(const Completion_& completion) noexcept;
+    void on_small_file(Operation& operation);
     void begin_anew(Operation& operation) noexcept;
     void fall_back_to_readiness(Operation& operation) noexcept;
     void finish(Operation& operation, int result);
@@ -144,6 +153,7 @@ class IoUringKernel final : public Kernel {
     bool keep_accepted(int fd) noexcept;
     void close_all_the_same(std::uint64_t tag) noexcept;
     bool strike_out(Completion_& completion, std::uint64_t tag) noexcept;
+    bool strike_out_small_file(Completion_& completion, std::uint64_t tag) noexcept;
     bool find_and_dispose(std::uint64_t tag) noexcept;
     bool found_nothing(std::uint64_t cancel_tag) noexcept;
     bool defer_all() noexcept;
@@ -157,7 +167,8 @@ class IoUringKernel final : public Kernel {
     std::unique_ptr<IoUringBuffers> buffers_;  // outlive ring_
     std::unique_ptr<IoUringBuffers> datagram_buffers_;
     std::unique_ptr<IoUringRing> ring_;
-    std::unique_ptr<msghdr[]> messages_;  // by record
+    std::unique_ptr<IoUringSmallFiles> small_files_;  // not valid(): it was tried
+    std::unique_ptr<msghdr[]> messages_;              // by record
     std::unique_ptr<std::byte[]> scratch_;
     std::unique_ptr<DatagramBatch> batch_;
     pthread_t owner_ = {};  // of the enabled ring

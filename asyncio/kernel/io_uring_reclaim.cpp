@@ -33,7 +33,8 @@ constexpr useconds_t memory_pause = 1000;  // microseconds
 
 void IoUringKernel::dispose(const Completion_& completion) noexcept {
     const Kind kind = IoUringSlots::kind_of(completion.tag);
-    const bool descriptor = kind == Kind::accept || kind == Kind::open;
+    const bool descriptor =
+        kind == Kind::accept || kind == Kind::open || kind == Kind::small_install;
     if (descriptor && completion.result >= 0 && !keep_accepted(completion.result))
         ::close(completion.result);
     if (kind == Kind::file && completion.result == -ECANCELED) close_all_the_same(completion.tag);
@@ -61,10 +62,22 @@ bool IoUringKernel::keep_accepted(int fd) noexcept {
 
 /// If this completion is for `tag`: dispose of it, keep others from finding it. True when final.
 bool IoUringKernel::strike_out(Completion_& completion, std::uint64_t tag) noexcept {
+    if (IoUringSmallFiles::is_mine(IoUringSlots::kind_of(tag)))
+        return strike_out_small_file(completion, tag);
     if (completion.tag != tag) return false;
     dispose(completion);
     completion.tag = IoUringSlots::ignored_tag;
     return !completion.has_more();
+}
+
+/// One of up to three. What is in outputs_ was noted.
+bool IoUringKernel::strike_out_small_file(Completion_& completion, std::uint64_t tag) noexcept {
+    if (!IoUringSmallFiles::is_mine(IoUringSlots::kind_of(completion.tag))) return false;
+    if (!IoUringSlots::same_slot(completion.tag, tag)) return false;
+    const unsigned place = slots_.find(tag)->count;
+    if (!small_files_->ended(place)) (void)note_small_file(completion);
+    completion.tag = IoUringSlots::ignored_tag;
+    return small_files_->ended(place);
 }
 
 bool IoUringKernel::find_and_dispose(std::uint64_t tag) noexcept {
@@ -124,9 +137,10 @@ void IoUringKernel::reclaim(Operation& operation) noexcept {
     const std::uint64_t tag = tag_of(operation);
     const Place place = slots_.of(operation).place;
     const bool closes = closes_descriptor(operation);
-    const bool held = place == Place::system && !forked() && !ring_->unqueue(tag);
+    const bool small = operation.opcode == Opcode::small_file;  // waits for nothing: not asked
+    const bool held = place == Place::system && !forked() && (small || !ring_->unqueue(tag));
     if (held)
-        wait_for_end(tag, !closes);
+        wait_for_end(tag, !closes && !small);
     else if (closes && place != Place::finished && !forked())
         ::close(operation.file_call->fd);
     forget(operation);
@@ -143,11 +157,21 @@ std::vector<int> IoUringKernel::reclaim_accept(Operation& operation) noexcept {
 /// Nothing of ours stays in the system's hands (catalogue A11). Without operations the only thing
 /// it holds is the wake-up read, which points to static memory.
 void IoUringKernel::drain() noexcept {
-    if (in_flight_ == 0 || !ring_->enabled()) return;
+    if (!ring_->enabled()) return;
+    if (in_flight_ != 0) drain_operations();
+    if (!has_leftovers() || !on_owner_thread()) return;
+    fill_from_backlog();
+    (void)ring_->enter(0, Duration::zero());
+}
+
+void IoUringKernel::drain_operations() noexcept {
     if (!on_owner_thread()) die("a loop with operations in flight dies in a foreign thread");
     slots_.for_each_operation([this](Operation& operation) { cancel(operation); });
     for (List* list : {&finished_inputs_, &finished_outputs_})
         list->for_each([this](Operation& operation) { forget(operation); });
+    slots_.for_each_operation([this](Operation& operation) {
+        if (slots_.of(operation).place == Place::finished) forget(operation);  // a small file, read
+    });
     while (in_flight_ != 0) {
         fill_from_backlog();
         const int result = ring_->enter(1, cancel_patience);
@@ -161,8 +185,12 @@ void IoUringKernel::settle(const Completion_& completion) noexcept {
     const Kind kind = IoUringSlots::kind_of(completion.tag);
     if (kind == Kind::cancel) return on_failed_cancel(completion);
     if (kind == Kind::ignore || kind == Kind::wake) return;
-    dispose(completion);
     Operation* operation = slots_.find(completion.tag);
+    if (IoUringSmallFiles::is_mine(kind)) {
+        if (note_small_file(completion)) forget(*operation);
+        return;
+    }
+    dispose(completion);
     if (operation != nullptr && !completion.has_more()) forget(*operation);
 }
 

@@ -44,7 +44,11 @@ class IoUringSlots {
         poll,
         file,
         open,  // a file call whose result is a descriptor
-        receive_from
+        receive_from,
+        small_open,  // the records of a small file, in their order
+        small_first,
+        small_last,
+        small_install
     };
     enum class Place : std::uint8_t { free, system, backlog, finished };
 

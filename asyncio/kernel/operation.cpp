@@ -42,6 +42,7 @@ bool Operation::is_input() const noexcept {
         case Opcode::connect:
         case Opcode::send:
         case Opcode::file:
+        case Opcode::small_file:
             return false;
     }
     return false;

@@ -53,6 +53,9 @@ enum class Opcode : std::uint8_t {
     file,  // once; `file_call`. A kernel that cannot finishes inline with -ENOTSUP: perform() it.
            // -ECANCELED without a cancel(): the system had no thread for it, perform() it
     receive_from,  // multishot; completions are kernel::Datagram
+    small_file,    // once; `path`, below the working directory if it is relative. Completions are
+                   // kernel::SmallFile. A kernel that cannot, or not now, finishes inline; -EAGAIN
+                   // or inline: nothing is known, and the file is to be read by other means
 };
 
 /// What one completion brings. `data` is valid during the callback only.
@@ -89,11 +92,13 @@ class Operation : public IntrusiveListNode<Operation> {
     State state = State::idle;  // written by kernels only
     bool is_socket = true;      // receive, send: else a pipe or terminal, non-blocking
     std::uint32_t slot = 0;     // the kernel's own index, with a generation kept beside it
-    std::uint32_t count = 0;    // connect: bytes of the address; send: number of buffers
+    std::uint32_t count = 0;    // connect: bytes of the address; send: number of buffers;
+                                // small_file: the kernel's own
     union {
         const sockaddr* address;  // connect
         const iovec* buffers;     // send
         const os::FileCall* file_call;
+        const char* path;  // small_file
     };
     std::uint32_t events = 0;  // poll
     int inline_result = 0;     // set when submit() returned false

@@ -48,6 +48,7 @@ bool SimulatedKernel::finish_inline(Operation& operation, int result) noexcept {
 bool SimulatedKernel::submit(Operation& operation) noexcept {
     assert(operation.idle());
     if (operation.opcode == Opcode::file) return submit_file(operation);
+    if (operation.opcode == Opcode::small_file) return finish_inline(operation, -ENOTSUP);
     if (!host_.has(operation.fd)) return finish_inline(operation, -EBADF);
     if (side(operation) != nullptr) return finish_inline(operation, -EBUSY);
     if (operation.opcode == Opcode::send &&

@@ -162,8 +162,9 @@ void FaultyRing::add_stale(const Completions& unread, Completions& fresh) {
     stale_waits_ = false;
     const Flying& operation = flying_[target_];
     if (!operation.ended) return;
-    const bool descriptor =
-        operation.opcode == IORING_OP_ACCEPT || operation.opcode == IORING_OP_OPENAT;
+    const bool descriptor = operation.opcode == IORING_OP_ACCEPT ||
+                            operation.opcode == IORING_OP_OPENAT ||
+                            operation.opcode == RingOpcode::install;
     io_uring_cqe extra = {};
     extra.user_data = target_;
     extra.res = fault_.value != 0 ? -fault_.value : descriptor ? ::fcntl(0, F_DUPFD_CLOEXEC, 3) : 1;

@@ -35,6 +35,7 @@ std::string name_of_opcode(int opcode) {
         OPCODE(ASYNC_CANCEL)
         OPCODE(CONNECT)
         OPCODE(OPENAT)
+        OPCODE(OPENAT2)
         OPCODE(CLOSE)
         OPCODE(STATX)
         OPCODE(READ)
@@ -48,6 +49,8 @@ std::string name_of_opcode(int opcode) {
         OPCODE(SYMLINKAT)
         OPCODE(LINKAT)
 #undef OPCODE
+        case RingOpcode::install:
+            return "FIXED_FD_INSTALL";
         case RingOpcode::ftruncate:
             return "FTRUNCATE";
         case RingOpcode::wake:

@@ -62,7 +62,9 @@ inline constexpr int manners = static_cast<int>(Manner::early) + 1;
 
 /// What a record asks for. Its number is the system's, or one of those behind.
 struct RingOpcode {
-    static constexpr int ftruncate = 55;  // not yet in Debian 12's liburing
+    // Not yet in Debian 12's liburing.
+    static constexpr int install = 54;
+    static constexpr int ftruncate = 55;
     // The read of the eventfd by which a loop is woken: nobody waits for it.
     static constexpr int wake = 64;
     // Not of a record, but of the call.

@@ -53,6 +53,9 @@ inline const RingOperation ring_operations[] = {
     {IORING_OP_POLL_ADD, {ENOMEM}, {EINTR, ECANCELED}},
     // files
     {IORING_OP_OPENAT, {EMFILE, ENFILE, EACCES, ENOENT, ENOSPC, EIO, ENOMEM}, {ECANCELED}},
+    // A small file: what is not opened or not read so is read by other means.
+    {IORING_OP_OPENAT2, {}, {EMFILE, ENFILE, EACCES, ENOENT, EAGAIN, EIO, ENOMEM, ECANCELED}},
+    {RingOpcode::install, {EMFILE, ENFILE, ENOMEM}, {EAGAIN, ECANCELED}},
     {IORING_OP_CLOSE, {EIO, ENOSPC, EDQUOT, EINTR}, {}},
     {IORING_OP_READ, {EIO, EISDIR, ENOMEM, EAGAIN}, {EINTR, ECANCELED}},
     {IORING_OP_WRITE, {EIO, ENOSPC, EDQUOT, EFBIG, ENOMEM, EAGAIN}, {EINTR, ECANCELED}},

@@ -2,6 +2,8 @@
 //
 // Scenarios of files, directories, watches and standard streams.
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -84,8 +86,13 @@ Coro<> copy() {
     co_await fs::write_file(from, contents);
     const std::uint64_t copied = co_await fs::copy(from, path_of("to"));
     expect(copied == 50'000, "all is copied");
-    const std::string text = co_await fs::read_file(path_of("to"));
-    expect(text == contents, "the copy is the same");
+    co_await fs::write_file(path_of("small"), "small");
+    std::vector<Coro<std::string>> readers;  // together, as a backend may read them
+    for (const char* name : {"from", "to", "small"})
+        readers.push_back(fs::read_file(path_of(name)));
+    const auto texts = co_await gather(std::move(readers));
+    expect(texts[0] == contents && texts[1] == contents, "the copy is the same");
+    expect(texts[2] == "small", "a small file is read");
 }
 
 Coro<> watch() {
