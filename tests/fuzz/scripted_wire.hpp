@@ -35,9 +35,9 @@ class Wire final : public StandInSystem {
         bool open = true;
         bool shut = false;        // for writing
         bool peer_ended = false;  // behind `incoming` comes the end
-        bool told_end = false;
-        bool reset = false;  // behind `incoming` comes an error
-        bool deaf = false;   // what is sent to it is lost
+        bool told_end = false;    // or that error; the program may have paused, and hear it later
+        bool reset = false;       // behind `incoming` comes an error
+        bool deaf = false;        // what is sent to it is lost
         bool send_in_flight = false;
     };
 
@@ -189,10 +189,9 @@ class WireKernel final : public StandInKernel {
     void complete_receive(kernel::Operation& operation) {
         Wire::End& end = wire_.end_of(operation.fd);
         if (!end.incoming.empty() && !wire_.silent) return give(operation, end);
-        if (end.reset && !wire_.silent) return finish(operation, -ECONNRESET);
-        if (!end.peer_ended || wire_.silent) return finish(operation, -ECANCELED);
+        if ((!end.reset && !end.peer_ended) || wire_.silent) return finish(operation, -ECANCELED);
         end.told_end = true;
-        finish(operation, 0);
+        finish(operation, end.reset ? -ECONNRESET : 0);
     }
     void give(kernel::Operation& operation, Wire::End& end) {
         std::size_t size = end.incoming.size();
