@@ -33,7 +33,7 @@ struct WriteAtomicOptions {
 /// name. Whatever happens on the way (error, cancellation, power cut), the old file or the new one
 /// is there in full. Nothing else is left, but by a power cut, after which a part of the new file
 /// may lie beside it (`path`, a dot, 14 letters). After an error it can be either of the two.
-/// `data` must live until the write ends.
+/// A symbolic link is replaced, not followed. `data` must live until the write ends.
 Coro<> write_atomic(std::string_view path, std::string_view data, WriteAtomicOptions options = {});
 
 /// Copy the contents and the permissions of `from`, over `to` if it is there. Shares the blocks
