@@ -5,6 +5,8 @@
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
+#include <memory>
+
 #include <gtest/gtest.h>
 
 #include <sys/mman.h>

@@ -347,7 +347,7 @@ class Declarations:
         text = re.sub(r"\b(?:const|volatile|constexpr|static|inline|typename)\b", "", type_text).strip().rstrip("&").strip()
         if text.endswith("*") or (text and _TRIVIAL.fullmatch(text)):
             return True
-        wrapped = re.fullmatch(r"(?:std::)?(?:optional|array|pair|tuple|variant)\s*<(.*)>", text, re.S)
+        wrapped = re.fullmatch(r"(?:std::|asyncio::)?(?:Option|optional|array|pair|tuple|variant)\s*<(.*)>", text, re.S)
         if wrapped and depth < 6:
             return self._all([self.triviality(part, depth + 1) for part in _split(wrapped.group(1)) if not part.strip().isdigit()])
         if _NON_TRIVIAL.search(text):

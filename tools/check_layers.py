@@ -18,9 +18,10 @@ from asyncio_lint import blank_out  # noqa: E402
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 PLATFORM_IF = re.compile(r"^[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b.*\b(__linux__|__linux|__APPLE__|_WIN32|__FreeBSD__|__unix__)\b", re.M)
-# <bits/chrono.h> is libstdc++'s light half of <chrono>; base/time.hpp takes it where it is there.
+# <bits/chrono.h> and <bits/std_mutex.h> are libstdc++'s light halves of <chrono> and <mutex>: base/time.hpp and
+# base/mutex.hpp take them where they are there.
 SYSTEM = re.compile(
-    r"(?:sys|linux|netinet|arpa|net|asm)/.*|bits/(?!chrono\.h).*|(?:liburing|unistd|fcntl|poll|netdb|pthread|signal|termios|spawn|ifaddrs|sched|dlfcn|pwd|grp|syslog)\.h|liburing/.*"
+    r"(?:sys|linux|netinet|arpa|net|asm)/.*|bits/(?!(?:chrono|std_mutex)\.h).*|(?:liburing|unistd|fcntl|poll|netdb|pthread|signal|termios|spawn|ifaddrs|sched|dlfcn|pwd|grp|syslog)\.h|liburing/.*"
 )
 SYSTEM_ROOMS = ("os", "kernel")
 UMBRELLA = "asyncio/asyncio.hpp"

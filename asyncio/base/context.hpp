@@ -30,6 +30,7 @@
 #pragma once
 
 #include <asyncio/base/ref.hpp>
+#include <asyncio/base/taken.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -55,9 +56,11 @@ class ContextSlot {
     ContextSlot() noexcept = default;
     /// What `context` refers to itself, not a copy.
     explicit ContextSlot(const Context& context) noexcept;
-    ContextSlot(ContextSlot&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+    ContextSlot(ContextSlot&& other) noexcept : node_(taken(other.node_)) {}
     ContextSlot& operator=(ContextSlot other) noexcept {
-        std::swap(node_, other.node_);
+        auto* const old = node_;
+        node_ = other.node_;
+        other.node_ = old;
         return *this;
     }
     ~ContextSlot() {
@@ -106,8 +109,9 @@ class ContextSlot {
 /// This thread runs in `slot` for the time of a C++ scope; never across a suspension.
 class ContextScope {
   public:
-    explicit ContextScope(ContextSlot& slot) noexcept
-        : outer_(std::exchange(ContextSlot::current_, &slot)) {}
+    explicit ContextScope(ContextSlot& slot) noexcept : outer_(ContextSlot::current_) {
+        ContextSlot::current_ = &slot;
+    }
     ContextScope(const ContextScope&) = delete;
     ContextScope& operator=(const ContextScope&) = delete;
     ~ContextScope() { ContextSlot::current_ = outer_; }

@@ -122,9 +122,13 @@ const char* BaseExceptionGroup::what() const noexcept {
     }
 }
 
-void BaseExceptionGroup::divide(Test test, const void* context,
-                                std::vector<std::exception_ptr>& match,
-                                std::vector<std::exception_ptr>& rest) const {
+BaseExceptionGroup::Division::Division() noexcept = default;
+BaseExceptionGroup::Division::~Division() = default;
+bool BaseExceptionGroup::Division::has_match() const noexcept { return !match.empty(); }
+bool BaseExceptionGroup::Division::has_rest() const noexcept { return !rest.empty(); }
+
+void BaseExceptionGroup::divide(Test test, const void* context, Division& found) const {
+    auto& [match, rest] = found;
     if (test(context, pointer())) {
         match = exceptions();
         return;
@@ -135,16 +139,15 @@ void BaseExceptionGroup::divide(Test test, const void* context,
             (test(context, error) ? match : rest).push_back(error);
             continue;
         }
-        std::vector<std::exception_ptr> inner_match;
-        std::vector<std::exception_ptr> inner_rest;
-        inner->divide(test, context, inner_match, inner_rest);
-        if (inner_rest.empty()) {
+        Division parts;
+        inner->divide(test, context, parts);
+        if (parts.rest.empty()) {
             match.push_back(error);
-        } else if (inner_match.empty()) {
+        } else if (parts.match.empty()) {
             rest.push_back(error);
         } else {
-            match.push_back(make_exception_group(inner->message(), std::move(inner_match)));
-            rest.push_back(make_exception_group(inner->message(), std::move(inner_rest)));
+            match.push_back(make_exception_group(inner->message(), std::move(parts.match)));
+            rest.push_back(make_exception_group(inner->message(), std::move(parts.rest)));
         }
     }
 }

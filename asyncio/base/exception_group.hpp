@@ -48,24 +48,25 @@ class BaseExceptionGroup {
     virtual const char* what() const noexcept;
 
     /// Part by type (a leaf or a whole nested group that an `E` handler would catch), or by
-    /// `matches(const std::exception_ptr&)`. The parts keep the nesting and the messages.
+    /// `matches(const std::exception_ptr&)`. The parts keep the nesting and the messages. Gives a
+    /// GroupSplit<BaseExceptionGroup> (`auto`, so that only who asks for it compiles it).
     template <class E>
-    GroupSplit<BaseExceptionGroup> split() const {
+    auto split() const {
         return split(&holds<E>);
     }
     template <class P>
         requires std::is_invocable_r_v<bool, const P&, const std::exception_ptr&>
-    GroupSplit<BaseExceptionGroup> split(const P& matches) const {
+    auto split(const P& matches) const {
         return split_as<BaseExceptionGroup>(matches);
     }
-    /// Only the part that matches.
+    /// Only the part that matches: a std::optional<BaseExceptionGroup>.
     template <class E>
-    std::optional<BaseExceptionGroup> subgroup() const {
+    auto subgroup() const {
         return split<E>().match;
     }
     template <class P>
         requires std::is_invocable_r_v<bool, const P&, const std::exception_ptr&>
-    std::optional<BaseExceptionGroup> subgroup(const P& matches) const {
+    auto subgroup(const P& matches) const {
         return split(matches).match;
     }
 
@@ -77,16 +78,15 @@ class BaseExceptionGroup {
   protected:
     template <class Group, class P>
     GroupSplit<Group> split_as(const P& matches) const {
-        std::vector<std::exception_ptr> match;
-        std::vector<std::exception_ptr> rest;
+        Division found;
         divide(
             [](const void* test, const std::exception_ptr& e) -> bool {
                 return (*static_cast<const P*>(test))(e);
             },
-            &matches, match, rest);
+            &matches, found);
         GroupSplit<Group> parts;
-        if (!match.empty()) parts.match.emplace(message(), std::move(match));
-        if (!rest.empty()) parts.rest.emplace(message(), std::move(rest));
+        if (found.has_match()) parts.match.emplace(message(), std::move(found.match));
+        if (found.has_rest()) parts.rest.emplace(message(), std::move(found.rest));
         return parts;
     }
     template <class E>
@@ -104,8 +104,17 @@ class BaseExceptionGroup {
     struct Contents;
     using Test = bool (*)(const void*, const std::exception_ptr&);
 
-    void divide(Test test, const void* context, std::vector<std::exception_ptr>& match,
-                std::vector<std::exception_ptr>& rest) const;
+    struct Division {
+        Division() noexcept;
+        ~Division();
+        bool has_match() const noexcept;
+        bool has_rest() const noexcept;
+
+        std::vector<std::exception_ptr> match;
+        std::vector<std::exception_ptr> rest;
+    };
+
+    void divide(Test test, const void* context, Division& found) const;
 
     Contents* contents_;  // shared by the copies
 };
@@ -118,21 +127,21 @@ class ExceptionGroup final : public BaseExceptionGroup, public std::exception {
     const char* what() const noexcept override { return BaseExceptionGroup::what(); }
 
     template <class E>
-    GroupSplit<ExceptionGroup> split() const {
+    auto split() const {
         return split(&holds<E>);
     }
     template <class P>
         requires std::is_invocable_r_v<bool, const P&, const std::exception_ptr&>
-    GroupSplit<ExceptionGroup> split(const P& matches) const {
+    auto split(const P& matches) const {
         return split_as<ExceptionGroup>(matches);
     }
     template <class E>
-    std::optional<ExceptionGroup> subgroup() const {
+    auto subgroup() const {
         return split<E>().match;
     }
     template <class P>
         requires std::is_invocable_r_v<bool, const P&, const std::exception_ptr&>
-    std::optional<ExceptionGroup> subgroup(const P& matches) const {
+    auto subgroup(const P& matches) const {
         return split(matches).match;
     }
 };

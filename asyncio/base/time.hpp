@@ -19,9 +19,13 @@ using TimePoint = std::chrono::time_point<Clock, Duration>;
 
 /// `start + delay`, or the nearest there is: "for ever" may be written Duration::max().
 constexpr TimePoint deadline_after(TimePoint start, Duration delay) noexcept {
-    if (delay > Duration::zero() && start > TimePoint::max() - delay) return TimePoint::max();
-    if (delay < Duration::zero() && start < TimePoint::min() - delay) return TimePoint::min();
-    return start + delay;
+    // On bare numbers: std::chrono's operators are templates that everybody who includes us would
+    // instantiate here.
+    const Duration::rep from = start.time_since_epoch().count();
+    const Duration::rep by = delay.count();
+    if (by > 0 && from > Duration::max().count() - by) return TimePoint::max();
+    if (by < 0 && from < Duration::min().count() - by) return TimePoint::min();
+    return TimePoint(Duration(from + by));
 }
 
 }  // namespace asyncio

@@ -4,6 +4,8 @@
 // the heap. What std::function cannot hold, a lambda that owns a descriptor or a Task, it can.
 #pragma once
 
+#include <asyncio/base/taken.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <cstring>
@@ -104,7 +106,7 @@ class UniqueFunction<R(Args...)> {
     static constexpr Ops kHeap = {&call_on_heap<F>, nullptr, &delete_from_heap<F>};
 
     void take(UniqueFunction& other) noexcept {
-        ops_ = std::exchange(other.ops_, nullptr);
+        ops_ = taken(other.ops_);
         if (ops_ == nullptr) return;
         if (ops_->move == nullptr)
             std::memcpy(storage_, other.storage_, kInlineSize);
@@ -112,7 +114,7 @@ class UniqueFunction<R(Args...)> {
             ops_->move(storage_, other.storage_);
     }
     void reset() noexcept {
-        const Ops* ops = std::exchange(ops_, nullptr);
+        const Ops* ops = taken(ops_);
         if (ops != nullptr && ops->destroy != nullptr) ops->destroy(storage_);
     }
 

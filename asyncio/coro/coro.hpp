@@ -15,6 +15,7 @@
 // Cancellation: passes through; the innermost wait throws CancelledError.
 #pragma once
 
+#include <asyncio/base/taken.hpp>
 #include <asyncio/coro/promise.hpp>
 
 #include <stdexcept>
@@ -45,20 +46,24 @@ void set_never_awaited(NeverAwaited report) noexcept;
 class FrameOwner {
   public:
     explicit FrameOwner(PromiseBase* promise) noexcept : promise_(promise) {}
-    FrameOwner(FrameOwner&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+    FrameOwner(FrameOwner&& other) noexcept : promise_(taken(other.promise_)) {}
     FrameOwner& operator=(FrameOwner other) noexcept {
-        std::swap(promise_, other.promise_);
+        swap(other);
         return *this;
     }
     ~FrameOwner() { destroy(); }
 
-    void swap(FrameOwner& other) noexcept { std::swap(promise_, other.promise_); }
+    void swap(FrameOwner& other) noexcept {
+        PromiseBase* const mine = promise_;
+        promise_ = other.promise_;
+        other.promise_ = mine;
+    }
     bool empty() const noexcept { return promise_ == nullptr; }
     PromiseBase& promise() const noexcept { return *promise_; }
     PromiseBase*& slot() noexcept { return promise_; }
-    PromiseBase* release() noexcept { return std::exchange(promise_, nullptr); }
+    PromiseBase* release() noexcept { return taken(promise_); }
     void destroy() noexcept {
-        if (promise_ != nullptr) std::exchange(promise_, nullptr)->handle().destroy();
+        if (promise_ != nullptr) taken(promise_)->handle().destroy();
     }
 
   private:

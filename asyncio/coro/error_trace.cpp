@@ -47,6 +47,10 @@ ErrorTrace& trace_of(const std::exception_ptr& error) {
 
 }  // namespace
 
+ErrorTrace::ErrorTrace(std::exception_ptr e) noexcept : error(std::move(e)) {}
+ErrorTrace::ErrorTrace(const ErrorTrace&) = default;
+ErrorTrace::~ErrorTrace() = default;
+
 void ErrorTrace::add(const StackFrame& frame) {
     if (frames.size() < kMostTraceFrames) {
         frames.push_back(frame);

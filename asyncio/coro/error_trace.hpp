@@ -46,8 +46,9 @@ inline constexpr std::size_t kMostTraceFrames = 100;
 
 /// An exception's frames, innermost first.
 struct ErrorTrace {
-    explicit ErrorTrace(std::exception_ptr e) noexcept : error(std::move(e)) {}
-    ErrorTrace(const ErrorTrace&) = default;
+    explicit ErrorTrace(std::exception_ptr e) noexcept;
+    ErrorTrace(const ErrorTrace&);
+    ~ErrorTrace();
 
     void add(const StackFrame& frame);
     std::vector<StackFrame> outermost_first() const;

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -55,7 +56,7 @@ struct BlockingTransport::Job {
     }
 
     BlockingTransport* owner;  // the loop's side only; null: left alone
-    std::shared_ptr<loop::Inbox> inbox;
+    Shared<loop::Inbox> inbox;
     loop::Inbox::Place place;
     std::shared_ptr<const os::Fd> fd;
     std::string data;

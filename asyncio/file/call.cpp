@@ -10,6 +10,7 @@
 #include <asyncio/thread/shared_threads.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -42,7 +43,7 @@ struct CallAwaiter::OnThread {
     }
 
     static void notify(std::shared_ptr<OnThread> self) {
-        const std::shared_ptr<loop::Inbox> inbox = self->inbox;
+        const Shared<loop::Inbox> inbox = self->inbox;
         loop::Inbox::Place& place = self->place;
         inbox->try_post(
             [self = std::move(self)] {
@@ -54,7 +55,7 @@ struct CallAwaiter::OnThread {
     CallAwaiter* awaiter;  // the loop's side only; null when nobody waits any more
     os::FileCall call;
     std::string path;
-    std::shared_ptr<loop::Inbox> inbox;
+    Shared<loop::Inbox> inbox;
     loop::Inbox::Place place;
     ConcurrentFuture<int> job;
 };

@@ -197,7 +197,7 @@ struct Directory::Stream {
 
 namespace {
 
-Coro<std::optional<DirEntry>> next_entry(std::shared_ptr<Directory::Stream> stream) {
+Coro<std::optional<DirEntry>> next_entry(Shared<Directory::Stream> stream) {
     std::optional<DirEntry> entry;
     if (!stream->reading.valid() && stream->given == stream->batch.size() && !stream->ended)
         stream->reading = file::threads().submit([stream] { stream->read(); });
@@ -212,7 +212,7 @@ Coro<std::optional<DirEntry>> next_entry(std::shared_ptr<Directory::Stream> stre
 }
 
 Coro<Directory> scan(std::string path) {
-    auto stream = std::make_shared<Directory::Stream>();
+    auto stream = Shared<Directory::Stream>::make();
     stream->path = path;
     auto open = [path] { return open_directory(path); };
     stream->directory = co_await file::on_thread(std::move(open));
@@ -221,7 +221,7 @@ Coro<Directory> scan(std::string path) {
 
 }  // namespace
 
-Directory::Directory(std::shared_ptr<Stream> stream) noexcept : stream_(std::move(stream)) {}
+Directory::Directory(Shared<Stream> stream) noexcept : stream_(std::move(stream)) {}
 Directory::Directory(Directory&&) noexcept = default;
 Directory& Directory::operator=(Directory&&) noexcept = default;
 Directory::~Directory() = default;

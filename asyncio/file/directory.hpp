@@ -11,10 +11,10 @@
 // Errors: std::system_error naming the path. Cancellation: loses no entry. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/shared.hpp>
 #include <asyncio/coro/coro.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,7 +41,7 @@ class Directory {
     static constexpr std::size_t kBatch = 512;
 
     struct Stream;
-    explicit Directory(std::shared_ptr<Stream> stream) noexcept;
+    explicit Directory(Shared<Stream> stream) noexcept;
     Directory(Directory&&) noexcept;
     Directory& operator=(Directory&&) noexcept;
     ~Directory();
@@ -49,7 +49,7 @@ class Directory {
     Coro<std::optional<DirEntry>> next();
 
   private:
-    std::shared_ptr<Stream> stream_;
+    Shared<Stream> stream_;
 };
 
 Coro<Directory> scandir(std::string_view path = ".");

@@ -229,7 +229,7 @@ Coro<std::int64_t> tell(Core core) {
     co_return core->position();
 }
 
-Coro<std::int64_t> truncate(Core core, std::optional<std::int64_t> size) {
+Coro<std::int64_t> truncate(Core core, Option<std::int64_t> size) {
     const auto held = co_await core->lock().scoped();
     core->require_writable();
     co_await core->flush();
@@ -333,7 +333,7 @@ ASYNCIO_CORO_WRAPPER Coro<std::int64_t> File::seek(std::int64_t offset, Whence w
     return file::seek(core(), offset, whence);
 }
 ASYNCIO_CORO_WRAPPER Coro<std::int64_t> File::tell() const { return file::tell(core()); }
-ASYNCIO_CORO_WRAPPER Coro<std::int64_t> File::truncate(std::optional<std::int64_t> size) const {
+ASYNCIO_CORO_WRAPPER Coro<std::int64_t> File::truncate(Option<std::int64_t> size) const {
     return file::truncate(core(), size);
 }
 ASYNCIO_CORO_WRAPPER Coro<> File::flush() const { return file::flush(core()); }

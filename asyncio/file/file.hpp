@@ -26,6 +26,7 @@
 // loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/coro/coro.hpp>
 
@@ -109,7 +110,7 @@ class File {
     Coro<std::int64_t> seek(std::int64_t offset, Whence whence = Whence::start) const;
     Coro<std::int64_t> tell() const;
     /// Cut off or fill up with zeros; default: at the position. The position stays.
-    Coro<std::int64_t> truncate(std::optional<std::int64_t> size = {}) const;
+    Coro<std::int64_t> truncate(Option<std::int64_t> size = {}) const;
 
     /// Give what is buffered to the system.
     Coro<> flush() const;

@@ -144,7 +144,7 @@ struct Watch::State final : private loop::Member {
 
 namespace {
 
-using State = std::shared_ptr<Watch::State>;
+using State = Shared<Watch::State>;
 
 /// At what was moved, or at all: records were lost, and among them may have been the last of a
 /// path, which is not told twice.
@@ -162,10 +162,10 @@ Coro<> look_again(State state, bool at_all) {
     for (const auto& [number, path] : state->changes.paths())
         if (at_all || std::ranges::find(moved, number) != moved.end())
             paths.emplace_back(number, path);
-    auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
+    auto fd = Shared<os::Fd>::make(another(state->fd.get()));
     auto look = [fd, paths = std::move(paths)] { return look_at(fd->get(), paths); };
     const Seen seen = co_await file::on_thread(std::move(look));
-    lost.state.reset();
+    lost.state = nullptr;
     if (!state->open()) co_return;
     for (const int number : seen.gone) state->changes.end(number);
     // A stranger may be what somebody adds just now. One that stays goes with its first record.
@@ -196,7 +196,7 @@ Coro<std::optional<Change>> next_change(State state) {
 Coro<> add_path(State state, std::string path) {
     if (!state->open()) throw std::invalid_argument("add() to a closed Watch");
     const file::InotifyChanges::Adding adding(state->changes);
-    auto fd = std::make_shared<os::Fd>(another(state->fd.get()));
+    auto fd = Shared<os::Fd>::make(another(state->fd.get()));
     auto add = [fd, path] { return os::add_watch(fd->get(), path.c_str(), kInteresting); };
     const int number = file::check(co_await file::on_thread(std::move(add)), "watch", path);
     if (!state->open()) co_return;
@@ -205,14 +205,14 @@ Coro<> add_path(State state, std::string path) {
 }
 
 Coro<Watch> begin(std::string path) {
-    auto state = std::make_shared<Watch::State>(get_running_loop());
+    auto state = Shared<Watch::State>::make(get_running_loop());
     co_await add_path(state, std::move(path));
     co_return Watch(std::move(state));
 }
 
 }  // namespace
 
-Watch::Watch(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+Watch::Watch(Shared<State> state) noexcept : state_(std::move(state)) {}
 Watch::Watch(Watch&&) noexcept = default;
 Watch& Watch::operator=(Watch&& other) noexcept {
     if (this == &other) return *this;

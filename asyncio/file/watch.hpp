@@ -23,11 +23,11 @@
 // (max_user_watches, max_user_instances). Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/shared.hpp>
 #include <asyncio/coro/coro.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,7 +62,7 @@ class Watch {
     static constexpr std::size_t kBuffer = 16384;  // bytes
 
     struct State;
-    explicit Watch(std::shared_ptr<State> state) noexcept;
+    explicit Watch(Shared<State> state) noexcept;
     Watch(Watch&&) noexcept;
     Watch& operator=(Watch&&) noexcept;
     ~Watch();
@@ -78,7 +78,7 @@ class Watch {
     void close() const noexcept;
 
   private:
-    std::shared_ptr<State> state_;
+    Shared<State> state_;
 };
 
 /// Watch a directory: the names in it and itself. Or one file, as long as it is there.

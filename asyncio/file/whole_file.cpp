@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>

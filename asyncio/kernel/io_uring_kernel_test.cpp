@@ -8,6 +8,7 @@
 #include <asyncio/kernel/kernel_fixture_test.hpp>
 #include <asyncio/os/file_call.hpp>
 
+#include <memory>
 #include <random>
 
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include <asyncio/kernel/kernel.hpp>
 
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>

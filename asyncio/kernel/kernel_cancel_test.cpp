@@ -5,6 +5,7 @@
 // way. ASYNCIO_STORM_ROUNDS changes how many (slow builds).
 #include <asyncio/kernel/kernel_fixture_test.hpp>
 
+#include <memory>
 #include <random>
 
 namespace asyncio::kernel::testing {

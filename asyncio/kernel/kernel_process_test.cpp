@@ -5,6 +5,7 @@
 #include <asyncio/kernel/kernel_fixture_test.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 

@@ -5,6 +5,7 @@
 #include <asyncio/kernel/kernel_fixture_test.hpp>
 #include <asyncio/os/unix_socket.hpp>
 
+#include <memory>
 #include <span>
 
 #include <fcntl.h>

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 
 #include <pthread.h>
@@ -49,9 +50,9 @@ void loop::throw_no_running_loop() { throw std::logic_error("no running event lo
 
 EventLoop::EventLoop(Backend backend) : EventLoop(kernel::make_kernel(backend)) {}
 
-EventLoop::EventLoop(std::unique_ptr<kernel::Kernel> kernel)
+EventLoop::EventLoop(Owned<kernel::Kernel> kernel)
     : core_(new loop::Core),
-      kernel_(kernel.release()),
+      kernel_(std::move(kernel)),
       timers_(kernel_->now()),
       inbox_(std::make_shared<loop::Inbox>(core_->ready, [k = kernel_.get()] { k->wake(); })),
       watchers_(make_owned<loop::Watchers>(*this)),
@@ -238,7 +239,7 @@ void EventLoop::check_usable_slowly() const {
 }
 
 void EventLoop::set_task_factory(TaskFactory factory) {
-    task_factory_ = factory ? std::make_shared<TaskFactory>(std::move(factory)) : nullptr;
+    task_factory_ = factory ? Shared<TaskFactory>::make(std::move(factory)) : nullptr;
 }
 
 ThreadsafeHandle EventLoop::post(UniqueFunction<void()> f, ContextSlot context) {

@@ -24,9 +24,11 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/owned.hpp>
 #include <asyncio/base/ref.hpp>
 #include <asyncio/base/runnable.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/driver.hpp>
 #include <asyncio/kernel/backend.hpp>
@@ -39,8 +41,6 @@
 #include <asyncio/loop/timer_queue.hpp>
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -118,7 +118,10 @@ class EventLoop : public loop::NetVerbs {
   public:
     /// Throws std::system_error if no kernel can be made.
     explicit EventLoop(Backend backend = Backend::automatic);
-    explicit EventLoop(std::unique_ptr<kernel::Kernel> kernel);
+    template <class Owner>  // a std::unique_ptr
+        requires requires(Owner& owner, kernel::Kernel*& to) { to = owner.release(); }
+    explicit EventLoop(Owner kernel) : EventLoop(Owned<kernel::Kernel>(kernel.release())) {}
+    explicit EventLoop(Owned<kernel::Kernel> kernel);
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
     /// Closes the loop; reports it if that was forgotten.
@@ -232,12 +235,12 @@ class EventLoop : public loop::NetVerbs {
     auto run_in_executor(Executor* executor, F&& f, Args&&... args);
     template <class F, class... Args>
     auto run_in_executor(Executor& executor, F&& f, Args&&... args);
-    /// Use `executor` where none is named. An earlier one is not shut down.
+    /// Use `executor`, a std::shared_ptr, where none is named. An earlier one is not shut down.
     /// std::invalid_argument if null.
-    void set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor);
+    void set_default_executor(Shared<ThreadPoolExecutor> executor);
     /// No more work for the default executor; wait until it has done what it has, at most
     /// `timeout`, then warn and give up waiting. To be awaited in a task of this loop.
-    Coro<> shutdown_default_executor(std::optional<Duration> timeout = {});
+    Coro<> shutdown_default_executor(Option<Duration> timeout = {});
 
     // --- descriptors and signals -----------------------------------------------------------
 
@@ -301,7 +304,7 @@ class EventLoop : public loop::NetVerbs {
 
     loop::Core& core() const noexcept { return *core_; }
     /// Shared, because a factory may replace itself.
-    const std::shared_ptr<TaskFactory>& task_factory() const noexcept { return task_factory_; }
+    const Shared<TaskFactory>& task_factory() const noexcept { return task_factory_; }
     loop::TimerQueue& timers() noexcept { return timers_; }
     kernel::Kernel& kernel() noexcept { return *kernel_; }
     loop::SignalHandlers& signals() noexcept { return *signals_; }
@@ -324,7 +327,7 @@ class EventLoop : public loop::NetVerbs {
     }
     IntrusiveList<loop::Service>& services() noexcept { return services_; }
     /// The door for other threads; may outlive the loop.
-    const std::shared_ptr<loop::Inbox>& inbox() const noexcept { return inbox_; }
+    const Shared<loop::Inbox>& inbox() const noexcept { return inbox_; }
     /// Descriptors of transports: nobody else may watch them.
     void own_descriptor(int fd, bool owned);
     bool owns_descriptor(int fd) const noexcept;
@@ -364,13 +367,13 @@ class EventLoop : public loop::NetVerbs {
     loop::TimerQueue timers_;
     IntrusiveList<loop::PollHook> hooks_;
     loop::TraceEnd trace_end_;
-    std::shared_ptr<loop::Inbox> inbox_;
+    Shared<loop::Inbox> inbox_;
     Owned<loop::Watchers> watchers_;
     Owned<loop::SignalHandlers> signals_;
     IntrusiveList<loop::Member> members_;
-    IntrusiveList<loop::Service> services_;                // newest first
-    std::shared_ptr<TaskFactory> task_factory_;            // null: none; kept while it runs
-    std::shared_ptr<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
+    IntrusiveList<loop::Service> services_;       // newest first
+    Shared<TaskFactory> task_factory_;            // null: none; kept while it runs
+    Shared<ExceptionHandler> exception_handler_;  // null: the default; kept while it runs
     // Read by other threads, through std::atomic_ref: <atomic> is a heavy header.
     mutable loop::ThreadMark running_in_ = nullptr;
     mutable bool closed_ = false;

@@ -38,7 +38,7 @@ void EventLoop::default_exception_handler(const ExceptionContext& context) {
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
-    exception_handler_ = handler ? std::make_shared<ExceptionHandler>(std::move(handler)) : nullptr;
+    exception_handler_ = handler ? Shared<ExceptionHandler>::make(std::move(handler)) : nullptr;
 }
 
 void EventLoop::call_exception_handler(const ExceptionContext& context) {
@@ -50,7 +50,7 @@ void EventLoop::call_exception_handler(const ExceptionContext& context) {
             return;
         }
     }
-    const std::shared_ptr<ExceptionHandler> handler = exception_handler_;  // it may replace itself
+    const Shared<ExceptionHandler> handler = exception_handler_;  // it may replace itself
     if (handler == nullptr) {
         default_exception_handler(context);
         return;

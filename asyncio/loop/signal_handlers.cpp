@@ -3,6 +3,7 @@
 #include <asyncio/loop/signal_handlers.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
 
 #include <sys/syscall.h>

@@ -5,6 +5,7 @@
 #include <asyncio/net/create_server.hpp>
 #include <asyncio/net/storm_fixture_test.hpp>
 
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>

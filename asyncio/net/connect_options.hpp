@@ -5,12 +5,12 @@
 // A plain aggregate of views: what they lead to must live until the call that takes it returns.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/os/port.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
-#include <optional>
 #include <string_view>
 
 namespace asyncio {
@@ -35,15 +35,15 @@ struct ConnectOptions {
     const stream::SecureContext* ssl = nullptr;
     /// The name in the server's certificate; default: the host. Must be given if there is none;
     /// empty: no name, which a context that checks names refuses.
-    std::optional<std::string_view> server_hostname = {};
-    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
-    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    Option<std::string_view> server_hostname = {};
+    Option<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    Option<Duration> ssl_shutdown_timeout = {};   // default: 30 s
     /// Happy eyeballs (RFC 8305): begin with the next address after this, while the former attempt
     /// goes on; the first to succeed wins. 250 ms is what the RFC suggests. None: one by one.
-    std::optional<Duration> happy_eyeballs_delay = {};
+    Option<Duration> happy_eyeballs_delay = {};
     /// Take addresses of both families in turn, beginning with so many of the first one; 0: in the
     /// resolver's order. By default 1 with happy eyeballs, else 0.
-    std::optional<unsigned> interleave = {};
+    Option<unsigned> interleave = {};
     bool all_errors = false;  // throw an ExceptionGroup of all attempts' errors
 };
 

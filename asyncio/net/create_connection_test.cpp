@@ -101,7 +101,7 @@ TEST(CreateServer, a_factory_that_throws_costs_one_connection) {
 /// TLS that cannot be set up.
 class NoSecurity final : public stream::SecureContext {
   public:
-    std::shared_ptr<const stream::SecureContext> share() const override {
+    Shared<const stream::SecureContext> share() const override {
         return std::make_shared<NoSecurity>();
     }
     Ref<stream::SecureLayer> wrap(Ref<stream::Protocol>,

@@ -3,6 +3,8 @@
 #include <asyncio/net/listen.hpp>
 #include <asyncio/net/secure_acceptor.hpp>
 
+#include <memory>
+
 namespace asyncio::net {
 
 namespace {

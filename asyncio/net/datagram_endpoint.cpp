@@ -2,6 +2,7 @@
 #include <asyncio/net/datagram_endpoint.hpp>
 #include <asyncio/net/datagram_socket.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <cerrno>
 #include <deque>
@@ -31,10 +32,7 @@ void DatagramCore::connection_made(DatagramTransport& transport) {
 void DatagramCore::datagram_received(std::span<const std::byte> data, const SocketAddress& from) {
     Item item(std::string(reinterpret_cast<const char*>(data.data()), data.size()), from);
     if (!readers_.empty()) {
-        auto& reader = static_cast<Wait&>(readers_.front());
-        reader.item_ = std::move(item);
-        reader.filled_ = true;
-        reader.wake();
+        static_cast<Wait&>(readers_.front()).fill(std::move(item));
         return;
     }
     queued_ += cost(item);
@@ -42,6 +40,17 @@ void DatagramCore::datagram_received(std::span<const std::byte> data, const Sock
     if (queued_ <= limit_ || receiving_paused_) return;
     receiving_paused_ = true;
     transport_->pause_reading();
+}
+
+std::size_t DatagramCore::cost(const Item& item) noexcept {
+    return item.first.size() + sizeof(Item);
+}
+
+void DatagramCore::Wait::fill(Item item) noexcept {
+    data_ = std::move(item.first);
+    from_ = item.second;
+    filled_ = true;
+    wake();
 }
 
 DatagramCore::Item DatagramCore::take() {
@@ -62,10 +71,7 @@ DatagramCore::Item DatagramCore::take() {
 /// A datagram whose reader was cancelled goes to the next one.
 void DatagramCore::put_back(Item item) {
     if (!readers_.empty()) {
-        auto& reader = static_cast<Wait&>(readers_.front());
-        reader.item_ = std::move(item);
-        reader.filled_ = true;
-        reader.wake();
+        static_cast<Wait&>(readers_.front()).fill(std::move(item));
         return;
     }
     queued_ += cost(item);
@@ -101,7 +107,7 @@ DatagramCore::Item ReceiveFromAwaiter::await_resume() {
         if (filled_ && driver_->cancel_due()) give_back();
         resume();
         if (failure_) std::rethrow_exception(failure_);
-        if (filled_) return std::move(item_);
+        if (filled_) return {std::move(data_), from_};
     }
     return core_->take();
 }
@@ -110,7 +116,7 @@ void ReceiveFromAwaiter::give_back() {
     if (failure_)
         core_->error_received(std::move(failure_));
     else
-        core_->put_back(std::move(item_));
+        core_->put_back({std::move(data_), from_});
 }
 
 bool SendToAwaiter::await_ready() {
@@ -166,6 +172,14 @@ DatagramEndpoint::~DatagramEndpoint() {
 
 ASYNCIO_CORO_WRAPPER Coro<DatagramEndpoint> open_datagram(DatagramOptions options) {
     return net::open_endpoint(net::request_of(options), options.receive_limit);
+}
+
+net::SendTo DatagramEndpoint::sendto(std::string_view text, const SocketAddress& to) const {
+    return sendto(stream::bytes_of(text), to);
+}
+
+net::SendTo DatagramEndpoint::sendto(std::string_view text) const {
+    return sendto(stream::bytes_of(text));
 }
 
 }  // namespace asyncio

@@ -27,7 +27,6 @@
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/net/datagram_options.hpp>
 #include <asyncio/net/datagram_transport.hpp>
-#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/task/wait_list.hpp>
 
@@ -57,7 +56,10 @@ class DatagramCore final : public DatagramProtocol {
 
       protected:
         friend class DatagramCore;
-        Item item_;
+        void fill(Item item) noexcept;
+
+        std::string data_;
+        SocketAddress from_;
         std::exception_ptr failure_;
         bool filled_ = false;  // with one of them
     };
@@ -83,7 +85,7 @@ class DatagramCore final : public DatagramProtocol {
   private:
     struct Queue;
 
-    static std::size_t cost(const Item& item) noexcept { return item.first.size() + sizeof(Item); }
+    static std::size_t cost(const Item& item) noexcept;
 
     Ref<DatagramTransport> transport_;
     Owned<Queue> queue_;
@@ -191,15 +193,11 @@ class DatagramEndpoint {
     auto sendto(std::span<const std::byte> data, const SocketAddress& to) const {
         return net::SendTo(core_, data, to);
     }
-    auto sendto(std::string_view text, const SocketAddress& to) const {
-        return net::SendTo(core_, stream::bytes_of(text), to);
-    }
+    net::SendTo sendto(std::string_view text, const SocketAddress& to) const;
     auto sendto(std::span<const std::byte> data) const {
         return net::SendTo(core_, data, SocketAddress());
     }
-    auto sendto(std::string_view text) const {
-        return net::SendTo(core_, stream::bytes_of(text), SocketAddress());
-    }
+    net::SendTo sendto(std::string_view text) const;
 
     /// Send what is kept, then close. Idempotent.
     void close() const { core_->transport().close(); }

@@ -5,6 +5,7 @@
 #include <asyncio/net/datagram_endpoint.hpp>
 #include <asyncio/net/net_fixture_test.hpp>
 
+#include <memory>
 #include <string>
 #include <vector>
 

@@ -8,6 +8,7 @@
 #include <asyncio/os/datagram.hpp>
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/socket.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <cerrno>
 #include <deque>
@@ -48,7 +49,7 @@ DatagramProtocol::~DatagramProtocol() = default;
 
 void DatagramProtocol::destroy() noexcept {
     if (owner_) {
-        const std::shared_ptr<void> last = std::move(owner_);
+        const Shared<void> last = std::move(owner_);
         return;
     }
     delete this;
@@ -190,6 +191,12 @@ void DatagramTransport::sendto(std::span<const std::byte> data, const SocketAddr
     if (result < 0) error(-result, "send");
 }
 
+void DatagramTransport::sendto(std::string_view text) { sendto(stream::bytes_of(text)); }
+
+void DatagramTransport::sendto(std::string_view text, const SocketAddress& to) {
+    sendto(stream::bytes_of(text), to);
+}
+
 int DatagramTransport::send_or_error(std::span<const std::byte> data, const SocketAddress* to) {
     const SocketAddress* const where = destination(to);
     if (stage_ != Stage::open) return 0;
@@ -260,8 +267,7 @@ void DatagramTransport::update_flow() {
     }
 }
 
-void DatagramTransport::set_write_buffer_limits(std::optional<std::size_t> high,
-                                                std::optional<std::size_t> low) {
+void DatagramTransport::set_write_buffer_limits(Option<std::size_t> high, Option<std::size_t> low) {
     limits_ = stream::limits_from(high, low);
     update_flow();
 }

@@ -25,18 +25,17 @@
 
 #include <asyncio/base/context.hpp>
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/owned.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/kernel/operation.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/net/transport_socket.hpp>
 #include <asyncio/os/fd.hpp>
 #include <asyncio/os/socket_address.hpp>
-#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <exception>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,10 +56,10 @@ class DatagramProtocol : public RefCounted {
     virtual void resume_writing() {}
 
     void destroy() noexcept;
-    void keep_by(std::shared_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+    void keep_by(Shared<void> owner) noexcept { owner_ = std::move(owner); }
 
   private:
-    std::shared_ptr<void> owner_;
+    Shared<void> owner_;
 };
 
 class DatagramTransport final : public RefCounted, private loop::Member, private Runnable {
@@ -79,10 +78,8 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     /// closing; what fails goes to error_received.
     void sendto(std::span<const std::byte> data);
     void sendto(std::span<const std::byte> data, const SocketAddress& to);
-    void sendto(std::string_view text) { sendto(stream::bytes_of(text)); }
-    void sendto(std::string_view text, const SocketAddress& to) {
-        sendto(stream::bytes_of(text), to);
-    }
+    void sendto(std::string_view text);
+    void sendto(std::string_view text, const SocketAddress& to);
     /// As sendto(), but a failure is the result: 0, or -errno. Nothing is reported.
     int send_or_error(std::span<const std::byte> data, const SocketAddress* to);
 
@@ -101,8 +98,7 @@ class DatagramTransport final : public RefCounted, private loop::Member, private
     std::size_t get_write_buffer_size() const noexcept { return kept_bytes_; }
     stream::WriteBufferLimits get_write_buffer_limits() const noexcept { return limits_; }
     /// See stream::limits_from(). Takes effect at once.
-    void set_write_buffer_limits(std::optional<std::size_t> high = {},
-                                 std::optional<std::size_t> low = {});
+    void set_write_buffer_limits(Option<std::size_t> high = {}, Option<std::size_t> low = {});
 
     /// Multicast: also get what is sent to `group` ("239.0.0.1", "ff02::1"), on that interface
     /// (its name; empty: the system's choice). std::system_error.

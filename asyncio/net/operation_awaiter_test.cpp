@@ -5,6 +5,7 @@
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/net/operation_awaiter.hpp>
 
+#include <memory>
 #include <string>
 
 namespace asyncio {

@@ -3,6 +3,7 @@
 // Protocols on transports: area TRN.
 #include <asyncio/base/context_var.hpp>
 #include <asyncio/net/protocol_fixture_test.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <csignal>
 #include <memory>

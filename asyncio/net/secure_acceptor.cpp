@@ -3,6 +3,7 @@
 #include <asyncio/net/secure_acceptor.hpp>
 #include <asyncio/stream/secure.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace asyncio::net {
@@ -49,8 +50,8 @@ class SecureAcceptor final : public Acceptor {
     void connected(ServerCore& server, stream::Transport&, stream::Protocol& protocol) override {
         auto& layer = static_cast<stream::SecureLayer&>(protocol);
         layer.set_listener(
-            std::make_unique<Handshake>(Ref<ServerCore>(&server), *acceptor_, layer,
-                                        Ref<stream::Protocol>(layer.transport().get_protocol())));
+            make_owned<Handshake>(Ref<ServerCore>(&server), *acceptor_, layer,
+                                  Ref<stream::Protocol>(layer.transport().get_protocol())));
     }
 
   private:

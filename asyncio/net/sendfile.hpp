@@ -17,20 +17,20 @@
 // disk's) that is what it costs. Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 
 namespace asyncio {
 
 struct SendfileOptions {
     std::uint64_t offset = 0;
-    std::optional<std::size_t> count = {};  // bytes, positive; none: up to the end of the file
-    bool fallback = true;                   // read and write where the system cannot send the file
+    Option<std::size_t> count = {};  // bytes, positive; none: up to the end of the file
+    bool fallback = true;            // read and write where the system cannot send the file
 };
 
 /// The system cannot send this file out of this socket, and `fallback` is off.

@@ -7,6 +7,7 @@
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/task/wait_for.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -79,7 +80,7 @@ TEST(Sendfile, SENDF_01_SENDF_02_the_whole_file_or_a_part_of_it) {
         EXPECT_EQ(file.position(), 1500);
 
         options.offset = contents.size();
-        options.count.reset();
+        options.count = std::nullopt;
         const std::size_t nothing = co_await loop.sock_sendfile(one.get(), file.fd.get(), options);
         EXPECT_EQ(nothing, 0u);
         const File empty("");

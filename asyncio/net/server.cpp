@@ -5,6 +5,7 @@
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/task.hpp>
 
+#include <memory>
 #include <stdexcept>
 
 namespace asyncio {

@@ -8,6 +8,7 @@
 #include <asyncio/os/socket.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <stdexcept>
 
 namespace asyncio::net {

@@ -5,11 +5,11 @@
 // A plain aggregate: what it points to must live until the call that takes it returns.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
-#include <optional>
 
 namespace asyncio {
 
@@ -33,8 +33,8 @@ struct ServerOptions {
     /// handed over when its handshake is through; one that fails is dropped (and logged in debug
     /// mode). The time limits are for TLS only.
     const stream::SecureContext* ssl = nullptr;
-    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
-    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    Option<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    Option<Duration> ssl_shutdown_timeout = {};   // default: 30 s
 };
 
 }  // namespace asyncio

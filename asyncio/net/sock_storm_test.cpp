@@ -7,6 +7,7 @@
 #include <asyncio/net/sock.hpp>
 #include <asyncio/net/storm_fixture_test.hpp>
 
+#include <memory>
 #include <string>
 #include <utility>
 

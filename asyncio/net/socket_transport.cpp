@@ -9,10 +9,12 @@
 #include <asyncio/os/error.hpp>
 #include <asyncio/os/pipe.hpp>
 #include <asyncio/os/socket.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 

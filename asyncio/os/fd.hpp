@@ -14,9 +14,9 @@ class Fd {
   public:
     Fd() = default;
     explicit Fd(int fd) noexcept : fd_(fd) {}
-    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd(Fd&& other) noexcept : fd_(other.release()) {}
     Fd& operator=(Fd&& other) noexcept {
-        if (this != &other) reset(std::exchange(other.fd_, -1));
+        if (this != &other) reset(other.release());
         return *this;
     }
     ~Fd() { reset(); }
@@ -25,7 +25,11 @@ class Fd {
     explicit operator bool() const noexcept { return fd_ >= 0; }
 
     /// Give up ownership.
-    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+    [[nodiscard]] int release() noexcept {
+        const int fd = fd_;
+        fd_ = -1;
+        return fd;
+    }
 
     /// Close what is owned, if any, and own `fd`.
     void reset(int fd = -1) noexcept {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/stream/buffer.hpp>
+#include <asyncio/stream/bytes.hpp>
 
 #include <array>
 #include <cassert>
@@ -105,6 +106,8 @@ std::string Buffer::take_large() noexcept {
 }
 
 void Buffer::give_large_back() noexcept { BlockCache::give(take_large()); }
+
+std::span<const std::byte> Buffer::bytes() const noexcept { return bytes_of(view()); }
 
 void Buffer::prepend(std::span<const std::byte> data) {
     if (data.empty()) return;

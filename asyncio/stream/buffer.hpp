@@ -17,8 +17,8 @@
 // Invariant: there is a block if and only if there are bytes.
 #pragma once
 
+#include <asyncio/base/taken.hpp>
 #include <asyncio/coro/frame_pool.hpp>
-#include <asyncio/stream/bytes.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -48,12 +48,16 @@ class BlockCache {
 class Buffer {
   public:
     Buffer() = default;
-    Buffer(Buffer&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+    Buffer(Buffer&& other) noexcept : block_(taken(other.block_)) {}
     Buffer& operator=(Buffer other) noexcept {
         swap(other);
         return *this;
     }
-    void swap(Buffer& other) noexcept { std::swap(block_, other.block_); }
+    void swap(Buffer& other) noexcept {
+        Block* const mine = block_;
+        block_ = other.block_;
+        other.block_ = mine;
+    }
     ~Buffer() { clear(); }
 
     bool empty() const noexcept { return block_ == nullptr; }
@@ -61,7 +65,7 @@ class Buffer {
     std::string_view view() const noexcept {
         return empty() ? std::string_view() : std::string_view(block_->begin(), block_->size());
     }
-    std::span<const std::byte> bytes() const noexcept { return bytes_of(view()); }
+    std::span<const std::byte> bytes() const noexcept;
 
     /// Returns how many bytes there are now.
     std::size_t append(std::span<const std::byte> data) {
@@ -88,7 +92,7 @@ class Buffer {
         if (empty()) return;
         if (block_->is_large()) [[unlikely]]
             give_large_back();
-        coro::FramePool::deallocate(std::exchange(block_, nullptr), sizeof(Block));
+        coro::FramePool::deallocate(taken(block_), sizeof(Block));
     }
 
   private:

@@ -3,6 +3,8 @@
 // What reading from a stream can fail with.
 #pragma once
 
+#include <asyncio/base/option.hpp>
+
 #include <cstddef>
 #include <optional>
 #include <stdexcept>
@@ -13,16 +15,16 @@ namespace asyncio {
 /// The stream ended before what was asked for was complete.
 class IncompleteReadError final : public std::runtime_error {
   public:
-    IncompleteReadError(std::string partial, std::optional<std::size_t> expected);
+    IncompleteReadError(std::string partial, Option<std::size_t> expected);
 
     /// What had arrived; taken out of the stream.
     const std::string& partial() const noexcept { return partial_; }
     /// How many bytes were asked for; nullopt when reading up to a separator.
-    std::optional<std::size_t> expected() const noexcept { return expected_; }
+    std::optional<std::size_t> expected() const noexcept;
 
   private:
     std::string partial_;
-    std::optional<std::size_t> expected_;
+    Option<std::size_t> expected_;
 };
 
 /// A separator did not come within the stream's limit. The data stays in the stream.

@@ -18,11 +18,11 @@
 #pragma once
 
 #include <asyncio/base/owned.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <cstddef>
 #include <exception>
-#include <memory>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -50,10 +50,10 @@ class UserProtocol : public Protocol {
 
     void destroy() noexcept final;
     /// While references exist, `owner` owns this, not they.
-    void keep_by(std::shared_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+    void keep_by(Shared<void> owner) noexcept { owner_ = std::move(owner); }
 
   private:
-    std::shared_ptr<void> owner_;
+    Shared<void> owner_;
 };
 
 }  // namespace stream
@@ -78,15 +78,17 @@ class BufferedProtocol : public stream::UserProtocol {
 namespace stream {
 
 // A factory's product as a counted reference.
-template <class P>
-Ref<P> own_protocol(std::unique_ptr<P> protocol) noexcept {
-    return Ref<P>(protocol.release());
+template <class Owner>  // std::unique_ptr
+    requires requires(Owner& protocol) { protocol.get_deleter(); }
+auto own_protocol(Owner protocol) noexcept -> Ref<typename Owner::element_type> {
+    return Ref<typename Owner::element_type>(protocol.release());
 }
-template <class P>
-Ref<P> own_protocol(std::shared_ptr<P> protocol) noexcept {
-    P* const object = protocol.get();
+template <class Owner>  // std::shared_ptr
+    requires requires(Owner& protocol) { protocol.use_count(); }
+auto own_protocol(Owner protocol) -> Ref<typename Owner::element_type> {
+    auto* const object = protocol.get();
     object->keep_by(std::move(protocol));
-    return Ref<P>(object);
+    return Ref<typename Owner::element_type>(object);
 }
 template <class P>
 Ref<P> own_protocol(Ref<P> protocol) noexcept {

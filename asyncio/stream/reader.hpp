@@ -14,7 +14,6 @@
 // each read. Threads: the loop's.
 #pragma once
 
-#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/read_request.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
@@ -111,7 +110,7 @@ class StreamReader {
 
     // The producer's side.
     void feed_data(std::span<const std::byte> data) const { core_->feed(data); }
-    void feed_data(std::string_view data) const { core_->feed(stream::bytes_of(data)); }
+    void feed_data(std::string_view data) const;
     void feed_eof() const { core_->feed_eof(); }
     void set_exception(std::exception_ptr error) const { core_->set_error(std::move(error)); }
     void set_transport(stream::Transport& transport) const { core_->connection_made(transport); }

@@ -18,7 +18,7 @@ void refuse_without_context(const SecureArguments& arguments) {
         throw std::invalid_argument(std::string(name) + " is only meaningful with ssl");
 }
 
-Duration positive(std::optional<Duration> given, Duration otherwise, const char* name) {
+Duration positive(Option<Duration> given, Duration otherwise, const char* name) {
     if (given && *given <= Duration::zero())
         throw std::invalid_argument(std::string(name) + " should be a positive number, got " +
                                     std::to_string(given->count()) + " ns");
@@ -64,7 +64,7 @@ SecureArguments arguments_of(const SecureContext& context, const StartTlsOptions
             .shutdown_timeout = options.ssl_shutdown_timeout};
 }
 
-Security client_security(const SecureArguments& arguments, std::optional<std::string_view> host) {
+Security client_security(const SecureArguments& arguments, Option<std::string_view> host) {
     Security result = security(arguments);
     if (!result) return result;
     if (!arguments.server_hostname && !host)
@@ -89,7 +89,7 @@ Coro<> handshake(Ref<SecureLayer> layer) {
         bool over = false;
     } unless{layer->transport()};
     Future<void> over = get_running_loop().create_future<void>();
-    layer->set_listener(std::make_unique<WakeFuture>(over));
+    layer->set_listener(make_owned<WakeFuture>(over));
     co_await over;
     unless.over = true;
 }

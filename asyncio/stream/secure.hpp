@@ -14,13 +14,14 @@
 // Threads: the loop's, except SecureContext: any.
 #pragma once
 
+#include <asyncio/base/option.hpp>
+#include <asyncio/base/owned.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <exception>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,10 +29,10 @@ namespace asyncio {
 
 struct StartTlsOptions {
     /// Client: the name in the server's certificate; nullopt: the host that was connected to.
-    std::optional<std::string_view> server_hostname = {};
-    std::optional<Duration> ssl_handshake_timeout = {};  // default: 60 s
-    std::optional<Duration> ssl_shutdown_timeout = {};   // default: 30 s
-    std::optional<bool> server_side = {};  // default: if the connection was accepted by a server
+    Option<std::string_view> server_hostname = {};
+    Option<Duration> ssl_handshake_timeout = {};  // default: 60 s
+    Option<Duration> ssl_shutdown_timeout = {};   // default: 30 s
+    Option<bool> server_side = {};  // default: if the connection was accepted by a server
 };
 
 namespace stream {
@@ -58,7 +59,7 @@ class SecureLayer : public Protocol {
   public:
     /// What the protocol above writes to.
     virtual Transport& transport() const noexcept = 0;
-    virtual void set_listener(std::unique_ptr<HandshakeListener> listener) noexcept = 0;
+    virtual void set_listener(Owned<HandshakeListener> listener) noexcept = 0;
     /// In place of connection_made, on a connection in use: takes the place of `below`'s protocol.
     /// `received` came from the peer and was not read. The protocol above is connected already.
     virtual void upgrade(Transport& below, std::span<const std::byte> received) = 0;
@@ -72,7 +73,7 @@ class SecureContext {
   public:
     virtual ~SecureContext() = default;
     /// A copy of it as it is now, which shares what is large.
-    virtual std::shared_ptr<const SecureContext> share() const = 0;
+    virtual Shared<const SecureContext> share() const = 0;
     /// std::invalid_argument for settings without a meaning, e.g. a name to check that is missing.
     virtual Ref<SecureLayer> wrap(Ref<Protocol> above, const SecureOptions& options) const = 0;
 
@@ -85,14 +86,14 @@ class SecureContext {
 /// The TLS part of the options of a call, as the caller gave it.
 struct SecureArguments {
     const SecureContext* ssl = nullptr;
-    std::optional<std::string_view> server_hostname = {};
-    std::optional<Duration> handshake_timeout = {};
-    std::optional<Duration> shutdown_timeout = {};
+    Option<std::string_view> server_hostname = {};
+    Option<Duration> handshake_timeout = {};
+    Option<Duration> shutdown_timeout = {};
 };
 
 /// The same, checked and owned. Without a context: a plain connection.
 struct Security {
-    std::shared_ptr<const SecureContext> context = {};
+    Shared<const SecureContext> context = {};
     SecureOptions options = {};
 
     explicit operator bool() const noexcept { return context != nullptr; }
@@ -106,7 +107,7 @@ SecureArguments arguments_of(const SecureContext& context, const StartTlsOptions
 /// `host`: what a client's server_hostname is unless one is given; nullopt: there is no host, and
 /// it must be given. std::invalid_argument for a time limit that is not positive, and for anything
 /// but a null context given without a context.
-Security client_security(const SecureArguments& arguments, std::optional<std::string_view> host);
+Security client_security(const SecureArguments& arguments, Option<std::string_view> host);
 Security server_security(const SecureArguments& arguments);
 
 /// Wait until `layer` is through with its handshake; throws what it failed with. Cancelled: aborts

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/transport.hpp>
 
 #include <cstdint>
@@ -18,17 +19,18 @@ void Transport::writelines(std::span<const std::span<const std::byte>> lines) {
     for (const std::span<const std::byte> line : lines) write(line);
 }
 
+void Transport::write(std::string_view text) { write(bytes_of(text)); }
+
 void Transport::begin_closing() noexcept {
     if (std::exchange(closing_, true)) return;
     if (Protocol* const protocol = get_protocol()) protocol->transport_closing();
 }
 
-void Transport::set_write_buffer_limits(std::optional<std::size_t> high,
-                                        std::optional<std::size_t> low) {
+void Transport::set_write_buffer_limits(Option<std::size_t> high, Option<std::size_t> low) {
     apply_write_buffer_limits(limits_from(high, low));
 }
 
-WriteBufferLimits limits_from(std::optional<std::size_t> high, std::optional<std::size_t> low) {
+WriteBufferLimits limits_from(Option<std::size_t> high, Option<std::size_t> low) {
     const std::size_t top = high ? *high : low ? 4 * *low : kDefaultHighWater;
     const std::size_t bottom = low ? *low : top / 4;
     if (top < bottom || top > UINT32_MAX)

@@ -14,12 +14,11 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/ref.hpp>
-#include <asyncio/stream/bytes.hpp>
 
 #include <cstddef>
 #include <exception>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -45,14 +44,14 @@ struct WriteBufferLimits {
 
 /// Missing ones follow from the other: low = high / 4, high = 4 * low; without both, 64 KiB.
 /// std::invalid_argument unless high >= low.
-WriteBufferLimits limits_from(std::optional<std::size_t> high, std::optional<std::size_t> low);
+WriteBufferLimits limits_from(Option<std::size_t> high, Option<std::size_t> low);
 
 class Transport : public RefCounted {
   public:
     /// Send, or keep until it can be sent. Never suspends, never limits: see flow control.
     /// std::logic_error after write_eof(); ignored after the connection was lost.
     virtual void write(std::span<const std::byte> data) = 0;
-    void write(std::string_view text) { write(bytes_of(text)); }
+    void write(std::string_view text);
     /// Write all of them, in order. Large ones go out gathered, without a copy.
     virtual void writelines(std::span<const std::span<const std::byte>> lines);
     /// Close the sending direction once everything is out. Idempotent.
@@ -71,8 +70,7 @@ class Transport : public RefCounted {
     virtual std::size_t get_write_buffer_size() const noexcept = 0;
     virtual WriteBufferLimits get_write_buffer_limits() const noexcept = 0;
     /// See limits_from(). Takes effect at once.
-    void set_write_buffer_limits(std::optional<std::size_t> high = {},
-                                 std::optional<std::size_t> low = {});
+    void set_write_buffer_limits(Option<std::size_t> high = {}, Option<std::size_t> low = {});
 
     /// What comes from now on goes to `protocol`. Its connection_made is not called, nor the old
     /// one's connection_lost. No effect once connection_lost was called.

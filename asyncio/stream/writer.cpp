@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asyncio/base/log.hpp>
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/stream/writer.hpp>
 
 #include <cerrno>
@@ -52,6 +53,12 @@ void StreamWriter::write_gathered(const std::span<const std::byte>* lines,
     if (transport != nullptr && count != 0) transport->writelines({lines, count});
 }
 
+std::span<const std::byte> StreamWriter::bytes_of(std::string_view text) noexcept {
+    return stream::bytes_of(text);
+}
+
+void StreamWriter::write(std::string_view data) const { write(bytes_of(data)); }
+
 bool StreamWriter::can_write_eof() const noexcept {
     const stream::Transport* transport = core_->transport();
     return transport != nullptr && transport->can_write_eof();
@@ -74,8 +81,8 @@ std::size_t StreamWriter::write_buffer_size() const noexcept {
     return transport != nullptr ? transport->get_write_buffer_size() : 0;
 }
 
-void StreamWriter::set_write_buffer_limits(std::optional<std::size_t> high,
-                                           std::optional<std::size_t> low) const {
+void StreamWriter::set_write_buffer_limits(Option<std::size_t> high,
+                                           Option<std::size_t> low) const {
     if (stream::Transport* transport = core_->transport())
         transport->set_write_buffer_limits(high, low);
 }

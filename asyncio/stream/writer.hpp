@@ -15,14 +15,13 @@
 // sent) and says so in the log. Threads: the loop's.
 #pragma once
 
-#include <asyncio/stream/bytes.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/stream/ssl_object.hpp>
 #include <asyncio/stream/stream_core.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -124,7 +123,7 @@ class StreamWriter {
     void write(std::span<const std::byte> data) const {
         if (stream::Transport* transport = core_->transport()) transport->write(data);
     }
-    void write(std::string_view data) const { write(bytes_of(data)); }
+    void write(std::string_view data) const;
     /// All of a range of strings or byte spans, in order; large ones go out gathered.
     template <class Range>
     void writelines(const Range& lines) const {
@@ -132,7 +131,9 @@ class StreamWriter {
         std::size_t count = 0;
         for (const auto& line : lines) {
             parts[count++] = bytes_of(line);
-            if (count == kGathered) write_gathered(parts, std::exchange(count, 0));
+            if (count < kGathered) continue;
+            write_gathered(parts, count);
+            count = 0;
         }
         write_gathered(parts, count);
     }
@@ -163,8 +164,7 @@ class StreamWriter {
     /// Bytes written and not taken by the system yet.
     std::size_t write_buffer_size() const noexcept;
     /// Pause above `high` (drain() waits), go on at `low`; see Transport::set_write_buffer_limits.
-    void set_write_buffer_limits(std::optional<std::size_t> high = {},
-                                 std::optional<std::size_t> low = {}) const;
+    void set_write_buffer_limits(Option<std::size_t> high = {}, Option<std::size_t> low = {}) const;
 
     /// The addresses of the connection. Asked for the first time after it was lost: none.
     const SocketAddress& peername() const;
@@ -180,9 +180,7 @@ class StreamWriter {
   private:
     static constexpr std::size_t kGathered = 64;
 
-    static std::span<const std::byte> bytes_of(std::string_view text) noexcept {
-        return stream::bytes_of(text);
-    }
+    static std::span<const std::byte> bytes_of(std::string_view text) noexcept;
     static std::span<const std::byte> bytes_of(std::span<const std::byte> data) noexcept {
         return data;
     }

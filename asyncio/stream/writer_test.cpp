@@ -330,9 +330,7 @@ TEST(StreamWriter, drains_may_be_cancelled_between_wake_up_and_resumption) {
 class NoMemory final : public stream::SecureContext {
   public:
     explicit NoMemory(FakeConnection* connection) : connection_(connection) {}
-    std::shared_ptr<const SecureContext> share() const override {
-        return std::make_shared<NoMemory>(*this);
-    }
+    Shared<const SecureContext> share() const override { return std::make_shared<NoMemory>(*this); }
     Ref<stream::SecureLayer> wrap(Ref<stream::Protocol>,
                                   const stream::SecureOptions&) const override {
         if (connection_ == nullptr) throw std::bad_alloc();
@@ -344,7 +342,7 @@ class NoMemory final : public stream::SecureContext {
       public:
         explicit Layer(Ref<stream::Transport> transport) : transport_(std::move(transport)) {}
         stream::Transport& transport() const noexcept override { return *transport_; }
-        void set_listener(std::unique_ptr<stream::HandshakeListener>) noexcept override {}
+        void set_listener(Owned<stream::HandshakeListener>) noexcept override {}
         void upgrade(stream::Transport&, std::span<const std::byte>) override {
             throw std::bad_alloc();
         }

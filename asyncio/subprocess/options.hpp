@@ -8,12 +8,12 @@
 // A plain aggregate of views: what they lead to must live until the call that takes it returns.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/os/resource_limit.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,14 +60,14 @@ struct SubprocessOptions {
     std::size_t limit = 65536;  // of the readers, bytes: see open_connection
     std::string_view cwd = {};  // the directory it works in; default: ours
     /// "NAME=value" each, instead of our environment.
-    std::optional<std::span<const std::string>> env = {};
+    Option<std::span<const std::string>> env = {};
     std::span<const int> pass_fds = {};  // kept open under the same numbers; all others are closed
     bool start_new_session = false;
-    std::optional<int> process_group = {};  // 0: one of its own
-    std::optional<unsigned> user = {};
-    std::optional<unsigned> group = {};
-    std::optional<std::span<const unsigned>> extra_groups = {};
-    std::optional<unsigned> umask = {};
+    Option<int> process_group = {};  // 0: one of its own
+    Option<unsigned> user = {};
+    Option<unsigned> group = {};
+    Option<std::span<const unsigned>> extra_groups = {};
+    Option<unsigned> umask = {};
     std::span<const ResourceLimit> limits = {};
     TerminalSize terminal = {};  // of PTY
 };

@@ -2,6 +2,7 @@
 #include <asyncio/base/error.hpp>
 #include <asyncio/net/socket_transport.hpp>
 #include <asyncio/os/error.hpp>
+#include <asyncio/stream/bytes.hpp>
 #include <asyncio/subprocess/child.hpp>
 #include <asyncio/subprocess/launch.hpp>
 #include <asyncio/subprocess/process.hpp>

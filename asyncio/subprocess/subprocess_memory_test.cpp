@@ -11,6 +11,7 @@
 #include <asyncio/task/sleep.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <string>
 #include <system_error>

@@ -13,7 +13,7 @@ using net::Direction;
 
 void SubprocessProtocol::destroy() noexcept {
     if (owner_) {
-        const std::shared_ptr<void> last = std::move(owner_);
+        const Shared<void> last = std::move(owner_);
         return;
     }
     delete this;

@@ -18,13 +18,13 @@
 #pragma once
 
 #include <asyncio/base/owned.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/stream/protocol.hpp>
 #include <asyncio/subprocess/options.hpp>
 
 #include <concepts>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,10 +60,10 @@ class SubprocessProtocol : public RefCounted {
 
     void destroy() noexcept;
     /// While references exist, `owner` owns this, not they.
-    void keep_by(std::shared_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+    void keep_by(Shared<void> owner) noexcept { owner_ = std::move(owner); }
 
   private:
-    std::shared_ptr<void> owner_;
+    Shared<void> owner_;
 };
 
 class SubprocessTransport final : public RefCounted, private loop::Member, private Runnable {

@@ -93,7 +93,6 @@ class QueueAwaiter {
     }
 
   private:
-    static_assert(std::is_trivially_destructible_v<QueueWaiter>);
     union {
         QueueWaiter waiter_;  // if waited_
     };

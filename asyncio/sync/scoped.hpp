@@ -11,6 +11,7 @@
 #pragma once
 
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/taken.hpp>
 #include <asyncio/coro/promise.hpp>
 
 #include <exception>
@@ -58,7 +59,7 @@ class [[nodiscard]] Scoped : private IntrusiveListNode<Scoped<P>> {
     void release() {
         if (held_ == nullptr) return;
         this->unlink();
-        std::exchange(held_, nullptr)->release();
+        taken(held_)->release();
     }
 
   private:
@@ -67,7 +68,7 @@ class [[nodiscard]] Scoped : private IntrusiveListNode<Scoped<P>> {
 
     void take(Scoped& other) noexcept {
         other.unlink();
-        held_ = std::exchange(other.held_, nullptr);
+        held_ = taken(other.held_);
         if (held_ != nullptr) held_->holders_.add(*this);
     }
 

@@ -100,7 +100,7 @@ class SignalInbox final : private loop::SignalListener, private loop::Member {
 
 namespace {
 
-Coro<std::optional<int>> next_signal(std::shared_ptr<SignalInbox> inbox) {
+Coro<std::optional<int>> next_signal(Shared<SignalInbox> inbox) {
     while (!inbox->has_arrived() && inbox->open()) co_await task::NextWake(inbox->waiting);
     co_return inbox->take();
 }
@@ -109,7 +109,7 @@ Coro<std::optional<int>> next_signal(std::shared_ptr<SignalInbox> inbox) {
 
 }  // namespace sync
 
-SignalReceiver::SignalReceiver(std::shared_ptr<sync::SignalInbox> inbox) noexcept
+SignalReceiver::SignalReceiver(Shared<sync::SignalInbox> inbox) noexcept
     : inbox_(std::move(inbox)) {}
 
 SignalReceiver::SignalReceiver(SignalReceiver&&) noexcept = default;
@@ -132,7 +132,7 @@ ASYNCIO_CORO_WRAPPER Coro<std::optional<int>> SignalReceiver::next() const {
 }
 
 SignalReceiver open_signal_receiver(std::initializer_list<int> signals) {
-    return SignalReceiver(std::make_shared<sync::SignalInbox>(get_running_loop(), signals));
+    return SignalReceiver(Shared<sync::SignalInbox>::make(get_running_loop(), signals));
 }
 
 }  // namespace asyncio

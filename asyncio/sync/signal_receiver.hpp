@@ -24,11 +24,11 @@
 // Cancellation: of next() loses no signal. Threads: the loop's, which may run in any thread.
 #pragma once
 
+#include <asyncio/base/shared.hpp>
 #include <asyncio/coro/coro.hpp>
 
 #include <concepts>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 
 namespace asyncio {
@@ -39,7 +39,7 @@ class SignalInbox;
 
 class SignalReceiver {
   public:
-    explicit SignalReceiver(std::shared_ptr<sync::SignalInbox> inbox) noexcept;
+    explicit SignalReceiver(Shared<sync::SignalInbox> inbox) noexcept;
     SignalReceiver(SignalReceiver&&) noexcept;
     SignalReceiver& operator=(SignalReceiver&& other) noexcept;
     ~SignalReceiver();
@@ -52,7 +52,7 @@ class SignalReceiver {
     void close() noexcept;
 
   private:
-    std::shared_ptr<sync::SignalInbox> inbox_;
+    Shared<sync::SignalInbox> inbox_;
 };
 
 /// Receive these signals on the running loop, from now on. std::invalid_argument for what is no

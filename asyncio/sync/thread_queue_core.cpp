@@ -8,6 +8,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <stdexcept>
 
 namespace asyncio::sync {
@@ -23,11 +24,11 @@ class ThreadQueueCore::BlockedThread final : public ThreadQueueWaiter {
         : ThreadQueueWaiter(core, side, slot) {}
 
     /// False: the limit has passed. Throws what the transfer does.
-    bool wait(std::unique_lock<std::mutex>& lock, std::optional<Duration> limit);
+    bool wait(std::unique_lock<std::mutex>& lock, Option<Duration> limit);
 
   private:
     void wake() noexcept override { changed_.notify_one(); }
-    bool sleep(std::unique_lock<std::mutex>& lock, const std::optional<Duration>& limit,
+    bool sleep(std::unique_lock<std::mutex>& lock, const Option<Duration>& limit,
                std::chrono::steady_clock::time_point deadline);
 
     std::condition_variable changed_;
@@ -167,7 +168,7 @@ void ThreadQueueCore::transfer_now(Side side, void* slot) {
     throw QueueFull();
 }
 
-bool ThreadQueueCore::transfer_blocking(Side side, void* slot, std::optional<Duration> limit) {
+bool ThreadQueueCore::transfer_blocking(Side side, void* slot, Option<Duration> limit) {
     std::unique_lock lock(mutex_);
     BlockedThread self(*this, side, slot);
     if (try_transfer(self)) {
@@ -180,7 +181,7 @@ bool ThreadQueueCore::transfer_blocking(Side side, void* slot, std::optional<Dur
 }
 
 bool ThreadQueueCore::BlockedThread::wait(std::unique_lock<std::mutex>& lock,
-                                          std::optional<Duration> limit) {
+                                          Option<Duration> limit) {
     ThreadQueueCore& core = *core_;
     const auto deadline = std::chrono::steady_clock::now() + limit.value_or(Duration::zero());
     core.join(*this);
@@ -207,7 +208,7 @@ bool ThreadQueueCore::BlockedThread::wait(std::unique_lock<std::mutex>& lock,
 
 /// False when the deadline has passed.
 bool ThreadQueueCore::BlockedThread::sleep(std::unique_lock<std::mutex>& lock,
-                                           const std::optional<Duration>& limit,
+                                           const Option<Duration>& limit,
                                            std::chrono::steady_clock::time_point deadline) {
     const auto woken = [this] { return state_ != State::waiting; };
     if (limit) return changed_.wait_until(lock, deadline, woken);

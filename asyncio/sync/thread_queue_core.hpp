@@ -18,14 +18,14 @@
 #pragma once
 
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/mutex.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/coro/promise.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <mutex>
-#include <optional>
 #include <string>
 
 namespace asyncio {
@@ -124,7 +124,7 @@ class ThreadQueueCore {
     void transfer_now(Side side, void* slot);
     /// Block the thread until it is done. False: `limit` has passed. Throws QueueShutDown;
     /// std::logic_error if it would block a running loop.
-    bool transfer_blocking(Side side, void* slot, std::optional<Duration> limit);
+    bool transfer_blocking(Side side, void* slot, Option<Duration> limit);
     /// Under the mutex. `discarded_all`: the store was emptied.
     void shut_down(bool discarded_all) noexcept;
 

@@ -4,9 +4,11 @@
 namespace asyncio::task {
 
 CompletionOrder::CompletionOrder(EventLoop& loop, std::vector<Ref<FutureCore>> futures,
-                                 std::optional<Duration> timeout)
+                                 Option<Duration> timeout)
     : futures_(std::move(futures)),
       watch_(CompletionWatch::start(loop, futures_, FIRST_COMPLETED, timeout)) {}
+
+CompletionOrder::~CompletionOrder() { watch_->stop(); }
 
 Coro<Ref<FutureCore>> CompletionOrder::next(Ref<CompletionOrder> self) {
     CompletionWatch& watch = *self->watch_;

@@ -16,6 +16,7 @@
 // Errors: std::logic_error without a running loop, std::invalid_argument for a future of another.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/task/wait.hpp>
 
 #include <optional>
@@ -29,8 +30,8 @@ namespace task {
 class CompletionOrder final : public RefCounted {
   public:
     CompletionOrder(EventLoop& loop, std::vector<Ref<FutureCore>> futures,
-                    std::optional<Duration> timeout);
-    ~CompletionOrder() { watch_->stop(); }
+                    Option<Duration> timeout);
+    ~CompletionOrder();
 
     /// The next that is done, null after the last; TimeoutError when the time is up.
     static Coro<Ref<FutureCore>> next(Ref<CompletionOrder> self);
@@ -65,7 +66,7 @@ class [[nodiscard]] AsCompleted {
 };
 
 template <task::RangeOfAwaitables R>
-auto as_completed(R&& awaitables, std::optional<Duration> timeout = {}) {
+auto as_completed(R&& awaitables, Option<Duration> timeout = {}) {
     EventLoop& loop = get_running_loop();
     auto futures = task::start_distinct(loop, task::elements(std::forward<R>(awaitables)));
     return AsCompleted<task::HandleFor<task::ElementOf<R>>>(

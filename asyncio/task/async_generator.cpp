@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace asyncio {
@@ -121,6 +122,8 @@ bool GeneratorTurn::prepare() {
     generator.error_ = std::exchange(thrown_, nullptr);
     return false;
 }
+
+void GeneratorPromise::rethrow() { std::rethrow_exception(std::exchange(error_, nullptr)); }
 
 bool GeneratorTurn::finish_last() {
     struct Free {

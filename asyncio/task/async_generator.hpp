@@ -35,11 +35,11 @@
 #pragma once
 
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/taken.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/task/awaitable.hpp>
 
 #include <exception>
-#include <memory>
 #include <optional>
 #include <source_location>
 #include <type_traits>
@@ -111,7 +111,7 @@ class GeneratorPromise : public coro::PromiseBase, public IntrusiveListNode<Gene
     friend GeneratorHandle;
     friend class GeneratorTurn;
 
-    [[noreturn]] void rethrow() { std::rethrow_exception(std::exchange(error_, nullptr)); }
+    [[noreturn]] void rethrow();
 
     GeneratorHandle* handle_ = nullptr;  // null: dropped while it ran
     std::exception_ptr error_;           // to be thrown at the yield; or what left the generator
@@ -143,13 +143,13 @@ class GeneratorHandle {
     friend GeneratorPromise;
 
     void take(GeneratorHandle& other) noexcept {
-        promise_ = std::exchange(other.promise_, nullptr);
+        promise_ = taken(other.promise_);
         if (promise_ != nullptr) promise_->handle_ = this;
     }
     void drop() noexcept {
         if (promise_ == nullptr) return;
         if (promise_->state() == GeneratorPromise::State::running)
-            std::exchange(promise_, nullptr)->handle_ = nullptr;  // its turn frees it
+            taken(promise_)->handle_ = nullptr;  // its turn frees it
         else
             promise_->handle().destroy();
     }

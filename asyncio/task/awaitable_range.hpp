@@ -12,7 +12,6 @@
 
 #include <asyncio/task/task.hpp>
 
-#include <iterator>
 #include <type_traits>
 #include <utility>
 #include <vector>

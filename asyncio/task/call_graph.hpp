@@ -28,6 +28,7 @@
 // Threads: the loop's. Handlers of signals and callbacks may ask, too.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/coro/stack_frame.hpp>
 #include <asyncio/task/task.hpp>
 
@@ -52,7 +53,7 @@ struct FutureCallGraph {
 
 struct CallGraphOptions {
     /// Of each stack: > 0 the frames nearest the root, < 0 the innermost, 0 none. Default: all.
-    std::optional<int> limit = {};
+    Option<int> limit = {};
 };
 
 /// The graph of `future`. `here` is where its task stands if it is the current one.

@@ -41,7 +41,7 @@ CompletionWatch::~CompletionWatch() { stop(); }
 
 Ref<CompletionWatch> CompletionWatch::start(EventLoop& loop,
                                             std::span<const Ref<FutureCore>> futures,
-                                            ReturnWhen wakes, std::optional<Duration> timeout) {
+                                            ReturnWhen wakes, Option<Duration> timeout) {
     for (const Ref<FutureCore>& future : futures)
         if (&future->core() != &loop.core())
             throw std::invalid_argument("one of the futures belongs to a different loop");

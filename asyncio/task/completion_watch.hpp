@@ -14,11 +14,11 @@
 // Threads: the loop's. It never cancels a future.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/owned.hpp>
 #include <asyncio/task/future_core.hpp>
 #include <asyncio/task/wait_list.hpp>
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,7 +36,7 @@ class CompletionWatch final : public RefCounted {
   public:
     /// `futures` are distinct. std::invalid_argument if one belongs to another loop.
     static Ref<CompletionWatch> start(EventLoop& loop, std::span<const Ref<FutureCore>> futures,
-                                      ReturnWhen wakes, std::optional<Duration> timeout);
+                                      ReturnWhen wakes, Option<Duration> timeout);
 
     /// Of each future its first occurrence, in order.
     static void make_distinct(std::vector<Ref<FutureCore>>& futures);

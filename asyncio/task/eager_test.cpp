@@ -13,6 +13,7 @@
 #include <asyncio/task/with.hpp>
 
 #include <algorithm>
+#include <memory>
 
 namespace asyncio {
 namespace {

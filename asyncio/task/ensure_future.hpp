@@ -25,6 +25,8 @@ Task<T> start_child(EventLoop& loop, Coro<T>&& coro) {
     return start_coro(loop, std::move(coro), TaskOptions(), where);
 }
 
+std::vector<Ref<FutureCore>> room_for(std::size_t count);
+
 /// Futures as they are, everything else as a new task.
 template <class A>
 Ref<FutureCore> ensure_future(EventLoop& loop, A&& awaitable) {

@@ -117,8 +117,7 @@ auto gather_range(std::vector<A> awaitables) {
     EventLoop* loop = awaitables.empty() ? nullptr : loop_of(awaitables.front());
     if (loop == nullptr) loop = &get_running_loop();
     Ref<State> state(new State(loop->core()));
-    std::vector<Ref<FutureCore>> children;
-    children.reserve(awaitables.size());
+    auto children = room_for(awaitables.size());
     try {
         for (A& awaitable : awaitables)
             children.push_back(ensure_future(*loop, std::move(awaitable)));

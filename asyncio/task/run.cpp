@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <vector>
 
 namespace asyncio {
@@ -136,8 +137,8 @@ Runner::~Runner() {
 EventLoop& Runner::get_loop() {
     if (closed_) throw std::logic_error("Runner is closed");
     if (!loop_) {
-        loop_.reset(options_.loop_factory != nullptr ? options_.loop_factory().release()
-                                                     : new EventLoop(options_.backend));
+        loop_ = options_.loop_factory ? options_.loop_factory()
+                                      : make_owned<EventLoop>(options_.backend);
         if (options_.debug) loop_->set_debug(*options_.debug);
         context_ = make_owned<Context>(copy_context());
     }

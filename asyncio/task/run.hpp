@@ -18,19 +18,41 @@
 // process, even if the loop is stuck.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/owned.hpp>
 #include <asyncio/task/task.hpp>
 
-#include <memory>
-#include <optional>
+#include <cstddef>
 #include <utility>
 
 namespace asyncio {
 
+/// A function, or a lambda without captures, that makes a loop: gives a std::unique_ptr of one.
+class LoopFactory {
+  public:
+    LoopFactory(std::nullptr_t = nullptr) noexcept {}
+    template <class F>
+        requires requires(F make, EventLoop*& to) { to = (+make)().release(); }
+    LoopFactory(F make) noexcept
+        : make_(reinterpret_cast<void (*)()>(+make)), call_(&call<decltype(+make)>) {}
+
+    explicit operator bool() const noexcept { return make_ != nullptr; }
+    Owned<EventLoop> operator()() const { return Owned<EventLoop>(call_(make_)); }
+
+  private:
+    template <class F>
+    static EventLoop* call(void (*make)()) {
+        return reinterpret_cast<F>(make)().release();
+    }
+
+    void (*make_)() = nullptr;
+    EventLoop* (*call_)(void (*)()) = nullptr;
+};
+
 struct RunOptions {
-    std::optional<bool> debug = {};  // default: the environment's ASYNCIO_DEBUG
+    Option<bool> debug = {};  // default: the environment's ASYNCIO_DEBUG
     Backend backend = Backend::automatic;
-    std::unique_ptr<EventLoop> (*loop_factory)() = nullptr;  // instead of `backend`
+    LoopFactory loop_factory = {};  // instead of `backend`
 };
 
 namespace task {

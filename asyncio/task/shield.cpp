@@ -26,7 +26,7 @@ class ReportFailure final : public Runnable, public DoneWaiter {
 
   private:
     static void take_turn(Runnable& runnable, Turn turn) {
-        const std::unique_ptr<ReportFailure> self(static_cast<ReportFailure*>(&runnable));
+        const Owned<ReportFailure> self(static_cast<ReportFailure*>(&runnable));
         if (turn == Turn::run) self->report();
     }
     void report() {

@@ -21,6 +21,13 @@ namespace task {
 /// Throws std::invalid_argument for NaN; saturates what a Duration cannot hold.
 Duration to_duration(double seconds);
 
+/// count * nanoseconds; zero if negative, the longest there is if it is beyond that.
+constexpr Duration saturated(Duration::rep count, Duration::rep nanoseconds) noexcept {
+    if (count <= 0) return Duration::zero();
+    if (count > Duration::max().count() / nanoseconds) return Duration::max();
+    return Duration(count * nanoseconds);
+}
+
 /// now + delay, or the end of time if that lies beyond it.
 TimePoint deadline_after(TimePoint now, Duration delay) noexcept;
 
@@ -75,8 +82,13 @@ class [[nodiscard("sleep() does nothing until it is awaited: co_await it")]] Sle
 template <class Rep, class Period>
 Sleep sleep(std::chrono::duration<Rep, Period> delay) {
     using Given = std::chrono::duration<Rep, Period>;
-    if constexpr (std::chrono::treat_as_floating_point_v<Rep>)
-        return Sleep(task::to_duration(std::chrono::duration<double>(delay).count()));
+    constexpr std::intmax_t kSecond = Duration::period::den;
+    if constexpr (std::is_same_v<Rep, Duration::rep> && kSecond % Period::den == 0)
+        // The usual ones, without what std::chrono makes a compiler instantiate for each.
+        return Sleep(task::saturated(delay.count(), kSecond / Period::den * Period::num));
+    else if constexpr (std::chrono::treat_as_floating_point_v<Rep>)
+        return Sleep(
+            task::to_duration(static_cast<double>(delay.count()) * Period::num / Period::den));
     else if constexpr (std::ratio_less_v<Period, Duration::period>)
         return Sleep(std::chrono::ceil<Duration>(delay));
     else if (delay <= Given::zero())

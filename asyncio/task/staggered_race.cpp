@@ -5,6 +5,9 @@
 
 namespace asyncio::task {
 
+RaceState::RaceState() noexcept = default;
+RaceState::~RaceState() = default;
+
 bool RaceState::ended(std::size_t index, const std::exception_ptr& error) {
     if (error || winner) {
         exceptions[index] = error ? error : std::make_exception_ptr(CancelledError());
@@ -23,7 +26,7 @@ void RaceState::cancel_all(const std::string& message) const {
     for (const AnyTask& task : tasks) task.cancel(message);
 }
 
-Coro<> run_race(RaceState& race, std::size_t count, std::optional<Duration> delay,
+Coro<> run_race(RaceState& race, std::size_t count, Option<Duration> delay,
                 UniqueFunction<AnyTask(std::size_t)> start) {
     const EventLoop& loop = get_running_loop();
     std::exception_ptr cancelled;

@@ -16,6 +16,7 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/task.hpp>
@@ -31,7 +32,7 @@ namespace asyncio {
 template <class T>
 struct StaggeredRace {
     std::optional<T> result;
-    std::optional<std::size_t> winner_index;
+    Option<std::size_t> winner_index;
     std::vector<std::exception_ptr> exceptions;
 };
 
@@ -41,9 +42,12 @@ struct Nothing {};
 
 /// What the attempts share; lives in the frame of staggered_race().
 struct RaceState {
+    RaceState() noexcept;
+    ~RaceState();
+
     std::vector<AnyTask> tasks;
     std::vector<std::exception_ptr> exceptions;
-    std::optional<std::size_t> winner;
+    Option<std::size_t> winner;
 
     /// Attempt `index` has ended, with an error or null. True if it has won.
     bool ended(std::size_t index, const std::exception_ptr& error);
@@ -52,7 +56,7 @@ struct RaceState {
 };
 
 /// Start `count` attempts one after the other, until all have ended.
-Coro<> run_race(RaceState& race, std::size_t count, std::optional<Duration> delay,
+Coro<> run_race(RaceState& race, std::size_t count, Option<Duration> delay,
                 UniqueFunction<AnyTask(std::size_t)> start);
 
 template <class T, class F>
@@ -68,7 +72,7 @@ Coro<> attempt(RaceState& race, std::size_t index, F& function, std::optional<T>
 }  // namespace task
 
 template <class F>
-auto staggered_race(std::vector<F> functions, std::optional<Duration> delay) -> Coro<
+auto staggered_race(std::vector<F> functions, Option<Duration> delay) -> Coro<
     StaggeredRace<std::conditional_t<std::is_void_v<AwaitResult<std::invoke_result_t<F&>>>,
                                      task::Nothing, AwaitResult<std::invoke_result_t<F&>>>>> {
     using Result = AwaitResult<std::invoke_result_t<F&>>;

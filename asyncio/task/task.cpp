@@ -7,6 +7,11 @@ void eager_task_factory(const AnyTask&, TaskOptions& options) noexcept {
     if (!options.eager_start) options.eager_start = true;
 }
 
+std::vector<StackFrame> AnyTask::get_stack(std::size_t limit,
+                                           const std::source_location& here) const {
+    return task::get_stack(task(), limit, here);
+}
+
 AnyTask current_task() {
     return AnyTask(task::TaskCore::from(get_running_loop().core().current_driver));
 }

@@ -55,9 +55,7 @@ class AnyTask : public AnyFuture {
     /// done.
     std::vector<StackFrame> get_stack(
         std::size_t limit = kWholeStack,
-        const std::source_location& here = std::source_location::current()) const {
-        return task::get_stack(task(), limit, here);
-    }
+        const std::source_location& here = std::source_location::current()) const;
     /// The same for people, to `file`.
     void print_stack(std::size_t limit = kWholeStack, std::FILE* file = stderr,
                      const std::source_location& here = std::source_location::current()) const {

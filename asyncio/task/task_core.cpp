@@ -57,7 +57,7 @@ void TaskCore::start(coro::PromiseBase& root, const TaskOptions& options) {
         begin(options);
         return;
     }
-    const std::shared_ptr<TaskFactory> factory = loop().task_factory();
+    const Shared<TaskFactory> factory = loop().task_factory();
     TaskOptions chosen = options;
     (*factory)(AnyTask(this), chosen);
     begin(chosen);

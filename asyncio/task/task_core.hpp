@@ -26,11 +26,11 @@
 #pragma once
 
 #include <asyncio/base/context.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/future_core.hpp>
 
-#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -38,9 +38,9 @@
 namespace asyncio {
 
 struct TaskOptions {
-    std::string_view name = {};            // default: "Task-N"
-    ContextView context = {};              // shared; default: a copy of the creator's
-    std::optional<bool> eager_start = {};  // default: as the loop's task factory says
+    std::string_view name = {};     // default: "Task-N"
+    ContextView context = {};       // shared; default: a copy of the creator's
+    Option<bool> eager_start = {};  // default: as the loop's task factory says
 };
 
 namespace task {

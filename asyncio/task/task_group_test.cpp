@@ -3,6 +3,7 @@
 #include <asyncio/task/timeout.hpp>
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>

@@ -7,17 +7,19 @@
 
 namespace asyncio {
 
-Timeout timeout(std::optional<Duration> delay) {
+Timeout timeout(Option<Duration> delay) {
     if (!delay) return Timeout(std::nullopt);
     return Timeout(task::deadline_after(get_running_loop().time(), *delay));
 }
 
-Timeout timeout_at(std::optional<TimePoint> when) { return Timeout(when); }
+Timeout timeout_at(Option<TimePoint> when) { return Timeout(when); }
 
 Timeout::Timeout(Timeout&& other) : when_(other.when_) {
     if (other.state_ != State::created)
         throw std::logic_error("a Timeout cannot be moved after it was entered");
 }
+
+std::optional<TimePoint> Timeout::when() const noexcept { return when_; }
 
 Timeout::~Timeout() { timer_.cancel(); }
 
@@ -30,7 +32,7 @@ void Timeout::enter() {
     reschedule(when_);
 }
 
-void Timeout::reschedule(std::optional<TimePoint> when) {
+void Timeout::reschedule(Option<TimePoint> when) {
     static constexpr const char* kNames[] = {"created", "active", "expiring", "expired",
                                              "finished"};
     if (state_ != State::active)

@@ -18,6 +18,7 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/with.hpp>
@@ -30,7 +31,7 @@ namespace asyncio {
 class Timeout {
   public:
     /// nullopt: no deadline yet. Use timeout() and timeout_at().
-    explicit Timeout(std::optional<TimePoint> when) noexcept : when_(when) {}
+    explicit Timeout(Option<TimePoint> when) noexcept : when_(when) {}
     Timeout(Timeout&& other);
     Timeout& operator=(Timeout&&) = delete;
     ~Timeout();
@@ -42,10 +43,10 @@ class Timeout {
     void leave(const std::exception_ptr& error);
 
     /// The deadline, if any.
-    std::optional<TimePoint> when() const noexcept { return when_; }
+    std::optional<TimePoint> when() const noexcept;
     /// Move the deadline; std::logic_error unless active. One that has passed fires in the next
     /// iteration.
-    void reschedule(std::optional<TimePoint> when);
+    void reschedule(Option<TimePoint> when);
     bool expired() const noexcept { return state_ == State::expiring || state_ == State::expired; }
 
     // For with(): the scope as an async context manager.
@@ -58,27 +59,29 @@ class Timeout {
     void expire() noexcept;
 
     State state_ = State::created;
-    std::optional<TimePoint> when_;
+    Option<TimePoint> when_;
     AnyTask task_;
     Handle timer_;
     std::uint32_t baseline_ = 0;
 };
 
 /// A scope that expires `delay` from now (from this call). Needs a running loop.
-Timeout timeout(std::optional<Duration> delay);
-Timeout timeout_at(std::optional<TimePoint> when);
+Timeout timeout(Option<Duration> delay);
+Timeout timeout_at(Option<TimePoint> when);
 
 /// with(timeout_at(when), body): run `body` and give its result; TimeoutError if it takes longer.
 template <class Body>
-ASYNCIO_CORO_WRAPPER auto timeout_at(std::optional<TimePoint> when, Body&& body) {
+ASYNCIO_CORO_WRAPPER auto timeout_at(Option<TimePoint> when, Body&& body) {
     using Held = std::decay_t<Body>;
     task::check_body<Held, Timeout>();
     return task::with_manager<Timeout, Held>(timeout_at(when), std::forward<Body>(body));
 }
 /// with(timeout(delay), body).
 template <class Body>
-ASYNCIO_CORO_WRAPPER auto timeout(std::optional<Duration> delay, Body&& body) {
-    return timeout_at(timeout(delay).when(), std::forward<Body>(body));
+ASYNCIO_CORO_WRAPPER auto timeout(Option<Duration> delay, Body&& body) {
+    using Held = std::decay_t<Body>;
+    task::check_body<Held, Timeout>();
+    return task::with_manager<Timeout, Held>(timeout(delay), std::forward<Body>(body));
 }
 
 }  // namespace asyncio

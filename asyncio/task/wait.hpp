@@ -15,19 +15,18 @@
 // Errors: std::invalid_argument for an empty range, for a future of another loop.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/task/awaitable_range.hpp>
 #include <asyncio/task/completion_watch.hpp>
 #include <asyncio/task/ensure_future.hpp>
 #include <asyncio/task/task.hpp>
 
-#include <iterator>
-#include <optional>
 #include <vector>
 
 namespace asyncio {
 
 struct WaitOptions {
-    std::optional<Duration> timeout = {};
+    Option<Duration> timeout = {};
     ReturnWhen return_when = ALL_COMPLETED;
 };
 
@@ -55,8 +54,7 @@ void check_wait(std::size_t count, const WaitOptions& options);
 
 template <class A>
 std::vector<Ref<FutureCore>> start_distinct(EventLoop& loop, std::vector<A> items) {
-    std::vector<Ref<FutureCore>> futures;
-    futures.reserve(items.size());
+    auto futures = room_for(items.size());
     for (A& item : items) futures.push_back(ensure_future(loop, std::move(item)));
     CompletionWatch::make_distinct(futures);
     return futures;

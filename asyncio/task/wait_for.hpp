@@ -10,11 +10,10 @@
 // std::nullopt waits without limit. Zero or less: a done future's result; a coroutine never starts.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/task.hpp>
 #include <asyncio/task/timeout.hpp>
-
-#include <optional>
 
 namespace asyncio {
 
@@ -63,7 +62,7 @@ Coro<AwaitResult<A>> out_of_time(A awaitable) {
 }  // namespace task
 
 template <Awaitable A>
-ASYNCIO_CORO_WRAPPER auto wait_for(A&& awaitable, std::optional<Duration> limit) {
+ASYNCIO_CORO_WRAPPER auto wait_for(A&& awaitable, Option<Duration> limit) {
     using Held = std::decay_t<A>;
     if (limit && *limit <= Duration::zero()) {
         if constexpr (std::is_base_of_v<AnyFuture, Held>)
@@ -78,7 +77,7 @@ ASYNCIO_CORO_WRAPPER auto wait_for(A&& awaitable, std::optional<Duration> limit)
 /// Says what is wrong.
 template <class A>
     requires(!Awaitable<A>)
-auto wait_for(A&&, std::optional<Duration>) {
+auto wait_for(A&&, Option<Duration>) {
     static_assert(coro::kNever<A>, "wait_for needs a coroutine, task, future or other awaitable");
 }
 

@@ -6,6 +6,7 @@
 #include <asyncio/testing/simulated_socket.hpp>
 
 #include <cerrno>
+#include <memory>
 
 #include <sys/socket.h>
 

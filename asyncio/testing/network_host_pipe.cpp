@@ -5,6 +5,7 @@
 #include <asyncio/testing/simulated_socket.hpp>
 
 #include <cerrno>
+#include <memory>
 
 #include <sys/socket.h>
 

@@ -4,6 +4,7 @@
 #include <asyncio/testing/simulation.hpp>
 
 #include <algorithm>
+#include <memory>
 
 namespace asyncio::testing {
 

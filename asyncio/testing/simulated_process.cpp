@@ -9,6 +9,7 @@
 #include <asyncio/testing/simulated_process.hpp>
 
 #include <algorithm>
+#include <memory>
 
 namespace asyncio::testing {
 

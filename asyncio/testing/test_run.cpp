@@ -10,6 +10,7 @@
 #include <asyncio/testing/virtual_clock.hpp>
 
 #include <cstdio>
+#include <memory>
 
 namespace asyncio::testing {
 

@@ -2,6 +2,7 @@
 #include <asyncio/testing/virtual_clock.hpp>
 
 #include <cassert>
+#include <memory>
 #include <stdexcept>
 
 namespace asyncio::testing {

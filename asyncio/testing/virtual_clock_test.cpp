@@ -2,6 +2,7 @@
 #include <asyncio/task/sleep.hpp>
 #include <asyncio/testing/virtual_clock.hpp>
 
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cassert>
 #include <condition_variable>
+#include <mutex>
 #include <utility>
 
 namespace asyncio::thread {
@@ -60,7 +61,7 @@ bool ConcurrentCore::finish(State final, State at_most) {
     return true;
 }
 
-bool ConcurrentCore::wait(std::optional<Duration> limit) {
+bool ConcurrentCore::wait(Option<Duration> limit) {
     if (!done() && os::simulated_system != nullptr) os::simulated_system->run_jobs();
     std::unique_lock lock(mutex_);
     if (done()) return true;

@@ -17,12 +17,12 @@
 #pragma once
 
 #include <asyncio/base/intrusive_list.hpp>
+#include <asyncio/base/mutex.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/time.hpp>
 #include <asyncio/base/unique_function.hpp>
 
 #include <cstdint>
-#include <mutex>
-#include <optional>
 #include <vector>
 
 namespace asyncio::thread {
@@ -48,7 +48,7 @@ class ConcurrentCore {
     bool complete(State final);
 
     /// Block until done. False when `limit` passed before.
-    bool wait(std::optional<Duration> limit = {});
+    bool wait(Option<Duration> limit = {});
 
     void add_done_callback(Callback callback);
 

@@ -19,11 +19,12 @@
 #pragma once
 
 #include <asyncio/base/error.hpp>
+#include <asyncio/base/option.hpp>
 #include <asyncio/base/outcome.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/task/future.hpp>
 #include <asyncio/thread/concurrent_core.hpp>
 
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -85,7 +86,7 @@ class [[nodiscard]] ConcurrentFuture : public coro::DriverAwaitable {
 
     /// An empty handle.
     ConcurrentFuture() noexcept = default;
-    explicit ConcurrentFuture(std::shared_ptr<thread::ConcurrentState<T>> state) noexcept
+    explicit ConcurrentFuture(Shared<thread::ConcurrentState<T>> state) noexcept
         : state_(std::move(state)) {}
 
     /// False for an empty handle; every other member requires a state.
@@ -98,23 +99,23 @@ class [[nodiscard]] ConcurrentFuture : public coro::DriverAwaitable {
     bool cancel() const { return state_->cancel(); }
 
     /// Block until done. False when `limit` passed before.
-    bool wait(std::optional<Duration> limit = {}) const { return state_->wait(limit); }
+    bool wait(Option<Duration> limit = {}) const { return state_->wait(limit); }
 
     /// Block until done; the result, or its exception. CancelledError if it was cancelled,
     /// TimeoutError when `limit` passed (the work goes on).
-    std::add_lvalue_reference_t<T> result(std::optional<Duration> limit = {}) const& {
+    std::add_lvalue_reference_t<T> result(Option<Duration> limit = {}) const& {
         wait_or_throw(limit);
         if constexpr (std::is_void_v<T>)
             state_->outcome().value();
         else
             return state_->outcome().value();
     }
-    T result(std::optional<Duration> limit = {}) && {
+    T result(Option<Duration> limit = {}) && {
         wait_or_throw(limit);
         return state_->outcome().take();
     }
     /// The exception or null; waits and throws like result().
-    std::exception_ptr exception(std::optional<Duration> limit = {}) const {
+    std::exception_ptr exception(Option<Duration> limit = {}) const {
         wait_or_throw(limit);
         return state_->outcome().error();
     }
@@ -135,23 +136,23 @@ class [[nodiscard]] ConcurrentFuture : public coro::DriverAwaitable {
     auto operator co_await() const&;
     auto operator co_await() &&;
 
-    const std::shared_ptr<thread::ConcurrentState<T>>& state() const noexcept { return state_; }
+    const Shared<thread::ConcurrentState<T>>& state() const noexcept { return state_; }
 
   private:
     using State = thread::ConcurrentCore::State;
 
-    void wait_or_throw(std::optional<Duration> limit) const {
+    void wait_or_throw(Option<Duration> limit) const {
         if (!state_->wait(limit)) throw TimeoutError();
     }
 
-    std::shared_ptr<thread::ConcurrentState<T>> state_;
+    Shared<thread::ConcurrentState<T>> state_;
 };
 
 template <class T>
 template <class StandardFuture>
     requires thread::StandardFutureOf<StandardFuture, T>
 ConcurrentFuture<T>::operator StandardFuture() const {
-    auto promise = std::make_unique<std::promise<T>>();
+    auto promise = make_owned<std::promise<T>>();
     StandardFuture future = promise->get_future();
     state_->add_done_callback([state = state_, promise = std::move(promise)] {
         try {

@@ -14,19 +14,19 @@ namespace thread {
 
 ThreadPoolExecutor& DefaultExecutor::pool() {
     if (closed_) throw std::logic_error("Executor shutdown has been called");
-    if (!pool_) pool_ = std::make_shared<ThreadPoolExecutor>();
+    if (!pool_) pool_ = Shared<ThreadPoolExecutor>::make();
     return *pool_;
 }
 
-void DefaultExecutor::set_pool(std::shared_ptr<ThreadPoolExecutor> pool) {
+void DefaultExecutor::set_pool(Shared<ThreadPoolExecutor> pool) {
     if (!pool) throw std::invalid_argument("set_default_executor needs an executor");
     pool_ = std::move(pool);
 }
 
-Coro<> DefaultExecutor::shut_down(std::optional<Duration> timeout) {
+Coro<> DefaultExecutor::shut_down(Option<Duration> timeout) {
     closed_ = true;
     if (!pool_) co_return;
-    const std::shared_ptr<ThreadPoolExecutor> pool = pool_;
+    const Shared<ThreadPoolExecutor> pool = pool_;
     pool->shutdown(false);
     const Future<> finished = wrap_future(pool->finished(), loop_);
     const auto outcome = co_await as_outcome(wait_for(finished, timeout));
@@ -47,12 +47,12 @@ void DefaultExecutor::loop_closed() noexcept {
 
 }  // namespace thread
 
-void EventLoop::set_default_executor(std::shared_ptr<ThreadPoolExecutor> executor) {
+void EventLoop::set_default_executor(Shared<ThreadPoolExecutor> executor) {
     check_usable();
     service<thread::DefaultExecutor>().set_pool(std::move(executor));
 }
 
-ASYNCIO_CORO_WRAPPER Coro<> EventLoop::shutdown_default_executor(std::optional<Duration> timeout) {
+ASYNCIO_CORO_WRAPPER Coro<> EventLoop::shutdown_default_executor(Option<Duration> timeout) {
     check_usable();
     return service<thread::DefaultExecutor>().shut_down(timeout);
 }

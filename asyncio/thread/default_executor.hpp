@@ -11,32 +11,30 @@
 // Threads: the loop's.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/loop/event_loop.hpp>
 #include <asyncio/thread/thread_pool_executor.hpp>
-
-#include <memory>
-#include <optional>
 
 namespace asyncio::thread {
 
 class DefaultExecutor final : public loop::Service {
   public:
     /// How long run() waits for it at the end.
-    static constexpr Duration kShutdownTimeout = std::chrono::minutes(5);
+    static constexpr Duration kShutdownTimeout = std::chrono::seconds(300);
 
     explicit DefaultExecutor(EventLoop& loop) noexcept : Service(Stage::threads), loop_(loop) {}
 
     /// The pool, made if there is none yet. std::logic_error after shutdown.
     ThreadPoolExecutor& pool();
-    void set_pool(std::shared_ptr<ThreadPoolExecutor> pool);
+    void set_pool(Shared<ThreadPoolExecutor> pool);
 
-    Coro<> shut_down(std::optional<Duration> timeout);
+    Coro<> shut_down(Option<Duration> timeout);
     Coro<> shut_down() override;
     void loop_closed() noexcept override;
 
   private:
     EventLoop& loop_;
-    std::shared_ptr<ThreadPoolExecutor> pool_;
+    Shared<ThreadPoolExecutor> pool_;
     bool closed_ = false;
 };
 

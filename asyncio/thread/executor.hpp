@@ -14,7 +14,6 @@
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/thread/concurrent_future.hpp>
 
-#include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -56,7 +55,7 @@ class Work final : public ConcurrentState<T> {
 template <class W>
 class Job {
   public:
-    explicit Job(std::shared_ptr<W> work) noexcept : work_(std::move(work)) {}
+    explicit Job(Shared<W> work) noexcept : work_(std::move(work)) {}
     Job(Job&&) noexcept = default;
     Job& operator=(Job&&) = delete;
     ~Job() {
@@ -65,7 +64,7 @@ class Job {
     void operator()() { std::exchange(work_, nullptr)->run(); }
 
   private:
-    std::shared_ptr<W> work_;
+    Shared<W> work_;
 };
 
 /// f(args...) as one function without arguments; both are moved in.
@@ -105,7 +104,7 @@ class Executor {
         using T = typename thread::CallResult<F, Args...>::type;
         auto function = thread::bind(std::forward<F>(f), std::forward<Args>(args)...);
         using W = thread::Work<decltype(function), T>;
-        auto work = std::make_shared<W>(std::move(function));
+        auto work = Shared<W>::make(std::move(function));
         ConcurrentFuture<T> future(work);
         execute(thread::Job<W>(std::move(work)));
         return future;

@@ -22,7 +22,6 @@
 #include <asyncio/thread/concurrent_future.hpp>
 #include <asyncio/thread/wrap_future.hpp>
 
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -35,15 +34,15 @@ struct Link;
 /// Ties `future` to `state`; until the Tie ends, in the loop's thread.
 class Tie {
   public:
-    Tie(task::FutureCore& future, std::shared_ptr<ConcurrentCore> state);
+    Tie(task::FutureCore& future, Shared<ConcurrentCore> state);
     Tie(Tie&&) noexcept = default;
     Tie& operator=(Tie&&) = delete;
     /// Cancels what is still waited for.
     ~Tie();
 
   private:
-    std::shared_ptr<Link> link_;
-    std::shared_ptr<ConcurrentCore> state_;
+    Shared<Link> link_;
+    Shared<ConcurrentCore> state_;
 };
 
 /// The outcome of `future`, which is done, for another thread.
@@ -68,7 +67,7 @@ void pass_on(const Future<T>& future, ConcurrentState<T>& state, bool movable) {
 }
 
 template <class T>
-void tie(const Future<T>& future, std::shared_ptr<ConcurrentState<T>> state, bool movable) {
+void tie(const Future<T>& future, Shared<ConcurrentState<T>> state, bool movable) {
     auto call = [state, movable, knot = Tie(future.core(), state)](Future<T>& done) {
         pass_on(done, *state, movable);
     };
@@ -79,7 +78,7 @@ void tie(const Future<T>& future, std::shared_ptr<ConcurrentState<T>> state, boo
 template <class T, class A>
 class Start {
   public:
-    Start(EventLoop& loop, A&& work, std::shared_ptr<ConcurrentState<T>> state)
+    Start(EventLoop& loop, A&& work, Shared<ConcurrentState<T>> state)
         : loop_(&loop), work_(std::move(work)), state_(std::move(state)) {}
     Start(Start&&) noexcept = default;
     Start& operator=(Start&&) = delete;
@@ -102,12 +101,12 @@ class Start {
   private:
     EventLoop* loop_;
     A work_;
-    std::shared_ptr<ConcurrentState<T>> state_;
+    Shared<ConcurrentState<T>> state_;
 };
 
 template <class T, class A>
 ConcurrentFuture<T> start_elsewhere(EventLoop& loop, A work) {
-    auto state = std::make_shared<ConcurrentState<T>>();
+    auto state = Shared<ConcurrentState<T>>::make();
     ConcurrentFuture<T> future(state);
     loop.call_soon_threadsafe(Start<T, A>(loop, std::move(work), std::move(state)));
     return future;
@@ -140,7 +139,7 @@ auto run_coroutine_threadsafe(F&& f, EventLoop& loop) {
 /// A view of a task or future for other threads and loops. Cancelling it cancels the task.
 template <class T>
 ConcurrentFuture<T> threadsafe(const Future<T>& future) {
-    auto state = std::make_shared<thread::ConcurrentState<T>>();
+    auto state = Shared<thread::ConcurrentState<T>>::make();
     thread::tie<T>(future, state, false);
     return ConcurrentFuture<T>(std::move(state));
 }

@@ -22,7 +22,7 @@ namespace {
 class Crew {
   public:
     Crew(MainFactory factory, ServeOptions options)
-        : factory_(factory), options_(options), ended_(std::make_shared<ConcurrentState<void>>()) {
+        : factory_(factory), options_(options), ended_(Shared<ConcurrentState<void>>::make()) {
         (void)ended_->start();  // nobody can cancel it
     }
     Crew(const Crew&) = delete;
@@ -112,7 +112,7 @@ class Crew {
 
     const MainFactory factory_;
     const ServeOptions options_;
-    const std::shared_ptr<ConcurrentState<void>> ended_;
+    const Shared<ConcurrentState<void>> ended_;
     std::vector<std::thread> threads_;
 
     std::mutex mutex_;  // guards what follows

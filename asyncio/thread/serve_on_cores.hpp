@@ -22,11 +22,11 @@
 // main thread and they have their default disposition.
 #pragma once
 
+#include <asyncio/base/option.hpp>
 #include <asyncio/coro/coro.hpp>
 #include <asyncio/kernel/backend.hpp>
 #include <asyncio/task/awaitable.hpp>
 
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -34,7 +34,7 @@ namespace asyncio {
 
 struct ServeOptions {
     bool pin = false;                      // each thread stays on its core
-    std::optional<bool> debug = {};        // as RunOptions
+    Option<bool> debug = {};               // as RunOptions
     Backend backend = Backend::automatic;  // as RunOptions
 };
 

@@ -18,12 +18,12 @@ namespace asyncio {
 
 /// Queue and threads. `idle_` threads wait for jobs; those woken count as idle until they look, so
 /// a new thread is needed as soon as more jobs wait than threads are idle.
-class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
+class ThreadPoolExecutor::Crew : public AtomicRefCounted {
   public:
     Crew(std::size_t max_workers, std::string_view name)
         : max_workers_(max_workers),
           name_(name),
-          finished_(std::make_shared<thread::ConcurrentState<void>>()) {
+          finished_(Shared<thread::ConcurrentState<void>>::make()) {
         if (max_workers == 0) throw std::invalid_argument("max_workers must be greater than 0");
         (void)finished_->start();  // from now on nobody can cancel it
     }
@@ -68,7 +68,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     /// A job of a simulated host, from here to its end.
     class AtWork {
       public:
-        explicit AtWork(std::shared_ptr<Crew> crew) noexcept : crew_(std::move(crew)) {}
+        explicit AtWork(Ref<Crew> crew) noexcept : crew_(std::move(crew)) {}
         AtWork(AtWork&&) noexcept = default;
         AtWork& operator=(AtWork&&) = delete;
         ~AtWork() {
@@ -79,13 +79,15 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
         }
 
       private:
-        std::shared_ptr<Crew> crew_;
+        Ref<Crew> crew_;
     };
     AtWork count_in() {
         const std::lock_guard lock(mutex_);
         ++living_;
-        return AtWork(shared_from_this());
+        return AtWork(Ref<Crew>(this));
     }
+
+    void destroy() const noexcept { delete this; }
 
     bool closed() const {
         const std::lock_guard lock(mutex_);
@@ -97,7 +99,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
         const std::lock_guard lock(mutex_);
         return started_;
     }
-    const std::shared_ptr<thread::ConcurrentState<void>>& finished() const { return finished_; }
+    const Shared<thread::ConcurrentState<void>>& finished() const { return finished_; }
 
   private:
     std::vector<std::thread> take_threads() {
@@ -109,7 +111,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
     void add_thread() {
         try {
             thread::start_thread(
-                threads_, [crew = shared_from_this(), number = started_] { crew->work(number); });
+                threads_, [crew = Ref<Crew>(this), number = started_] { crew->work(number); });
             ++started_;
             ++living_;
         } catch (...) {
@@ -163,7 +165,7 @@ class ThreadPoolExecutor::Crew : public std::enable_shared_from_this<Crew> {
 
     const std::size_t max_workers_;
     const std::string name_;
-    const std::shared_ptr<thread::ConcurrentState<void>> finished_;
+    const Shared<thread::ConcurrentState<void>> finished_;
 
     mutable std::mutex mutex_;  // guards what follows
     std::condition_variable available_;
@@ -181,7 +183,7 @@ std::size_t ThreadPoolExecutor::default_max_workers() noexcept {
 }
 
 ThreadPoolExecutor::ThreadPoolExecutor(std::size_t max_workers, std::string_view name)
-    : crew_(std::make_shared<Crew>(max_workers, name)) {}
+    : crew_(new Crew(max_workers, name)) {}
 
 ThreadPoolExecutor::~ThreadPoolExecutor() {
     if (!crew_->closed()) shutdown();

@@ -16,10 +16,10 @@
 // Threads: any. shutdown(true) and the destructor must not be called from a thread of the pool.
 #pragma once
 
+#include <asyncio/base/ref.hpp>
 #include <asyncio/thread/executor.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -50,7 +50,7 @@ class ThreadPoolExecutor final : public Executor {
 
   private:
     class Crew;
-    std::shared_ptr<Crew> crew_;
+    Ref<Crew> crew_;
 };
 
 }  // namespace asyncio

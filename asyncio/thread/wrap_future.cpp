@@ -3,6 +3,7 @@
 #include <asyncio/thread/wrap_future.hpp>
 
 #include <atomic>
+#include <memory>
 
 namespace asyncio::thread {
 
@@ -10,10 +11,10 @@ struct Bridge {
     Bridge(EventLoop& loop, WrapCore& core) : inbox(loop.inbox()), wrap(&core) {}
 
     /// In whatever thread completed the concurrent future.
-    static void notify(std::shared_ptr<Bridge> bridge) {
+    static void notify(Shared<Bridge> bridge) {
         if (!bridge->wanted.load(std::memory_order_acquire)) return;
         // Once posted, the bridge is the loop's thread's, which may drop it before we are back.
-        const std::shared_ptr<loop::Inbox> inbox = bridge->inbox;
+        const Shared<loop::Inbox> inbox = bridge->inbox;
         loop::Inbox::Place& place = bridge->place;
         inbox->try_post(
             [bridge = std::move(bridge)] {
@@ -22,21 +23,21 @@ struct Bridge {
             place);
     }
 
-    const std::shared_ptr<loop::Inbox> inbox;
+    const Shared<loop::Inbox> inbox;
     loop::Inbox::Place place;
     std::atomic<bool> wanted{true};  // spares the loop a wake-up for nothing
     WrapCore* wrap;                  // the loop's thread; null once it stopped waiting
 };
 
 void WrapCore::start() {
-    bridge_ = std::make_shared<Bridge>(*core().loop, *this);
+    bridge_ = Shared<Bridge>::make(*core().loop, *this);
     add_ref();  // its own, while it waits
     core().loop->members().push_back(*this);
     source().add_done_callback([bridge = bridge_] { Bridge::notify(bridge); });
 }
 
 void WrapCore::stop_waiting() noexcept {
-    const std::shared_ptr<Bridge> bridge = std::move(bridge_);
+    const Shared<Bridge> bridge = std::move(bridge_);
     bridge->wrap = nullptr;
     bridge->wanted.store(false, std::memory_order_release);
     Member::unlink();

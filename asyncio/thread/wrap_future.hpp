@@ -25,7 +25,6 @@
 #include <asyncio/task/future.hpp>
 #include <asyncio/thread/concurrent_future.hpp>
 
-#include <memory>
 #include <source_location>
 
 namespace asyncio {
@@ -59,7 +58,7 @@ class WrapCore : public task::FutureCore, public loop::Member {
     void loop_closed() noexcept final;
     void stop_waiting() noexcept;
 
-    std::shared_ptr<Bridge> bridge_;  // while waiting
+    Shared<Bridge> bridge_;  // while waiting
     std::source_location created_;
 };
 
@@ -67,7 +66,7 @@ template <class T>
 class WrapState final : public task::WithResult<T, WrapCore> {
   public:
     /// `movable`: nobody else will ask `source` for its value.
-    static Ref<task::FutureCore> make(EventLoop& loop, std::shared_ptr<ConcurrentState<T>> source,
+    static Ref<task::FutureCore> make(EventLoop& loop, Shared<ConcurrentState<T>> source,
                                       bool movable, std::source_location created) {
         const Ref<WrapState> state(new WrapState(loop.core(), created));
         state->source_ = std::move(source);
@@ -103,7 +102,7 @@ class WrapState final : public task::WithResult<T, WrapCore> {
         return nullptr;
     }
 
-    std::shared_ptr<ConcurrentState<T>> source_;
+    Shared<ConcurrentState<T>> source_;
     bool movable_ = false;
 };
 

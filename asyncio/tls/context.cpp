@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 
 #include <openssl/bio.h>
@@ -109,7 +110,7 @@ void trust(SSL_CTX* ctx, std::string_view data) {
 
 }  // namespace
 
-SSLContext::SSLContext() : state_(std::make_shared<tls::ContextState>()) {}
+SSLContext::SSLContext() : state_(Shared<tls::ContextState>::make()) {}
 
 void SSLContext::load_cert_chain(const std::string& certfile, const std::string& keyfile,
                                  const std::string& password) {
@@ -184,7 +185,7 @@ bool SSLContext::verifies(bool server_side) const noexcept {
     return verify_mode.value_or(server_side ? CERT_NONE : CERT_REQUIRED) != CERT_NONE;
 }
 
-std::shared_ptr<tls::ContextState> SSLContext::state_of(const std::optional<SSLContext>& chosen) {
+Shared<tls::ContextState> SSLContext::state_of(const std::optional<SSLContext>& chosen) {
     return chosen ? chosen->state_ : nullptr;
 }
 
@@ -192,8 +193,8 @@ void SSLContext::set_name_callback(NameCallback callback) {
     state_->on_server_name = std::move(callback);
 }
 
-std::shared_ptr<const stream::SecureContext> SSLContext::share() const {
-    return std::make_shared<SSLContext>(*this);
+Shared<const stream::SecureContext> SSLContext::share() const {
+    return Shared<SSLContext>::make(*this);
 }
 
 Ref<stream::SecureLayer> SSLContext::wrap(Ref<stream::Protocol> above,

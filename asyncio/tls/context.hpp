@@ -22,12 +22,13 @@
 // Threads: a context may be used by connections of several threads at a time.
 #pragma once
 
+#include <asyncio/base/option.hpp>
+#include <asyncio/base/shared.hpp>
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/stream/secure.hpp>
 #include <asyncio/tls/error.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -111,7 +112,7 @@ class SSLContext final : public stream::SecureContext {
     /// Client: the certificate must be for server_hostname.
     bool check_hostname = true;
     /// nullopt: a client requires, a server does not ask.
-    std::optional<VerifyMode> verify_mode;
+    Option<VerifyMode> verify_mode;
     TLSVersion minimum_version = TLSVersion::TLSv1_2;
     TLSVersion maximum_version = TLSVersion::MAXIMUM_SUPPORTED;
     /// True: the end of the connection below, without the peer's close_notify, counts as a clean
@@ -126,18 +127,18 @@ class SSLContext final : public stream::SecureContext {
 
     // --- for the streams, and the rest of this room ----------------------------------------
 
-    std::shared_ptr<const stream::SecureContext> share() const override;
+    Shared<const stream::SecureContext> share() const override;
     Ref<stream::SecureLayer> wrap(Ref<stream::Protocol> above,
                                   const stream::SecureOptions& options) const override;
-    const std::shared_ptr<tls::ContextState>& state() const noexcept { return state_; }
+    const Shared<tls::ContextState>& state() const noexcept { return state_; }
     bool verifies(bool server_side) const noexcept;
 
   private:
-    using NameCallback = UniqueFunction<std::shared_ptr<tls::ContextState>(std::string_view)>;
+    using NameCallback = UniqueFunction<Shared<tls::ContextState>(std::string_view)>;
     void set_name_callback(NameCallback callback);
-    static std::shared_ptr<tls::ContextState> state_of(const std::optional<SSLContext>& chosen);
+    static Shared<tls::ContextState> state_of(const std::optional<SSLContext>& chosen);
 
-    std::shared_ptr<tls::ContextState> state_;
+    Shared<tls::ContextState> state_;
 };
 
 /// A context with safe settings, which trusts `locations`, or, if they are empty and it is for

@@ -7,6 +7,7 @@
 // SSL_CTX). The callback of server names is called in the thread of the connection.
 #pragma once
 
+#include <asyncio/base/shared.hpp>
 #include <asyncio/base/unique_function.hpp>
 #include <asyncio/tls/session_cache.hpp>
 
@@ -20,7 +21,7 @@ struct ssl_st;
 namespace asyncio::tls {
 
 struct ContextState {
-    using NameCallback = UniqueFunction<std::shared_ptr<ContextState>(std::string_view)>;
+    using NameCallback = UniqueFunction<Shared<ContextState>(std::string_view)>;
 
     ContextState();
     ContextState(const ContextState&) = delete;

@@ -155,8 +155,8 @@ class Engine final : public ssl::SSLObject {
     void say_goodbye();
     [[noreturn]] void fail(const char* doing);
 
-    std::shared_ptr<ContextState> state_;
-    std::shared_ptr<ContextState> chosen_;  // by the name the client asked for
+    Shared<ContextState> state_;
+    Shared<ContextState> chosen_;  // by the name the client asked for
     ssl_st* ssl_;
     std::span<const std::byte> lent_;
     stream::Buffer kept_;

@@ -70,7 +70,7 @@ void TlsTransport::opened() {
     hold_reading();
 }
 
-void TlsTransport::set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept {
+void TlsTransport::set_listener(Owned<stream::HandshakeListener> listener) noexcept {
     listener_ = std::move(listener);
     if (stage_ > Stage::handshaking) tell_listener(handshake_error_);
 }

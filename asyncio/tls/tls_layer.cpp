@@ -16,7 +16,7 @@ class TlsLayer final : public stream::SecureLayer {
     explicit TlsLayer(Ref<TlsTransport> transport) noexcept : transport_(std::move(transport)) {}
 
     stream::Transport& transport() const noexcept override { return *transport_; }
-    void set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept override {
+    void set_listener(Owned<stream::HandshakeListener> listener) noexcept override {
         transport_->set_listener(std::move(listener));
     }
     void upgrade(stream::Transport& below, std::span<const std::byte> received) override {

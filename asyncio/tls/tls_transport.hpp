@@ -31,7 +31,7 @@ class TlsTransport final : public stream::Transport {
     void below_paused(bool paused);
     /// The loop has closed: nothing comes any more.
     void detached() noexcept;
-    void set_listener(std::unique_ptr<stream::HandshakeListener> listener) noexcept;
+    void set_listener(Owned<stream::HandshakeListener> listener) noexcept;
 
     // --- Transport -------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ class TlsTransport final : public stream::Transport {
     Ref<stream::Protocol> above_;
     stream::KernelTls* kernel_ = nullptr;  // of below_, if it may be used
     std::optional<Engine> engine_;         // until lost
-    std::unique_ptr<stream::HandshakeListener> listener_;
+    Owned<stream::HandshakeListener> listener_;
     std::exception_ptr error_;            // what the connection is lost with
     std::exception_ptr handshake_error_;  // for a listener that comes late
     stream::Buffer backlog_;              // plaintext that waits for its turn

@@ -13,6 +13,7 @@
 
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include <sys/socket.h>

@@ -13,6 +13,7 @@
 #include <asyncio/task/as_outcome.hpp>
 #include <asyncio/task/wait_for.hpp>
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>

@@ -10,6 +10,7 @@
 #include <asyncio/net/datagram_transport.hpp>
 #include <asyncio/task/sleep.hpp>
 
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>

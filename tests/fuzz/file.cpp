@@ -10,6 +10,7 @@
 #include <asyncio/os/file_call.hpp>
 #include <asyncio/task/with.hpp>
 
+#include <memory>
 #include <system_error>
 #include <vector>
 

@@ -12,6 +12,7 @@
 #include <asyncio/os/unix_socket.hpp>
 
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include <fcntl.h>

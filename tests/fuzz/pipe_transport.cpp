@@ -16,6 +16,7 @@
 #include <asyncio/task/as_outcome.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>

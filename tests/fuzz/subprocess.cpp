@@ -15,6 +15,7 @@
 #include <asyncio/testing/simulation.hpp>
 
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <vector>

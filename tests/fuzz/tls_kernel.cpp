@@ -12,6 +12,7 @@
 #include <asyncio/tls/tls_fixture_test.hpp>
 
 #include <cerrno>
+#include <memory>
 
 #include "fuzz.hpp"
 #include "scripted_tls_user.hpp"

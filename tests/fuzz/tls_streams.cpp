@@ -16,6 +16,7 @@
 #include <asyncio/task/wait_for.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <vector>

@@ -16,6 +16,7 @@
 #include <asyncio/tls/context_state.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
+#include <memory>
 #include <stdexcept>
 
 #include <openssl/ssl.h>

@@ -14,6 +14,7 @@
 #include <asyncio/stream/kernel_tls.hpp>
 #include <asyncio/task/sleep.hpp>
 
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <utility>

@@ -9,6 +9,7 @@
 #include <asyncio/task/task.hpp>
 
 #include <csignal>
+#include <memory>
 #include <optional>
 #include <thread>
 

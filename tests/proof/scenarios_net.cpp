@@ -3,6 +3,8 @@
 // Scenarios of connections, datagrams, pipes and name lookup.
 #include <asyncio/net/resolve.hpp>
 
+#include <memory>
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <memory>
 
 #include <poll.h>
 #include <sys/socket.h>

@@ -3,6 +3,7 @@
 // G7's operations of connections: who opens and serves them, pipes, datagrams.
 #include <asyncio/net/net_fixture_test.hpp>
 
+#include <memory>
 #include <tests/proof/cancel/operation.hpp>
 #include <tests/proof/cancel/raw_peers.hpp>
 #include <utility>

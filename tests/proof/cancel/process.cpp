@@ -2,6 +2,7 @@
 //
 // G7's operations of the room subprocess: no child is left, dead or alive.
 #include <cerrno>
+#include <memory>
 #include <tests/proof/cancel/operation.hpp>
 
 #include <sys/wait.h>

@@ -3,6 +3,7 @@
 // G7's operations of the room sync: what is waited for comes after a while, and whoever is
 // cancelled leaves no lock held, no permit taken and no item lost.
 #include <csignal>
+#include <memory>
 #include <optional>
 #include <tests/proof/cancel/operation.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // G7's operations of the rooms task and thread.
+#include <memory>
 #include <optional>
 #include <tests/proof/cancel/operation.hpp>
 

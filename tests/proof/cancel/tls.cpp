@@ -5,6 +5,7 @@
 #include <asyncio/net/net_fixture_test.hpp>
 #include <asyncio/tls/tls_fixture_test.hpp>
 
+#include <memory>
 #include <tests/proof/cancel/operation.hpp>
 
 namespace asyncio::proof {
