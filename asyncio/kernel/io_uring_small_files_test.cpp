@@ -163,7 +163,9 @@ TEST_F(SmallFiles, what_was_taken_comes_with_what_was_opened) {
     SmallFileOperation device("/dev/zero");
     read(device);
     EXPECT_TRUE(device.opened);
-    EXPECT_TRUE(device.data == std::string(SmallFile::largest + 1, '\0'));
+    // As much as it likes: it stops where it would hold up others.
+    EXPECT_FALSE(device.data.empty());
+    EXPECT_TRUE(device.data == std::string(device.data.size(), '\0'));
     kernel->reclaim(device);
 }
 
