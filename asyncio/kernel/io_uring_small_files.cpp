@@ -86,7 +86,7 @@ void IoUringSmallFiles::write(unsigned number, const char* path, std::uint64_t t
         ::io_uring_prep_rw(opcode_install, record, file, nullptr, 0, 0);
         record->flags = IOSQE_FIXED_FILE;
         record->user_data = IoUringSlots::with_kind(tag, Kind::small_install);
-        return;
+        return write_close(number);
     }
     place.awaited = bit(Kind::small_open) | bit(Kind::small_first) | bit(Kind::small_last);
     ::io_uring_prep_openat2_direct(record, AT_FDCWD, path, &how_to_open, number);
@@ -153,14 +153,18 @@ void IoUringSmallFiles::close_leftovers() noexcept {
     for (unsigned i = free_count_; i-- != 0 && leftovers_ != 0;) {
         Place& place = places_[free_[i]];
         if (!place.holds) continue;
-        io_uring_sqe* const record = ring_.next_record();
-        if (record == nullptr) return;
-        ::io_uring_prep_close_direct(record, free_[i]);
-        record->flags = ring_.skip_success();
-        record->user_data = IoUringSlots::ignored_tag;
-        place.holds = false;
+        if (ring_.queued() == ring_.capacity()) return;
+        write_close(free_[i]);
         leftovers_--;
     }
+}
+
+void IoUringSmallFiles::write_close(unsigned number) noexcept {
+    io_uring_sqe* const record = ring_.next_record();
+    ::io_uring_prep_close_direct(record, number);
+    record->flags = ring_.skip_success();
+    record->user_data = IoUringSlots::ignored_tag;
+    places_[number].holds = false;
 }
 
 }  // namespace asyncio::kernel

@@ -20,7 +20,9 @@
 //
 // What was opened and not read to its end becomes an ordinary descriptor (FIXED_FD_INSTALL): it
 // cannot be closed and opened again by other means, because it may be a FIFO, whose writer would be
-// alone in between. For the same reason what the reads took goes with it.
+// alone in between. For the same reason what the reads took goes with it. It leaves its place with
+// that: place and descriptor have one position and one stream of bytes, from which reads behind the
+// next open there would take, should that fail.
 //
 // A file that was read stays in its place until the next open there replaces it, or the records of
 // the next enter close it, whichever is first: none stays open while the loop sleeps. Since an open
@@ -73,7 +75,7 @@ class IoUringSmallFiles {
 
     /// Records that write() will take.
     unsigned records(unsigned place) const noexcept {
-        return wants_install(place) ? 1 : first_records;
+        return wants_install(place) ? install_records : first_records;
     }
     /// REQUIRES: room for them.
     void write(unsigned place, const char* path, std::uint64_t tag) noexcept;
@@ -95,6 +97,7 @@ class IoUringSmallFiles {
 
   private:
     static constexpr unsigned first_records = 3;
+    static constexpr unsigned install_records = 2;
 
     struct Place {
         int got = 0;               // by the first read
@@ -109,6 +112,7 @@ class IoUringSmallFiles {
 
     std::byte* memory_of(unsigned place) const noexcept;
     static bool is_read(const Place& place) noexcept;
+    void write_close(unsigned place) noexcept;
 
     IoUringRing& ring_;
     std::unique_ptr<std::byte[]> memory_;

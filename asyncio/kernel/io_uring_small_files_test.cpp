@@ -246,14 +246,27 @@ TEST_F(SmallFiles, more_than_there_are_places_for_is_left_to_others) {
 }
 
 TEST_F(SmallFiles, the_file_that_was_there_before_is_not_taken_for_one_that_cannot_be_opened) {
-    put("old", text_of(SmallFile::largest + 100));
+    put("old", "text");
     SmallFileOperation old(path("old"));
     read(old);
-    kernel->reclaim(old);  // its place is the next to be lent, and holds it, not read to its end
+    kernel->reclaim(old);  // its place is the next to be lent, and holds it
+    std::ofstream(path("old"), std::ios::binary | std::ios::app) << "more";
     SmallFileOperation missing(path("missing"));
     read(missing);
     EXPECT_EQ(missing.results, std::vector{-EAGAIN});
     EXPECT_EQ(missing.data, "");
+}
+
+TEST_F(SmallFiles, a_file_that_cannot_be_opened_takes_nothing_from_what_was_opened_before) {
+    put("large", text_of(SmallFile::largest + 100));
+    SmallFileOperation large(path("large"));
+    read(large);
+    ASSERT_TRUE(large.opened);
+    kernel->reclaim(large);  // its place is the next to be lent
+    ASSERT_EQ(::lseek(large.opened.get(), 0, SEEK_SET), 0);
+    SmallFileOperation missing(path("missing"));
+    read(missing);
+    EXPECT_EQ(::lseek(large.opened.get(), 0, SEEK_CUR), 0);
 }
 
 TEST_F(SmallFiles, what_was_read_is_closed_before_the_kernel_waits) {
