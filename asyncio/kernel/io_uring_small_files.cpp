@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,12 +44,22 @@ void prepare_read(io_uring_sqe& record, int file, void* memory, unsigned size) n
     record.flags = IOSQE_FIXED_FILE;
 }
 
+/// (liburing's function would raise the process's RLIMIT_NOFILE where that is less than the table
+/// has places. It is the user's: there is no table then.)
+bool make_table(const io_uring& ring) noexcept {
+    io_uring_rsrc_register table = {};
+    table.nr = IoUringSmallFiles::most;
+    table.flags = IORING_RSRC_REGISTER_SPARSE;
+    return ::syscall(__NR_io_uring_register, ring.ring_fd, IORING_REGISTER_FILES2, &table,
+                     sizeof table) == 0;
+}
+
 }  // namespace
 
 IoUringSmallFiles::IoUringSmallFiles(IoUringRing& ring) noexcept : ring_(ring) {
     if (!ring.knows(opcode_install) || ring.skip_success() == 0 || ring.capacity() < first_records)
         return;
-    if (::io_uring_register_files_sparse(&ring.native(), most) != 0) return;
+    if (!make_table(ring.native())) return;
     memory_.reset(new (std::nothrow) std::byte[most * stride]);
     for (unsigned place = most; place != 0;)
         free_[free_count_++] = static_cast<std::uint8_t>(--place);

@@ -269,6 +269,23 @@ TEST_F(SmallFiles, a_file_that_cannot_be_opened_takes_nothing_from_what_was_open
     EXPECT_EQ(::lseek(large.opened.get(), 0, SEEK_CUR), 0);
 }
 
+TEST_F(SmallFiles, the_limit_of_descriptors_stays_the_users) {
+    rlimit before = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit few = before;
+    few.rlim_cur = IoUringSmallFiles::most - 1;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    renew();
+    put("f", "text");
+    SmallFileOperation file(path("f"));
+    EXPECT_FALSE(kernel->submit(file));  // there is no room for the table
+    rlimit now = {};
+    ::getrlimit(RLIMIT_NOFILE, &now);
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(now.rlim_cur, few.rlim_cur);
+    kernel->reclaim(file);
+}
+
 TEST_F(SmallFiles, what_was_read_is_closed_before_the_kernel_waits) {
     put("f", "text");
     SmallFileOperation file(path("f"));
