@@ -3,10 +3,13 @@
 // A process that uses the library forks: what its child sees, and may do.
 #include <asyncio/asyncio.hpp>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -91,6 +94,26 @@ TEST(Fork, FORK_02_a_child_may_run_a_loop_of_its_own_within_its_parents) {
 TEST(Fork, FORK_02_a_child_may_run_a_loop_after_its_parents) {
     EXPECT_EQ(run(use_everything()), 0);
     EXPECT_EQ(in_child([] { return run(use_everything()); }), 0);
+}
+
+/// What the library keeps for all loops is not left locked by a thread that the child does not
+/// have.
+TEST(Fork, FORK_02_a_child_may_run_a_loop_while_other_threads_use_theirs) {
+    EventLoop loop;
+    ThreadsafeHandle handle = loop.call_soon_threadsafe([] {});
+    std::atomic<bool> ends = false;
+    std::vector<std::thread> others;
+    for (int i = 0; i < 2; ++i)
+        others.emplace_back([&ends, handle]() mutable {
+            while (!ends) handle.cancel();
+        });
+    int status = 0;
+    for (int i = 0; i < 100 && status == 0; ++i)
+        status = in_child([] { return run([]() -> Coro<int> { co_return 0; }); });
+    ends = true;
+    for (std::thread& other : others) other.join();
+    EXPECT_EQ(status, 0);
+    loop.close();
 }
 
 /// Not supported, but neither a hang nor a silent success.

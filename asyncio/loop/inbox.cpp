@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include <pthread.h>
+
 namespace asyncio::loop {
 namespace {
 
@@ -16,10 +18,15 @@ struct Registry {
     IntrusiveList<Inbox> inboxes;
 };
 
-/// Never destroyed: loops may be static.
+/// Never destroyed: loops may be static. A forked child has none of the threads that may hold its
+/// mutex.
 Registry& registry() {
-    static Registry& there_is_one = *new Registry;
-    return there_is_one;
+    static auto* const the_one = new Registry;
+    static const int guarded =
+        ::pthread_atfork([] { the_one->mutex.lock(); }, [] { the_one->mutex.unlock(); },
+                         [] { the_one->mutex.unlock(); });
+    static_cast<void>(guarded);
+    return *the_one;
 }
 
 std::uint64_t make_id() noexcept {
