@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,13 @@ class Ring {
         T item = take(*at(first_));
         ++first_;
         return item;
+    }
+    /// The same, in one move.
+    void pop_front(std::optional<T>& to) {
+        T& place = *at(first_);
+        to.emplace(std::move(place));
+        place.~T();
+        ++first_;
     }
     /// The newest, the same.
     T pop_back() {

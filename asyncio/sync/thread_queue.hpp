@@ -138,7 +138,7 @@ class ThreadQueue final : public sync::ThreadQueueCore {
             return items_.push(std::move(*static_cast<T*>(slot)));
         }
         const bool last_of_many = items_.last_of_many();
-        static_cast<std::optional<T>*>(slot)->emplace(items_.pop_front());
+        items_.pop_front(*static_cast<std::optional<T>*>(slot));
         if (last_of_many) items_.release();
     }
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -42,6 +43,36 @@ TEST(ThreadQueue, is_a_bounded_fifo_that_does_not_suspend_without_need) {
         EXPECT_EQ(queue.description(), "<ThreadQueue maxsize=2 items=0>");
         EXPECT_EQ(ThreadQueue<int>().maxsize(), 64);
     });
+}
+
+TEST(ThreadQueue, an_item_whose_move_throws_is_not_counted_when_it_has_gone) {
+    struct Fragile {
+        Fragile(int v, int& n) : value(v), moves_left(&n) {}
+        Fragile(Fragile&& other) noexcept(false)
+            : value(other.value), moves_left(other.moves_left) {
+            if ((*moves_left)-- == 0) throw std::runtime_error("broken on the way");
+        }
+        int value;
+        int* moves_left;
+    };
+    // Out of the queue, and on to whoever asked.
+    for (int moves = 0; moves < 3; ++moves) {
+        int moves_left = -1;
+        ThreadQueue<Fragile> queue;
+        queue.put_nowait(Fragile(1, moves_left));
+        queue.put_nowait(Fragile(2, moves_left));
+        moves_left = moves;
+        std::vector<int> got;
+        for (int i = 0; i < 3; ++i) {
+            try {
+                got.push_back(queue.get_nowait().value);
+            } catch (const std::runtime_error&) {  // also QueueEmpty
+            }
+        }
+        EXPECT_EQ(queue.qsize(), 0u);
+        EXPECT_EQ(got.back(), 2) << moves;
+        EXPECT_THROW(queue.get_nowait(), QueueEmpty) << moves;
+    }
 }
 
 TEST(ThreadQueue, getters_and_putters_wait_in_line) {
