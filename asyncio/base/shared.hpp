@@ -45,9 +45,11 @@ class Shared {
     Shared(Shared&& other) noexcept : keeper_(std::move(other.keeper_)), object_(other.object_) {
         other.object_ = nullptr;
     }
-    /// Of a std::shared_ptr, which is kept as long as the object is shared.
+    /// Of a std::shared_ptr or std::unique_ptr, which is kept as long as the object is shared.
     template <class Owner>
-        requires requires(const Owner& owner, T*& to) { to = owner.get(), owner.use_count(); }
+        requires requires(const Owner& owner, T*& to) { to = owner.get(); } &&
+                 (requires(const Owner& owner) { owner.use_count(); } ||
+                  requires(const Owner& owner) { owner.get_deleter(); })
     Shared(Owner owner) {
         T* const object = owner.get();
         if (object != nullptr) *this = Shared(new SharedKeeperOf<Owner>(std::move(owner)), object);
@@ -58,8 +60,8 @@ class Shared {
         other.object_ = nullptr;
     }
     Shared& operator=(Shared other) noexcept {
+        object_ = other.object_;  // first: what was shared may look at us from its destructor
         keeper_ = std::move(other.keeper_);
-        object_ = other.object_;
         return *this;
     }
     ~Shared() = default;

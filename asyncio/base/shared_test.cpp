@@ -34,7 +34,8 @@ struct HasIncomplete {
 static_assert(std::is_nothrow_move_constructible_v<Shared<int>>);
 static_assert(!std::is_constructible_v<Shared<int>, Shared<long>>);
 static_assert(!std::is_constructible_v<Shared<Counted>, Shared<Base>>);
-static_assert(!std::is_constructible_v<Shared<int>, std::unique_ptr<int>>);
+static_assert(!std::is_constructible_v<Shared<Counted>, std::unique_ptr<Base>>);
+static_assert(!std::is_constructible_v<Shared<Counted>, std::shared_ptr<Base>>);
 
 TEST(Shared, the_last_owner_destroys_the_object) {
     std::atomic<int> alive = 0;
@@ -83,6 +84,33 @@ TEST(Shared, a_std_shared_ptr_is_kept) {
     EXPECT_EQ(alive, 0);
     EXPECT_FALSE(Shared<Base>(std::shared_ptr<Counted>()));
     EXPECT_FALSE(HasIncomplete().nothing);
+}
+
+TEST(Shared, a_std_unique_ptr_is_kept) {
+    std::atomic<int> alive = 0;
+    Shared<Base> ours = std::make_unique<Counted>(alive);
+    EXPECT_EQ(ours->number, 7);
+    EXPECT_EQ(alive, 1);
+    ours = nullptr;
+    EXPECT_EQ(alive, 0);
+    EXPECT_FALSE(Shared<Base>(std::unique_ptr<Counted>()));
+}
+
+TEST(Shared, an_object_that_looks_at_its_owner_when_it_dies_sees_the_next) {
+    struct Looks {
+        ~Looks() {
+            if (owner != nullptr) *seen = owner->get();
+        }
+        Shared<Looks>* owner = nullptr;
+        Looks** seen = nullptr;
+    };
+    Looks* seen = nullptr;
+    Shared<Looks> owner = Shared<Looks>::make();
+    owner->seen = &seen;
+    owner->owner = &owner;
+    const Shared<Looks> next = Shared<Looks>::make();
+    owner = next;
+    EXPECT_EQ(seen, next.get());
 }
 
 TEST(Shared, any_thread_may_be_the_last) {
