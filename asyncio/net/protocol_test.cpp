@@ -145,6 +145,27 @@ TEST(Transport, TRN_12_nothing_is_told_while_reading_is_paused) {
     });
 }
 
+TEST(Transport, TRN_12_who_reads_slowly_is_sent_no_more_than_there_is_room_for) {
+    testing::run([]() -> Coro<> {
+        Told told;
+        Link<Choosy> connection = co_await link<Choosy>(told);
+        Transport& transport = *connection.transport;
+        const auto is_paused = [&] { return !transport.is_reading(); };
+        constexpr std::size_t most = 1 << 20;
+        std::size_t sent = 0;
+        for (int i = 0; i < 60; ++i) {
+            sent += fill_socket(connection.raw, most).size();
+            transport.resume_reading();
+            const bool told_one = co_await until(is_paused);
+            EXPECT_TRUE(told_one);
+        }
+        // The system's buffers on both sides, and io_uring's.
+        EXPECT_LT(sent - told.data.size(), 16 * most);
+        transport.abort();
+        co_await expect_lost(told);
+    });
+}
+
 TEST(Transport, TRN_12_what_came_with_a_pause_goes_to_who_reads_next) {
     testing::run([]() -> Coro<> {
         Told told;

@@ -129,8 +129,8 @@ void SocketTransport::resume_reading() {
 }
 
 void SocketTransport::receive() {
-    if (held_end_ != kNoEnd) return;  // is told first
-    if (!receive_.idle()) return;     // being cancelled: its last completion submits it again
+    if (holds()) return;           // is told first: who reads slowly would be kept ever more
+    if (!receive_.idle()) return;  // being cancelled: its last completion submits it again
     if (!loop_.kernel().submit(receive_)) receiving_ended(receive_.inline_result);
 }
 
@@ -160,7 +160,7 @@ void SocketTransport::received(std::span<const std::byte> data) {
     }
 }
 
-/// The protocol reads again. What comes meanwhile is held, too, until all of it is told.
+/// The protocol reads again. What still comes meanwhile is held, too, until all of it is told.
 void SocketTransport::deliver_held() {
     const Ref<SocketTransport> keep(this);
     const ContextScope scope(context_);
@@ -176,7 +176,10 @@ void SocketTransport::deliver_held() {
     if (stage_ != Stage::open || !reading_ || !held_.empty()) return;
     foreign_protocol_ = protocol_->runs_foreign_code();
     const int end = std::exchange(held_end_, kNoEnd);
-    if (end != kNoEnd) receiving_ended(end);
+    if (end == kNoEnd)
+        receive();
+    else
+        receiving_ended(end);
 }
 
 /// Inside a catch.

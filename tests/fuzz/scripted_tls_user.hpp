@@ -11,6 +11,7 @@
 #include <asyncio/task/task.hpp>
 #include <asyncio/tls/engine.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -131,6 +132,7 @@ class ScriptedTlsUser : public stream::UserProtocol, protected ScriptedUser {
     }
     void resume() {
         reading_paused_ = false;
+        resumed_in_ = get_running_loop().iteration();
         transport_->resume_reading();
     }
     void close() {
@@ -170,6 +172,7 @@ class ScriptedTlsUser : public stream::UserProtocol, protected ScriptedUser {
     bool gave_up_ = false;  // its handshake
     bool paused_ = false;
     bool reading_paused_ = false;
+    std::uint32_t resumed_in_ = 0;  // iteration of the loop
     bool lost_ = false;
 };
 
