@@ -39,6 +39,11 @@ class Option {
         return value_;
     }
     constexpr const T* operator->() const noexcept { return &**this; }
+    /// Throws std::bad_optional_access if there is none.
+    constexpr const T& value() const {
+        if (!given_) throw std::bad_optional_access();
+        return value_;
+    }
     constexpr T value_or(T otherwise) const noexcept { return given_ ? value_ : otherwise; }
 
     /// (A template, so that looking for conversions makes no compiler look into std::optional<T>.)
@@ -47,6 +52,7 @@ class Option {
     constexpr operator Optional() const noexcept {
         return given_ ? Optional(value_) : Optional();
     }
+    constexpr void reset() noexcept { given_ = false; }
     friend constexpr bool operator==(const Option& a, const Option& b) noexcept {
         return a.given_ == b.given_ && (!a.given_ || a.value_ == b.value_);
     }

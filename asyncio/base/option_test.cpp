@@ -62,6 +62,11 @@ TEST(Option, is_assigned_and_emptied_like_a_std_optional) {
     EXPECT_FALSE(limit);
     limit = {};
     EXPECT_FALSE(limit);
+    EXPECT_THROW((void)limit.value(), std::bad_optional_access);
+    limit = 4ms;
+    EXPECT_EQ(limit.value(), 4ms);
+    limit.reset();
+    EXPECT_FALSE(limit);
 }
 
 TEST(Option, converts_from_and_to_std_optional) {

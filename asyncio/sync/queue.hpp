@@ -172,7 +172,12 @@ class BasicQueue : public QueueCore {
     }
     [[gnu::noinline]] void put_seldom(T&& item) {
         check_not_shut_down();
-        items_.make_room();
+        try {
+            items_.make_room();
+        } catch (...) {
+            stayed_out();
+            throw;
+        }
         put_into_room(std::move(item));
     }
     [[gnu::noinline]] T get_seldom() {

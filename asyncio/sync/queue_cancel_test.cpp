@@ -5,6 +5,9 @@
 #include <asyncio/sync/queue.hpp>
 #include <asyncio/sync/queue_fixture_test.hpp>
 
+#include <array>
+#include <exception>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -131,6 +134,36 @@ TYPED_TEST(AnyQueue, QUE_13_producers_and_consumers_through_one_slot_never_deadl
         std::vector<int> count(300);
         for (const int item : got) ++count[static_cast<std::size_t>(item)];
         EXPECT_EQ(count, std::vector<int>(300, 1));
+    });
+}
+
+TEST(Queue, who_gets_no_memory_for_its_item_leaves_the_room_to_the_next) {
+    static int failures = 0;
+    struct Big {
+        Big() = default;
+        Big(const Big&) {  // what growing does with it, since its move may throw
+            if (failures > 0 && failures-- > 0) throw std::bad_alloc();
+        }
+        Big(Big&&) noexcept(false) {}
+        std::array<char, 8192> bytes = {};
+    };
+    testing::run([]() -> Coro<> {
+        Queue<Big> queue(2);
+        queue.put_nowait(Big());
+        queue.put_nowait(Big());
+        const auto put = [](Queue<Big>& to) -> Coro<> { co_await to.put(Big()); };
+        const Task<> first = create_task(put(queue));
+        const Task<> second = create_task(put(queue));
+        const Task<> third = create_task(put(queue));
+        co_await sleep(0s);
+        queue.get_nowait();
+        queue.get_nowait();  // the queue lets its memory go
+        failures = 1;
+        co_await first;
+        const auto outcome = co_await as_outcome(second);
+        EXPECT_THROW(std::rethrow_exception(outcome.error()), std::bad_alloc);
+        co_await wait_for(third, 1s);
+        EXPECT_TRUE(queue.full());
     });
 }
 

@@ -176,6 +176,8 @@ class QueueCore {
         ++left_;
         putters_.wake_next();
     }
+    /// Who was woken for room could not use it.
+    void stayed_out() noexcept { putters_.wake_next(); }
     void shut_down(bool discarded_all) noexcept;
 
   private:
